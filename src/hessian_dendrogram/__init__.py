@@ -1,0 +1,65 @@
+"""Exact loss Hessians at every training checkpoint, and the dendrograms of their eigenvalues.
+
+The names below are loaded when first used, so that importing the package needs neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .curvature.hessian import Hessian
+    from .curvature.operator import CurvatureOperator
+    from .dendrogram import Barcode, Dendrogram, Gaps, single_linkage
+    from .eigensolvers.dense import exact_spectrum
+    from .experiment import Experiment, top_1_accuracy
+    from .layout import Layout
+    from .spectrum import Spectrum, SpectrumSummary, summarise
+    from .store import Run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Barcode": "dendrogram",
+    "CurvatureOperator": "curvature.operator",
+    "Dendrogram": "dendrogram",
+    "Experiment": "experiment",
+    "Gaps": "dendrogram",
+    "Hessian": "curvature.hessian",
+    "Layout": "layout",
+    "Run": "store",
+    "Spectrum": "spectrum",
+    "SpectrumSummary": "spectrum",
+    "exact_spectrum": "eigensolvers.dense",
+    "single_linkage": "dendrogram",
+    "summarise": "spectrum",
+    "top_1_accuracy": "experiment",
+}
+
+__all__ = [
+    "Barcode",
+    "CurvatureOperator",
+    "Dendrogram",
+    "Experiment",
+    "Gaps",
+    "Hessian",
+    "Layout",
+    "Run",
+    "Spectrum",
+    "SpectrumSummary",
+    "exact_spectrum",
+    "single_linkage",
+    "summarise",
+    "top_1_accuracy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

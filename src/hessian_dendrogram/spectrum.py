@@ -1,0 +1,164 @@
+"""Spectrum: eigenvalues of a symmetric matrix, each with a bound on its error.
+
+A spectrum may be partial: the `num_bottom` smallest and the `num_top` largest of `dim` eigenvalues. What lies between is
+unknown, so the two ends are separate *segments*, and the hole between them is never read as a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spectrum:
+    """Eigenvalues with their errors, and some of the eigenvectors.
+
+    Args:
+        eigenvalues: shape (k,), ascending, finite.
+        error_bounds: shape (k,), or one number for all: |stored value - true value| is at most this, as far as the sources
+            named in `provenance["error_sources"]` go.
+        dim: number of rows of the matrix. With k = dim the spectrum is complete.
+        num_bottom: how many of the k values are the smallest of the matrix, without omission.
+        num_top: how many are the largest. A complete spectrum needs neither; both are then `dim`.
+        converged: shape (k,); default all. An unconverged value ends its segment.
+        eigenvectors: shape (dim, m), columns of unit length; default none.
+        vector_indices: shape (m,): column j belongs to `eigenvalues[vector_indices[j]]`.
+        provenance: where the numbers come from (operator, samples, dtype, solver, products), as JSON-like values.
+
+    Raises:
+        UserError: shapes, order, signs or counts contradict each other; the message gives the values.
+    """
+
+    eigenvalues: NDArray[np.float64]
+    error_bounds: NDArray[np.float64]
+    dim: int
+    # The defaults below are replaced in __post_init__, so that a reader of a Spectrum never meets None.
+    num_bottom: int = None  # type: ignore[assignment]
+    num_top: int = None  # type: ignore[assignment]
+    converged: NDArray[np.bool_] = None  # type: ignore[assignment]
+    eigenvectors: NDArray[np.float64] = None  # type: ignore[assignment]
+    vector_indices: NDArray[np.int64] = None  # type: ignore[assignment]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.eigenvalues, dtype=np.float64)
+        if values.ndim != 1 or not 1 <= len(values) <= self.dim:
+            raise UserError(f"eigenvalues must have shape (k,) with 1 <= k <= dim = {self.dim}, got {values.shape}")
+        if not np.isfinite(values).all():
+            raise UserError(f"{(~np.isfinite(values)).sum()} of {len(values)} eigenvalues are not finite")
+        if (np.diff(values) < 0).any():
+            raise UserError("eigenvalues must ascend; sort them together with their error bounds")
+        bounds = np.asarray(self.error_bounds, dtype=np.float64)
+        if bounds.shape not in ((), values.shape) or not (bounds >= 0).all():
+            raise UserError(f"error_bounds must be {len(values)} numbers >= 0, or one for all, got shape {bounds.shape}")
+        bottom, top = self.num_bottom, self.num_top
+        if len(values) == self.dim:
+            if bottom not in (None, self.dim) or top not in (None, self.dim):
+                raise UserError(f"a complete spectrum has num_bottom = num_top = {self.dim}, got {bottom} and {top}")
+            bottom = top = self.dim
+        else:
+            bottom, top = bottom or 0, top or 0
+            if min(bottom, top) < 0 or bottom + top != len(values):
+                raise UserError(
+                    f"a partial spectrum needs num_bottom + num_top = {len(values)}, its number of eigenvalues, "
+                    f"got {bottom} + {top}"
+                )
+        converged = np.ones(len(values), bool) if self.converged is None else np.asarray(self.converged, dtype=bool)
+        if converged.shape != values.shape:
+            raise UserError(f"converged must have shape {values.shape}, got {converged.shape}")
+        vectors, indices = self._checked_vectors(self.eigenvectors, self.vector_indices, len(values))
+        for name, value in {
+            "eigenvalues": values,
+            "error_bounds": np.broadcast_to(bounds, values.shape).copy(),
+            "num_bottom": bottom,
+            "num_top": top,
+            "converged": converged,
+            "eigenvectors": vectors,
+            "vector_indices": indices,
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def _checked_vectors(
+        self, eigenvectors: ArrayLike | None, vector_indices: ArrayLike | None, count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        if (eigenvectors is None) != (vector_indices is None):
+            raise UserError("eigenvectors and vector_indices come together: one index per column")
+        if eigenvectors is None:
+            return np.empty((self.dim, 0)), np.empty(0, np.int64)
+        vectors, indices = np.asarray(eigenvectors, dtype=np.float64), np.asarray(vector_indices, dtype=np.int64)
+        if vectors.shape != (self.dim, len(indices)):
+            raise UserError(f"eigenvectors must have shape ({self.dim}, {len(indices)}), got {vectors.shape}")
+        if len(indices) and not (0 <= indices.min() and indices.max() < count):
+            raise UserError(f"vector_indices must lie in 0 to {count - 1}, got {indices.min()} to {indices.max()}")
+        return vectors, indices
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every eigenvalue of the matrix is here."""
+        return len(self.eigenvalues) == self.dim
+
+    def segments(self) -> dict[str, slice]:
+        """The runs of eigenvalues between which none is missing.
+
+        Returns:
+            `{"all": ...}` where every eigenvalue is here and converged, else those of `"bottom"` and `"top"` that are
+            not empty. A segment grows from its end of the spectrum inwards and stops at the first unconverged value.
+        """
+        count = len(self.eigenvalues)
+        failed = np.flatnonzero(~self.converged)
+        if self.is_complete and not failed.size:
+            return {"all": slice(0, count)}
+        end = int(min(self.num_bottom, failed.min(initial=count)))
+        start = int(max(count - self.num_top, failed.max(initial=-1) + 1))
+        parts = {"bottom": slice(0, end), "top": slice(start, count)}
+        return {name: part for name, part in parts.items() if part.stop > part.start}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumSummary:
+    """A few numbers that describe a spectrum; `None` where a partial spectrum cannot say.
+
+    Attributes:
+        smallest, smallest_error, largest, largest_error: the extreme eigenvalues and their error bounds.
+        num_negative: eigenvalues below zero by more than their error bound.
+        num_unresolved_sign: eigenvalues whose error bound is at least their magnitude.
+        trace, trace_error: the sum of all eigenvalues; the error is the sum of the bounds, the worst case.
+        entropy: Shannon entropy -Σ p log p of p = |λ| / Σ|λ|, in nats.
+    """
+
+    smallest: float | None
+    smallest_error: float | None
+    largest: float | None
+    largest_error: float | None
+    num_negative: int | None
+    num_unresolved_sign: int | None
+    trace: float | None
+    trace_error: float | None
+    entropy: float | None
+
+
+def summarise(spectrum: Spectrum) -> SpectrumSummary:
+    """The numbers of `SpectrumSummary`; an end whose extreme value has not converged, or is not there, gives `None`."""
+    values, bounds = spectrum.eigenvalues, spectrum.error_bounds
+    parts = spectrum.segments()
+    has_bottom, has_top, whole = "all" in parts or "bottom" in parts, "all" in parts or "top" in parts, "all" in parts
+    magnitude = np.abs(values)
+    share = magnitude[magnitude > 0] / magnitude.sum() if magnitude.any() else np.ones(1)
+    return SpectrumSummary(
+        smallest=float(values[0]) if has_bottom else None,
+        smallest_error=float(bounds[0]) if has_bottom else None,
+        largest=float(values[-1]) if has_top else None,
+        largest_error=float(bounds[-1]) if has_top else None,
+        num_negative=int((values < -bounds).sum()) if whole else None,
+        num_unresolved_sign=int((magnitude <= bounds).sum()) if whole else None,
+        trace=float(values.sum()) if whole else None,
+        trace_error=float(bounds.sum()) if whole else None,
+        entropy=float(-(share * np.log(share)).sum()) + 0.0 if whole else None,
+    )
