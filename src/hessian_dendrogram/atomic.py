@@ -1,7 +1,7 @@
 """Files and folders that are there as a whole or not at all.
 
-Each is written beside its place under a temporary name, flushed to the disk, and renamed in. A process killed at any moment
-leaves at most a temporary name behind, which readers never look at and `remove_leftovers` deletes.
+Each is written beside its place under a temporary name, flushed to the disk, and renamed in. A process killed at any
+moment leaves at most a temporary name behind, which readers never look at and `remove_leftovers` deletes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Eigenvalue dendrogram: single-linkage clustering of eigenvalues on a line.
 
-At resolution ε, neighbours λ_i <= λ_{i+1} with λ_{i+1} - λ_i <= ε are in one cluster. So the clusters at ε are the runs between
-gaps larger than ε, their number is n(ε) = 1 + #{gaps > ε}, and the merge heights over all ε are the spectral gaps themselves.
-This is single linkage (Florek et al. 1951; Sneath 1957) in one dimension; sorting the gaps gives the whole tree in O(n log n).
+At resolution ε, neighbours λ_i <= λ_{i+1} with λ_{i+1} - λ_i <= ε are in one cluster. So the clusters at ε are the runs
+between gaps larger than ε, their number is n(ε) = 1 + #{gaps > ε}, and the merge heights over all ε are the spectral
+gaps themselves. This is single linkage (Florek et al. 1951; Sneath 1957) in one dimension; sorting the gaps gives the
+whole tree in O(n log n).
 
 Every gap has an error: the sum of the error bounds of its two ends. A gap not larger than its error is *unresolved*.
 """
@@ -115,7 +116,8 @@ class Dendrogram:
         return float(self.gap_errors.max(initial=0.0))
 
     def num_clusters(self, epsilon: ArrayLike) -> Integers:
-        """n(ε), the number of clusters at each resolution: the shape of `epsilon`, which is in units of the eigenvalues.
+        """n(ε), the number of clusters at each resolution: the shape of `epsilon`, which is in units of the
+        eigenvalues.
 
         Raises:
             UserError: an ε is negative or not a number.
@@ -171,7 +173,9 @@ class Dendrogram:
         count = len(self.eigenvalues)
         cluster_at_end = list(range(count))
         rows = np.empty((count - 1, 4))
-        for row, (first, middle, stop) in enumerate(zip(starts.tolist(), middles.tolist(), stops.tolist(), strict=True)):
+        for row, (first, middle, stop) in enumerate(
+            zip(starts.tolist(), middles.tolist(), stops.tolist(), strict=True)
+        ):
             pair = cluster_at_end[middle - 1], cluster_at_end[middle]
             rows[row] = min(pair), max(pair), self.gap_sizes[middle - 1], stop - first
             cluster_at_end[first] = cluster_at_end[stop - 1] = count + row
@@ -180,8 +184,8 @@ class Dendrogram:
     def barcode(self) -> Barcode:
         """One bar per cluster of at least two eigenvalues that exists over a range of ε.
 
-        The cluster of all eigenvalues never merges and has no bar. Among equal gaps no intermediate cluster exists at any
-        ε, so none is reported.
+        The cluster of all eigenvalues never merges and has no bar. Among equal gaps no intermediate cluster exists at
+        any ε, so none is reported.
         """
         starts, middles, stops = self._merges
         count = len(self.eigenvalues)

@@ -1,7 +1,7 @@
 """The errors this package raises on purpose; the command shows each as one line.
 
-`exit_code` is what the command exits with: 2 where the caller's input is at fault, 1 where the world is (a damaged file,
-a run that diverged, a directory that another process is writing).
+`exit_code` is what the command exits with: 2 where the caller's input is at fault, 1 where the world is (a damaged
+file, a run that diverged, a directory that another process is writing).
 """
 
 

@@ -1,7 +1,7 @@
 """Layout: which named tensor, and which of its entries, owns each flat parameter index.
 
-A curvature matrix over parameters is indexed by a flat vector: the tensors one after another, each flattened in row-major
-order. A `Layout` is the dictionary between the two.
+A curvature matrix over parameters is indexed by a flat vector: the tensors one after another, each flattened in
+row-major order. A `Layout` is the dictionary between the two.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Layout:
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.shapes):
-            raise UserError(f"a layout needs one shape per name, got {len(self.names)} names and {len(self.shapes)} shapes")
+            raise UserError(
+                f"a layout needs one shape per name, got {len(self.names)} names and {len(self.shapes)} shapes"
+            )
         if len(set(self.names)) != len(self.names):
             raise UserError("a layout needs names that are all different")
 
@@ -81,8 +83,8 @@ class Layout:
         """Flat indices of named groups of parameters.
 
         Args:
-            groups: for each group a name pattern (`"conv1.*"`, as a shell would match it), several patterns, or the flat
-                indices themselves (attention heads share one tensor and cannot be told by a name).
+            groups: for each group a name pattern (`"conv1.*"`, as a shell would match it), several patterns, or the
+                flat indices themselves (attention heads share one tensor and cannot be told by a name).
 
         Returns:
             For each group its flat indices, ascending.
@@ -99,7 +101,7 @@ class Layout:
                 indices = np.flatnonzero(np.isin(owners, self._matching([str(entry) for entry in patterns])))
             else:
                 indices = np.unique(np.asarray(members, dtype=np.int64))
-                if indices.size and not (0 <= indices[0] and indices[-1] < self.size):
+                if indices.size and not (indices[0] >= 0 and indices[-1] < self.size):
                     raise UserError(f"group {group!r} has indices outside 0 to {self.size - 1}")
             if (taken[indices] >= 0).any():
                 other = list(groups)[int(taken[indices].max())]

@@ -1,7 +1,7 @@
 """Spectrum: eigenvalues of a symmetric matrix, each with a bound on its error.
 
-A spectrum may be partial: the `num_bottom` smallest and the `num_top` largest of `dim` eigenvalues. What lies between is
-unknown, so the two ends are separate *segments*, and the hole between them is never read as a gap.
+A spectrum may be partial: the `num_bottom` smallest and the `num_top` largest of `dim` eigenvalues. What lies between
+is unknown, so the two ends are separate *segments*, and the hole between them is never read as a gap.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Spectrum:
 
     Args:
         eigenvalues: shape (k,), ascending, finite.
-        error_bounds: shape (k,), or one number for all: |stored value - true value| is at most this, as far as the sources
-            named in `provenance["error_sources"]` go.
+        error_bounds: shape (k,), or one number for all: |stored value - true value| is at most this, as far as the
+            sources named in `provenance["error_sources"]` go.
         dim: number of rows of the matrix. With k = dim the spectrum is complete.
         num_bottom: how many of the k values are the smallest of the matrix, without omission.
         num_top: how many are the largest. A complete spectrum needs neither; both are then `dim`.
@@ -57,7 +57,9 @@ class Spectrum:
             raise UserError("eigenvalues must ascend; sort them together with their error bounds")
         bounds = np.asarray(self.error_bounds, dtype=np.float64)
         if bounds.shape not in ((), values.shape) or not (bounds >= 0).all():
-            raise UserError(f"error_bounds must be {len(values)} numbers >= 0, or one for all, got shape {bounds.shape}")
+            raise UserError(
+                f"error_bounds must be {len(values)} numbers >= 0, or one for all, got shape {bounds.shape}"
+            )
         bottom, top = self.num_bottom, self.num_top
         if len(values) == self.dim:
             if bottom not in (None, self.dim) or top not in (None, self.dim):
@@ -95,7 +97,7 @@ class Spectrum:
         vectors, indices = np.asarray(eigenvectors, dtype=np.float64), np.asarray(vector_indices, dtype=np.int64)
         if vectors.shape != (self.dim, len(indices)):
             raise UserError(f"eigenvectors must have shape ({self.dim}, {len(indices)}), got {vectors.shape}")
-        if len(indices) and not (0 <= indices.min() and indices.max() < count):
+        if len(indices) and not (indices.min() >= 0 and indices.max() < count):
             raise UserError(f"vector_indices must lie in 0 to {count - 1}, got {indices.min()} to {indices.max()}")
         return vectors, indices
 

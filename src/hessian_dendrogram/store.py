@@ -5,12 +5,12 @@
     training_state/00000500/          optimiser and random state of the latest checkpoint, for an exact resume
     checkpoints/00000500/model.safetensors
     analyses/hessian-1437/analysis.json
-    analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, ..., spectrum.json, measures.json
+    analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, spectrum.json, measures.json
     figures/hessian-1437/*.png, *.pdf
 
-A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is written
-before its checkpoint and an older one removed after it, so the latest checkpoint of a trained run always has its state. The
-directory is untrusted input to a reader: nothing in it is executed.
+A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
+written before its checkpoint and an older one removed after it, so the latest checkpoint of a trained run always has
+its state. The directory is untrusted input to a reader: nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Run:
         try:
             self.layout = Layout.from_json(self.record["layout"])
         except (KeyError, TypeError, ValueError) as error:
-            raise DamagedRunError(f"{self.path / 'run.json'} is damaged: its layout cannot be read ({error!r})") from None
+            raise DamagedRunError(
+                f"{self.path / 'run.json'} is damaged: its layout cannot be read ({error!r})"
+            ) from None
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,14 +124,16 @@ class Run:
         """
         folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
         facts = atomic.read_json(folder / "spectrum.json")
-        arrays = {
+        arrays: dict[str, Any] = {
             name: atomic.read_array(folder / f"{name}.npy")
             for name in ("eigenvalues", "error_bounds", "converged", "eigenvectors", "vector_indices")
         }
         try:
             return Spectrum(
                 **arrays,
-                **{key: int(facts[key]) for key in ("dim", "num_bottom", "num_top")},
+                dim=int(facts["dim"]),
+                num_bottom=int(facts["num_bottom"]),
+                num_top=int(facts["num_top"]),
                 provenance=dict(facts["provenance"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -145,10 +149,17 @@ class Run:
         """Where the figures of an analysis belong."""
         return self.path / "figures" / analysis
 
+    def figures_are_current(self, analysis: str) -> bool:
+        """Whether the figures were drawn from the spectra that are stored now."""
+        mark = self.figures_folder(analysis) / "drawn.json"
+        return mark.is_file() and bool(atomic.read_json(mark) == self._figure_mark(analysis))
+
     # ── writing, under the lock ──────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
-    def create(cls, path: Path | str, *, configuration: Mapping[str, Any], layout: Layout, provenance: Mapping[str, Any]) -> Run:
+    def create(
+        cls, path: Path | str, *, configuration: Mapping[str, Any], layout: Layout, provenance: Mapping[str, Any]
+    ) -> Run:
         """Write a new run's run.json; the directory is there already and locked (see `lock`)."""
         record = {"format_version": FORMAT_VERSION, "configuration": dict(configuration)}
         record |= {"layout": layout.to_json(), "provenance": dict(provenance)}
@@ -197,7 +208,7 @@ class Run:
             stream.write(text.getvalue())
 
     def truncate_metrics(self, step: int | None) -> None:
-        """Drop the rows after `step`, all for `None`: what was recorded after the checkpoint that training resumes from."""
+        """Drop the rows recorded after `step`, from which training resumes; all of them for `None`."""
         rows = self._metric_rows()
         kept = rows[:1] + [row for row in rows[1:] if step is not None and float(row[0]) <= step]
         if step is None:
@@ -219,7 +230,14 @@ class Run:
             atomic.write_json(folder / "spectrum.json", facts | {"provenance": dict(spectrum.provenance)})
             atomic.write_json(folder / "measures.json", dict(measures))
 
+    def mark_figures(self, analysis: str) -> None:
+        """Say that the figures are drawn from the spectra that are stored now."""
+        atomic.write_json(self.figures_folder(analysis) / "drawn.json", self._figure_mark(analysis))
+
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _figure_mark(self, analysis: str) -> dict[str, Any]:
+        return {"analysed_steps": self.analysed_steps(analysis), "last_checkpoint": self.steps()[-1:]}
 
     def _metric_rows(self) -> list[list[str]]:
         """Rows of metrics.csv; a last line without its end, from a killed writer, is left out."""
@@ -262,7 +280,9 @@ def lock(path: Path | str) -> Iterator[None]:
     try:
         guard.acquire(timeout=0)
     except Timeout:
-        raise LockedRunError(f"{path} is being written by another process; wait for it or give another folder") from None
+        raise LockedRunError(
+            f"{path} is being written by another process; wait for it or give another folder"
+        ) from None
     try:
         atomic.remove_leftovers(path)
         yield

@@ -1,0 +1,364 @@
+"""The `hessian-dendrogram` command. Each subcommand imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import HessianDendrogramError, UserError
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+    from .store import Run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Exact loss Hessians at every training checkpoint, and the dendrograms of their eigenvalues.",
+)
+
+ExperimentArgument = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="A built-in name (digits, mnist) or a .py file.")
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Out = Annotated[Path | None, typer.Option("--out", help="The run directory; default runs/NAME.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the experiment's data files.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Of initial weights, batch order and choice of samples.")]
+Samples = Annotated[int | None, typer.Option("--samples", help="Training samples for the Hessian; default all.")]
+Vectors = Annotated[int | None, typer.Option("--vectors", help="Eigenvectors to store at each end; default 50.")]
+At = Annotated[str | None, typer.Option("--at", help="Steps to analyse, as 0,100,200; default the experiment's.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64, for the curvature.")]
+Device = Annotated[str, typer.Option("--device", help="A torch device, such as cpu or cuda.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the analysis; default hessian-SAMPLES.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command(epilog="Example: hessian-dendrogram run mnist --data-dir data/mnist --samples 1000 --steps 2000")
+def run(
+    experiment: ExperimentArgument,
+    out: Out = None,
+    data_dir: DataDir = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Updates to train for; more than stored extends a run.")
+    ] = None,
+    seed: Seed = None,
+    samples: Samples = None,
+    vectors: Vectors = None,
+    at: At = None,
+    dtype: Dtype = "float64",
+    device: Device = "cpu",
+    name: Name = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Train, take the Hessian's spectrum at the checkpoints, draw the figures. Resumes what was interrupted."""
+    with _torch_needed():
+        from . import pipeline
+    chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=vectors)
+    path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
+    _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
+    with pipeline.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, data):
+        with _stage("training"):
+            pipeline.train(chosen, opened, data, device=device, progress=True)
+        with _stage("Hessians and spectra"):
+            analysis = pipeline.analyse(
+                chosen, opened, data[0], name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
+            )
+        with _stage("figures"):
+            _draw(opened, analysis)
+    _finish(opened, analysis)
+
+
+@app.command(
+    epilog="Example: hessian-dendrogram analyse my_model.py --out runs/mine --checkpoints weights/ --samples 1000"
+)
+def analyse(
+    experiment: ExperimentArgument,
+    out: Out = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="A folder of .pt, .pth or .safetensors state dicts, or one file."),
+    ] = None,
+    step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
+    data_dir: DataDir = None,
+    seed: Seed = None,
+    samples: Samples = None,
+    vectors: Vectors = None,
+    at: At = None,
+    dtype: Dtype = "float64",
+    device: Device = "cpu",
+    name: Name = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Take another analysis of a run, or analyse checkpoints that someone else trained."""
+    with _torch_needed():
+        from . import pipeline
+        from .checkpoints import find_checkpoints
+    chosen = _experiment(experiment, seed=seed, samples=samples, vectors=vectors)
+    path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
+    files = find_checkpoints(checkpoints, step) if checkpoints else {}
+    with pipeline.open_run(
+        chosen, path, data_dir=data_dir, device=_device(device), imported=bool(files), must_exist=not files
+    ) as (opened, data):
+        pipeline.import_checkpoints(chosen, opened, files)
+        with _stage("Hessians and spectra"):
+            analysis = pipeline.analyse(
+                chosen, opened, data[0], name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
+            )
+        with _stage("figures"):
+            _draw(opened, analysis)
+    _finish(opened, analysis)
+
+
+@app.command(epilog="Example: hessian-dendrogram plot runs/digits --to paper/figures")
+def plot(
+    run: RunArgument,
+    analysis: Annotated[str | None, typer.Option("--analysis", help="Draw this one; default every analysis.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder for the figures; default RUN/figures.")] = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Draw the figures again, from stored results."""
+    from . import figures, store
+
+    opened = store.Run(run)
+    names = [analysis] if analysis else opened.analyses()
+    if not names:
+        raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
+    for name in names:
+        if to is None:
+            with store.lock(run):
+                folder = _draw(opened, name, again=True)
+        else:
+            folder = to / name
+            folder.mkdir(parents=True, exist_ok=True)
+            figures.draw(opened, name, folder)
+        _print(f"figures: {folder}")
+
+
+@app.command(epilog="Example: hessian-dendrogram info runs/digits --json")
+def info(
+    run: RunArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Say what is in a run directory, with errors."""
+    from .store import Run
+
+    opened = Run(run)
+    facts = _facts(opened)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    configuration = opened.configuration
+    print(
+        f"{run}: {configuration.get('experiment')}, seed {configuration.get('seed')}, {opened.layout.size} parameters"
+    )
+    print(f"  checkpoints ({configuration.get('checkpoints')}): {_shorten(facts['checkpoints'])}")
+    if facts["last_metrics"]:
+        print("  last metrics: " + ", ".join(f"{key} {value:.6g}" for key, value in facts["last_metrics"].items()))
+    for name, analysis in facts["analyses"].items():
+        print(f"  analysis {name}: {analysis['configuration']}")
+        for step, row in analysis["spectra"].items():
+            print(f"    step {step:>8}  {_describe(row)}")
+
+
+# ── what the commands share ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _experiment(source: str, **overrides: Any) -> Experiment:
+    with _torch_needed():
+        from .experiment import load_experiment
+    return load_experiment(source, **overrides)
+
+
+def _out(out: Path | None, experiment: Experiment) -> Path:
+    return out or Path("runs") / experiment.name
+
+
+def _steps(at: str | None) -> list[int] | None:
+    try:
+        return None if at is None else [int(step) for step in at.split(",")]
+    except ValueError:
+        raise UserError(f"--at takes steps separated by commas, such as 0,100,200; got {at!r}") from None
+
+
+def _dtype(name: str) -> Any:
+    import torch
+
+    if name not in ("float32", "float64"):
+        raise UserError(f"--dtype is float32 or float64, got {name!r}")
+    return getattr(torch, name)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return name
+
+
+@contextmanager
+def _torch_needed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError("this command computes and needs torch: pip install 'hessian-dendrogram[torch]'") from None
+
+
+@contextmanager
+def _stage(what: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    _print(f"{what}: {time.perf_counter() - start:.1f} s")
+
+
+def _draw(opened: Run, analysis: str, *, again: bool = False) -> Path:
+    """Draw an analysis into the run directory, unless nothing has changed since; the folder it is in."""
+    folder = opened.figures_folder(analysis)
+    if again or not opened.figures_are_current(analysis):
+        from . import figures
+
+        folder.mkdir(parents=True, exist_ok=True)
+        figures.draw(opened, analysis, folder)
+        opened.mark_figures(analysis)
+    return folder
+
+
+def _finish(opened: Run, analysis: str) -> None:
+    """A short summary, and where to go from here."""
+    steps = opened.analysed_steps(analysis)
+    if metrics := _last_metrics(opened):
+        _print("last metrics: " + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items()))
+    for step in {steps[0]: 0, steps[-1]: 0}:
+        _print(f"step {step}: {_describe(_row(opened, step, analysis))}")
+    _print(f"figures: {opened.figures_folder(analysis)}")
+    _print(f"next: hessian-dendrogram info {shlex.quote(str(opened.path))}")
+
+
+def _facts(opened: Run) -> dict[str, Any]:
+    return {
+        "path": str(opened.path),
+        "record": opened.record,
+        "checkpoints": opened.steps(),
+        "last_metrics": _last_metrics(opened),
+        "analyses": {
+            name: {
+                **opened.analysis(name),
+                "spectra": {step: _row(opened, step, name) for step in opened.analysed_steps(name)},
+            }
+            for name in opened.analyses()
+        },
+    }
+
+
+def _last_metrics(opened: Run) -> dict[str, float]:
+    """The last row of metrics that has an evaluation."""
+    import numpy as np
+
+    metrics = opened.metrics()
+    evaluated = np.flatnonzero(~np.isnan(metrics.get("train_loss", np.empty(0))))
+    if not evaluated.size:
+        return {}
+    row = {key: float(column[evaluated[-1]]) for key, column in metrics.items()}
+    return {key: value for key, value in row.items() if value == value}
+
+
+def _row(opened: Run, step: int, analysis: str) -> dict[str, Any]:
+    from .dendrogram import single_linkage
+    from .spectrum import summarise
+
+    spectrum = opened.spectrum(step, analysis)
+    row: dict[str, Any] = {"dim": spectrum.dim, "eigenvalues": len(spectrum.eigenvalues), **asdict(summarise(spectrum))}
+    row["converged"] = int(spectrum.converged.sum())
+    for segment in spectrum.segments():
+        gaps = single_linkage(spectrum, segment).gaps(1)
+        if len(gaps.sizes):
+            row[f"largest_gap_{segment}"] = {
+                "size": float(gaps.sizes[0]),
+                "error": float(gaps.errors[0]),
+                "resolved": bool(gaps.resolved[0]),
+                "eigenvalues_above": int(gaps.num_above[0]),
+            }
+    return row
+
+
+def _describe(row: dict[str, Any]) -> str:
+    parts = [
+        f"{label} {row[key]:.6g} ± {row[f'{key}_error']:.1g}"
+        for label, key in (("λ_max", "largest"), ("λ_min", "smallest"), ("trace", "trace"))
+        if row[key] is not None
+    ]
+    if row["num_negative"] is not None:
+        parts.append(f"{row['num_negative']} negative ({row['num_unresolved_sign']} of unresolved sign)")
+    for key, gap in row.items():
+        if key.startswith("largest_gap"):
+            size = f"{gap['size']:.4g} ± {gap['error']:.1g}" if gap["resolved"] else "unresolved"
+            parts.append(f"largest gap {size} below the top {gap['eigenvalues_above']}")
+    return ", ".join(parts)
+
+
+def _shorten(steps: list[int]) -> str:
+    shown = [*steps[:6], "...", *steps[-3:]] if len(steps) > 10 else steps
+    return f"{len(steps)}, at steps " + ", ".join(map(str, shown))
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+# ── entry ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def main() -> None:
+    """Run the command; every error is one line, with exit code 2 for a user's mistake and 1 for anything else."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("hessian_dendrogram").setLevel(logging.INFO)
+    logging.getLogger().setLevel(logging.WARNING)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        app()
+    except Exception as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        _print(f"error: {_one_line(error)}")
+        sys.exit(error.exit_code if isinstance(error, HessianDendrogramError) else 1)
+
+
+def _stop(*_: object) -> None:
+    """Leave at once on Ctrl-C: what is finished is on disk, and the rest is safe to lose at any moment."""
+    command = shlex.join(["hessian-dendrogram", *sys.argv[1:]])
+    os.write(2, f"\nstopped; everything finished is stored. Go on with: {command}\n".encode())
+    os._exit(130)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, HessianDendrogramError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        return (
+            f"{error.strerror}: {error.filename}"
+            if error.filename
+            else f"{error.strerror}; what was stored before is kept"
+        )
+    return (
+        f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; run again with --debug for the traceback)"
+    )

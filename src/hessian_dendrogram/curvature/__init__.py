@@ -1,0 +1,1 @@
+"""Curvature operators: symmetric matrices over the parameters of a model, known by their products."""

@@ -1,0 +1,304 @@
+r"""Hessian of a mean loss over the parameters of a model.
+
+For samples (x_i, y_i), i = 1..N, and parameters θ (n of them, flattened in the order of the layout),
+
+    L(θ) = (1/N) Σ_i ℓ(f_θ(x_i), y_i),        H = ∂²L/∂θ∂θᵀ,
+
+where `loss(model(inputs), targets)` gives the mean of ℓ over the samples of a batch. Batches b of n_b samples add up as
+L = Σ_b w_b ℓ_b / Σ_b w_b with w_b = n_b, so ragged batches count by their size. `weight=` replaces n_b where the loss
+is a mean over something else, such as the tokens that are not ignored.
+
+A product H v is the derivative of the gradient along v, forward-mode over reverse-mode (Pearlmutter 1994), for a block
+of vectors at a time. A model without forward-mode derivatives takes reverse mode twice instead, one vector at a time.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, jvp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from .. import samples
+from ..errors import UserError
+from ..layout import Layout
+from ..samples import Batch, Data
+from .operator import CurvatureOperator
+
+logger = logging.getLogger(__name__)
+
+Loss = Callable[[Any, Tensor], Tensor]
+Weight = Callable[[Tensor], Tensor | float]
+Method = Literal["forward-over-reverse", "double-backward"]
+
+
+class Hessian(CurvatureOperator):
+    """The Hessian of `loss(model(inputs), targets)`, a mean over all samples in `data`.
+
+    The operator keeps its own copy of the model, in `eval()` mode; later changes to the model do not reach it. Frozen
+    parameters (`requires_grad=False`) are left out, shared ones counted once.
+
+    Args:
+        model: any `nn.Module`; a tuple of inputs is passed as `model(*inputs)`, a dict as `model(**inputs)`.
+        loss: `loss(outputs, targets)`, a scalar: the mean over the batch's samples, or over its weight.
+        data: a tensor pair, a `Dataset`, a `DataLoader` or an iterable of batches (see `hessian_dendrogram.samples`).
+        parameters: names or patterns (`"conv1.*"`) of the parameters to take; default all that are not frozen.
+        weight: gives what a batch's targets weigh, where that is not their number of samples.
+        dtype: floating-point type of weights, floating inputs and products; default the parameters' own.
+        device: default the parameters' own.
+        batch_size: samples in one pass, for data that does not come in batches.
+        method: how products are computed; default forward-over-reverse where the model supports it.
+
+    Attributes:
+        left_out: names of the model's parameters that the matrix does not cover.
+        num_samples: N.
+        method: the way products are computed.
+
+    Raises:
+        UserError: no samples or parameters; a loss that is no scalar, not finite, not deterministic, or no mean over
+        samples.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        data: Data,
+        *,
+        parameters: Sequence[str] | None = None,
+        weight: Weight | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        batch_size: int = 512,
+        method: Method | None = None,
+    ) -> None:
+        self.layout, self.left_out = parameter_layout(model, parameters)
+        names = self.layout.names
+        by_name = dict(model.named_parameters())
+        self.dtype = dtype or _common([by_name[name].dtype for name in names], "dtype")
+        self.device = torch.device(device or _common([by_name[name].device for name in names], "device"))
+        if not self.dtype.is_floating_point:
+            raise UserError(f"a Hessian needs real floating-point parameters, got {self.dtype}")
+        self._original = copy.deepcopy(model).eval()
+        for name, parameter in self._original.named_parameters():
+            parameter.requires_grad_(name in names)
+        self._model = copy.deepcopy(self._original).to(self.device, self.dtype)
+        self._loss, self._weight, self._batch_size = loss, weight, batch_size
+        self._data = samples.reusable(data)
+        if self.left_out:
+            logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
+        with _plain_attention():
+            self.num_samples, self._total_weight = self._check_loss()
+            self.method: Method = method or self._supported_method()
+
+    def with_dtype(self, dtype: torch.dtype) -> Self:
+        """The same Hessian, of the model as it was given, with products in another floating-point type."""
+        if dtype == self.dtype:
+            return self
+        other = copy.copy(self)
+        other.dtype = dtype
+        other._model = copy.deepcopy(self._original).to(self.device, dtype)
+        return other
+
+    def describe(self) -> dict[str, object]:
+        """Operator, number of samples and way of computing, for a spectrum's provenance."""
+        return {
+            "operator": "hessian",
+            "samples": self.num_samples,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "products_by": self.method,
+            "left_out": list(self.left_out),
+        }
+
+    # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _products(self, V: Tensor) -> Tensor:
+        product = self._forward_over_reverse if self.method == "forward-over-reverse" else self._double_backward
+        total = torch.zeros(V.shape, dtype=torch.float64, device=self.device)  # float32 batches add up in float64
+        with _plain_attention(), torch.enable_grad():
+            for batch in self._batches():
+                total += product(batch, V.detach()) * (self._batch_weight(batch) / self._total_weight)
+        return total.to(self.dtype)
+
+    def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
+        point = {name: tensor.detach() for name, tensor in self._parameters().items()}
+
+        def product(v: Tensor) -> Tensor:
+            gradient = grad(lambda parameters: self._batch_loss(batch, parameters))
+            tangent = jvp(gradient, (point,), (self._unflatten(v),))[1]
+            return torch.cat([tangent[name].reshape(-1) for name in self.layout.names])
+
+        return vmap(product, in_dims=1, out_dims=1)(V)
+
+    def _double_backward(self, batch: Batch, V: Tensor) -> Tensor:
+        tensors = list(self._parameters().values())
+        value = self._batch_loss(batch)
+        gradient = torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
+        curved = [i for i, part in enumerate(gradient) if part.requires_grad]
+        columns = []
+        for v in V.T:
+            parts = list(self._unflatten(v).values())
+            product: Sequence[Tensor] = [torch.zeros_like(tensor) for tensor in tensors]
+            if curved:
+                product = torch.autograd.grad(
+                    [gradient[i] for i in curved],
+                    tensors,
+                    [parts[i] for i in curved],
+                    retain_graph=True,
+                    materialize_grads=True,
+                )
+            columns.append(torch.cat([part.reshape(-1) for part in product]))
+        return torch.stack(columns, dim=1)
+
+    # ── the loss ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _parameters(self) -> dict[str, Tensor]:
+        by_name = dict(self._model.named_parameters())
+        return {name: by_name[name] for name in self.layout.names}
+
+    def _unflatten(self, v: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(v, np.diff(self.layout.offsets).tolist())
+        return {
+            name: part.view(shape)
+            for name, shape, part in zip(self.layout.names, self.layout.shapes, parts, strict=True)
+        }
+
+    def _batches(self) -> Iterator[Batch]:
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+
+        for inputs, targets in samples.batches(self._data, self._batch_size):
+            batch = samples.map_inputs(move, inputs), move(targets)
+            if self._batch_weight(batch):  # a mean over nothing, all targets ignored, would be 0/0
+                yield batch
+
+    def _batch_weight(self, batch: Batch) -> float:
+        return float(self._weight(batch[1])) if self._weight else samples.count(batch)
+
+    def _batch_loss(self, batch: Batch, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        inputs, targets = batch
+        if parameters is None:
+            return self._loss(samples.call(self._model, inputs), targets)
+        if isinstance(inputs, Tensor):
+            inputs = (inputs,)
+        arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
+        return self._loss(functional_call(self._model, parameters, arguments, keywords), targets)
+
+    @torch.no_grad()
+    def _check_loss(self) -> tuple[int, float]:
+        """Number of samples and total weight, once the loss has shown that it is what the formula needs.
+
+        Each batch is evaluated twice, which shows randomness, and in two halves, which shows a loss that is no mean
+        over samples (a sum, class weights, ignored targets) or a model that mixes the samples of a batch.
+        """
+        total, weight = 0, 0.0
+        for number, batch in enumerate(self._batches(), start=1):
+            value = self._batch_loss(batch)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise UserError(f"the loss must be a scalar, the mean over a batch; got {shape}")
+            if not torch.isfinite(value):
+                raise UserError(f"the loss is {value.item()} on batch {number}; a Hessian needs a finite loss")
+            if not self._same(value, self._batch_loss(batch)):
+                raise UserError(
+                    f"the loss is not deterministic: batch {number} evaluated twice differs from {value.item():.9g}; "
+                    "remove the randomness from the model and the data"
+                )
+            if samples.count(batch) > 1:
+                self._check_mean(batch, value)
+            total += samples.count(batch)
+            weight += self._batch_weight(batch)
+        if not total:
+            raise UserError("the data has no samples; a mean loss needs at least one")
+        if not weight > 0:
+            raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
+        return total, weight
+
+    def _check_mean(self, batch: Batch, value: Tensor) -> None:
+        middle = samples.count(batch) // 2
+        halves = [samples.take(batch, slice(None, middle)), samples.take(batch, slice(middle, None))]
+        weights = [self._batch_weight(half) for half in halves]
+        parts = [self._batch_loss(half) * weight for half, weight in zip(halves, weights, strict=True) if weight]
+        mean = sum(parts, torch.zeros_like(value)) / sum(weights)
+        if not self._same(value, mean):
+            raise UserError(
+                f"the loss is not a mean over samples: a batch of {samples.count(batch)} gives {value.item():.9g}, "
+                f"the mean over its two halves {mean.item():.9g}; pass weight=, what the targets weigh in the mean"
+            )
+
+    def _same(self, one: Tensor, other: Tensor) -> bool:
+        """Equal up to the rounding of a sum over many samples."""
+        tolerance = 1e3 * torch.finfo(self.dtype).eps
+        return bool((one - other).abs() <= tolerance * (one.abs() + other.abs() + 1))
+
+    def _supported_method(self) -> Method:
+        """Forward-over-reverse, unless a small trial shows that an operation of the model has no such derivative."""
+        batch = samples.take(next(self._batches()), slice(0, 2))
+        trial = torch.zeros(self.shape[0], 2, dtype=self.dtype, device=self.device)
+        try:
+            self._forward_over_reverse(batch, trial)
+        except (RuntimeError, NotImplementedError) as error:
+            reason = str(error).strip().splitlines()[0]
+            logger.info("products take reverse mode twice, one vector at a time, since forward mode says: %s", reason)
+            return "double-backward"
+        return "forward-over-reverse"
+
+
+def parameter_layout(model: nn.Module, patterns: Sequence[str] | None = None) -> tuple[Layout, tuple[str, ...]]:
+    """The layout of the chosen parameters, in the model's order, and the names of those left out.
+
+    Args:
+        model: its shared parameters are listed once, under their first name.
+        patterns: names or shell patterns; `None` takes every parameter that is not frozen.
+
+    Raises:
+        UserError: a pattern matches nothing or a frozen parameter, or no parameter is left.
+    """
+    parameters = dict(model.named_parameters())
+    if isinstance(patterns, str):
+        patterns = [patterns]
+    if patterns is None:
+        names = [name for name, parameter in parameters.items() if parameter.requires_grad]
+    else:
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in parameters):
+                raise UserError(
+                    f"pattern {pattern!r} matches no parameter; there are {', '.join(parameters) or '(none)'}"
+                )
+        names = [name for name in parameters if any(fnmatchcase(name, pattern) for pattern in patterns)]
+        if frozen := [name for name in names if not parameters[name].requires_grad]:
+            raise UserError(
+                f"parameters were chosen that are frozen: {', '.join(frozen)}; call requires_grad_() on them"
+            )
+    if not names:
+        raise UserError(f"the model has no parameter to take: {len(parameters)} in all, every one frozen")
+    layout = Layout(tuple(names), tuple(tuple(parameters[name].shape) for name in names))
+    return layout, tuple(name for name in parameters if name not in names)
+
+
+def _common(values: Sequence[Any], what: str) -> Any:
+    if len(set(values)) > 1:
+        raise UserError(
+            f"the parameters differ in their {what} ({', '.join(sorted(set(map(str, values))))}); pass {what}="
+        )
+    return values[0]
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention written out: the fused kernels have no second derivatives."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)

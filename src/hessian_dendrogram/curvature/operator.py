@@ -1,0 +1,107 @@
+"""CurvatureOperator: a symmetric matrix over a model's parameters, known by its products with vectors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..layout import Layout
+from .dense import assemble
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse.linalg import LinearOperator
+
+
+class CurvatureOperator(ABC):
+    """A symmetric n x n matrix A.
+
+    A subclass sets `layout`, `dtype` and `device`, and defines `_products` and `with_dtype`.
+
+    Attributes:
+        layout: which named parameter owns each of the n indices.
+        dtype: the floating-point type the products are computed in.
+        device: where vectors live.
+    """
+
+    layout: Layout
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, n)."""
+        return self.layout.size, self.layout.size
+
+    @abstractmethod
+    def _products(self, V: Tensor) -> Tensor:
+        """A V for V of shape (n, k), already checked."""
+
+    @abstractmethod
+    def with_dtype(self, dtype: torch.dtype) -> Self:
+        """The same operator with products computed in another floating-point type."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """What the operator is and how it computes, as JSON-like values for a spectrum's provenance."""
+
+    def matvec(self, v: Tensor) -> Tensor:
+        """A v: shape (n,) to (n,).
+
+        Raises:
+            UserError: wrong shape, dtype or device.
+        """
+        self._check(v, 1)
+        return self._products(v[:, None])[:, 0]
+
+    def matmat(self, V: Tensor) -> Tensor:
+        """A V: shape (n, k) to (n, k).
+
+        Raises:
+            UserError: wrong shape, dtype or device.
+        """
+        self._check(V, 2)
+        return self._products(V) if V.shape[1] else V.clone()
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        return self.matvec(other) if other.ndim == 1 else self.matmat(other)
+
+    def to_dense(self, *, progress: bool = False) -> Tensor:
+        """The whole matrix, symmetric to the last bit: shape (n, n), in this operator's dtype.
+
+        Args:
+            progress: show a bar with the time left.
+        """
+        return assemble(self, progress=progress)
+
+    def to_scipy(self) -> LinearOperator:
+        """A SciPy `LinearOperator` on NumPy arrays of the same precision."""
+        from scipy.sparse.linalg import LinearOperator  # takes a third of a second to import
+
+        def product(V: NDArray[np.floating]) -> NDArray[np.floating]:
+            V = V if V.ndim == 2 else V[:, None]
+            vectors = torch.as_tensor(np.ascontiguousarray(V)).to(self.device, self.dtype)
+            return self.matmat(vectors).cpu().numpy()
+
+        numpy_dtype = torch.empty(0, dtype=self.dtype).numpy().dtype
+        return LinearOperator(
+            self.shape,
+            matvec=lambda v: product(v.ravel())[:, 0],
+            matmat=product,
+            rmatvec=lambda v: product(v.ravel())[:, 0],
+            dtype=numpy_dtype,
+        )
+
+    def _check(self, vectors: Tensor, ndim: int) -> None:
+        wanted = "(n,)" if ndim == 1 else "(n, k)"
+        if vectors.ndim != ndim or vectors.shape[0] != self.shape[0]:
+            raise UserError(f"expected shape {wanted} with n = {self.shape[0]}, got {tuple(vectors.shape)}")
+        if vectors.dtype != self.dtype or vectors.device.type != self.device.type:
+            raise UserError(
+                f"expected {self.dtype} on {self.device}, got {vectors.dtype} on {vectors.device}; convert the vectors"
+            )

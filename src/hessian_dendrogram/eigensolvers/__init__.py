@@ -1,0 +1,1 @@
+"""Eigensolvers: from a curvature operator to a `Spectrum` with error bounds."""

@@ -1,0 +1,205 @@
+"""A training loop that checkpoints, resumes and reports.
+
+Step s is the state after s updates. The order of the batches is a function of the seed and the epoch alone, and
+everything else that an update depends on (weights, optimiser, scheduler, random state) is stored with the latest
+checkpoint, so a run that was killed goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import samples
+from .errors import TrainingDivergedError, UserError
+from .experiment import Experiment, Split
+from .samples import Batch, Data
+from .store import Run
+
+_EVALUATION_BATCH = 1000
+
+
+def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, progress: bool = False) -> None:
+    """Train to `experiment.steps`, from the latest checkpoint where there is one.
+
+    Raises:
+        TrainingDivergedError: the loss or the weights stopped being finite; the last good checkpoint is stored.
+    """
+    train, _ = data
+    checkpoints = experiment.checkpoints()
+    with torch.random.fork_rng():
+        torch.manual_seed(experiment.seed)
+        model = experiment.model().to(device)
+        optimizer = experiment.optimizer(model.parameters())
+        scheduler = experiment.scheduler(optimizer) if experiment.scheduler else None
+        start = _resume(run, model, optimizer, scheduler)
+        if start is None:
+            _record(experiment, run, model, data, 0, None)
+            _checkpoint(run, 0, model, optimizer, scheduler)
+            start = 0
+        batches = _batches(experiment, train, start, device)
+        for step in tqdm(
+            range(start + 1, experiment.steps + 1),
+            desc="training", unit="step", leave=False, disable=None if progress else True,
+        ):  # fmt: skip
+            inputs, targets = next(batches)
+            model.train()
+            loss = experiment.loss(samples.call(model, inputs), targets)
+            if not math.isfinite(loss.item()):
+                _diverged(run, f"the training loss is {loss.item()} at step {step}")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+            evaluated = step in checkpoints or (experiment.evaluate_every and step % experiment.evaluate_every == 0)
+            if evaluated or step % experiment.log_every == 0:
+                _record(experiment, run, model, data if evaluated else None, step, loss.item())
+            if step in checkpoints:
+                _checkpoint(run, step, model, optimizer, scheduler)
+
+
+def _batches(experiment: Experiment, train: Data, start: int, device: torch.device) -> Iterator[Batch]:
+    """Batches from update `start + 1` on: each epoch a new permutation of the samples, the last batch ragged."""
+    total = samples.size(train)
+    size = min(experiment.batch_size or total, total)
+    per_epoch = math.ceil(total / size)
+    step = start
+    while True:
+        epoch = step // per_epoch
+        order = shuffled(total, experiment.seed, epoch)
+        for number in range(step - epoch * per_epoch, per_epoch):
+            rows = order[number * size : (number + 1) * size]
+            inputs, targets = next(samples.batches(samples.select(train, rows), len(rows)))
+            yield samples.map_inputs(lambda tensor: tensor.to(device), inputs), targets.to(device)
+            step += 1
+
+
+def shuffled(total: int, *seeds: int) -> Tensor:
+    """A permutation of range(total) that depends on the seeds alone: shape (total,)."""
+    return torch.from_numpy(np.random.Generator(np.random.PCG64(np.random.SeedSequence(seeds))).permutation(total))
+
+
+def _record(
+    experiment: Experiment, run: Run, model: nn.Module, data: Split | None, step: int, batch_loss: float | None
+) -> None:
+    """Append a row of metrics; with data, evaluate on all of it, and stop where the loss is not finite."""
+    row: dict[str, float | None] = {"step": step, "batch_loss": batch_loss}
+    for name, part in zip(("train", "test"), data or (None, None), strict=True):
+        loss, accuracy = evaluate(experiment, model, part) if part is not None else (None, None)
+        row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+        if name == "train" and loss is not None and not math.isfinite(loss):
+            _diverged(run, f"the loss over all training samples is {loss} at step {step}")
+    run.append_metrics(row)
+
+
+@torch.no_grad()
+def evaluate(experiment: Experiment, model: nn.Module, data: Data) -> tuple[float, float | None]:
+    """Mean loss and mean accuracy (`None` without one) over all samples, in eval mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    loss, accuracy, weight, total = 0.0, 0.0, 0.0, 0
+    for inputs, targets in samples.batches(data, _EVALUATION_BATCH):
+        outputs = samples.call(model, samples.map_inputs(lambda tensor: tensor.to(device), inputs))
+        targets = targets.to(device)
+        batch_weight = float(experiment.weight(targets)) if experiment.weight else len(targets)
+        if batch_weight:
+            loss += experiment.loss(outputs, targets).item() * batch_weight
+        if experiment.accuracy:
+            accuracy += float(experiment.accuracy(outputs, targets)) * len(targets)
+        weight, total = weight + batch_weight, total + len(targets)
+    if not total:
+        raise UserError("the training or test data has no samples")
+    return loss / weight, accuracy / total if experiment.accuracy else None
+
+
+def _diverged(run: Run, what: str) -> None:
+    kept = f"the last good checkpoint, step {run.steps()[-1]}, is stored" if run.steps() else "nothing was stored"
+    raise TrainingDivergedError(f"{what}; {kept}. Try a smaller learning rate")
+
+
+# ── checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _checkpoint(run: Run, step: int, model: nn.Module, optimizer: Any, scheduler: Any) -> None:
+    weights = {name: to_numpy(tensor) for name, tensor in model.state_dict().items()}
+    for name, array in weights.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            _diverged(run, f"{name} has values that are not finite at step {step}")
+    tensors: dict[str, Tensor] = {"random_state": torch.get_rng_state()}
+    facts: dict[str, Any] = {"groups": optimizer.state_dict()["param_groups"], "state": {}}
+    for index, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{key}"] = value
+            elif value is None or isinstance(value, (bool, int, float)):
+                facts["state"][f"{index}.{key}"] = value
+            else:
+                kind = type(value).__name__
+                raise UserError(
+                    f"{type(optimizer).__name__} keeps a {kind} as {key!r}; only tensors and numbers can be stored"
+                )
+    if scheduler:
+        facts["scheduler"] = scheduler.state_dict()
+    run.save_training_state(step, {name: to_numpy(tensor) for name, tensor in tensors.items()}, facts)
+    run.save_checkpoint(step, weights)
+    run.remove_older_training_states(step)
+
+
+def _resume(run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int | None:
+    """Put everything as it was at the latest checkpoint and give its step; `None` where there is no checkpoint yet."""
+    if not run.steps():
+        run.truncate_metrics(None)
+        return None
+    step = run.steps()[-1]
+    run.truncate_metrics(step)
+    load_weights(model, run, step)
+    arrays, facts = run.training_state(step)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    torch.set_rng_state(tensors.pop("random_state"))
+    state: dict[int, dict[str, Any]] = {}
+    for path, value in {**tensors, **facts["state"]}.items():
+        index, key = path.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
+    if scheduler:
+        scheduler.load_state_dict(facts["scheduler"])
+    return step
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """The tensor as an array; bfloat16, which NumPy lacks, as float32, which holds it exactly."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def load_weights(model: nn.Module, run: Run, step: int) -> None:
+    """Load the state stored at a checkpoint into a model.
+
+    Raises:
+        UserError: the names or shapes differ; the message gives the first few differences.
+    """
+    fit_state(model, {name: torch.from_numpy(array) for name, array in run.weights(step).items()}, f"checkpoint {step}")
+
+
+def fit_state(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
+    """Load a state dict into a model after comparing every name and shape."""
+    own = model.state_dict()
+    problems = [f"{name} is missing" for name in own if name not in state]
+    problems += [f"{name} is not in the model" for name in state if name not in own]
+    problems += [
+        f"{name} has shape {tuple(state[name].shape)}, the model's {tuple(own[name].shape)}"
+        for name in own
+        if name in state and own[name].shape != state[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UserError(f"{what} does not fit the model: {'; '.join(problems[:3])}{more}")
+    model.load_state_dict(state)
