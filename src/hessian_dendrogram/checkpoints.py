@@ -75,11 +75,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         )
     except pickle.UnpicklingError:
         raise UserError(
-            f"{path} holds more than tensors and is not loaded, since it could execute code; "
-            "save model.state_dict() instead"
+            f"{path} is damaged, or holds more than tensors and could execute code; it is not loaded. "
+            "Save model.state_dict() instead"
         ) from None
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
+        raise UserError(
+            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0] if str(error) else 'it ends too early'}"
+        ) from None
     for key in _NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

@@ -184,7 +184,8 @@ def analyse(
             device=device,
         )
         spectrum = exact_spectrum(operator, vectors=experiment.vectors, seed=experiment.seed, progress=progress)
-        measures = experiment.measures(model.eval(), train_data) if experiment.measures else {}
+        with torch.no_grad():
+            measures = experiment.measures(model.eval(), train_data) if experiment.measures else {}
         run.save_spectrum(step, name, spectrum, measures)
     return name
 

@@ -95,7 +95,7 @@ class Hessian(CurvatureOperator):
         self._data = samples.reusable(data)
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
-        with _plain_attention():
+        with _plain_attention(), torch.enable_grad():
             self.num_samples, self._total_weight = self._check_loss()
             self.method: Method = method or self._supported_method()
 
@@ -240,16 +240,30 @@ class Hessian(CurvatureOperator):
         return bool((one - other).abs() <= tolerance * (one.abs() + other.abs() + 1))
 
     def _supported_method(self) -> Method:
-        """Forward-over-reverse, unless a small trial shows that an operation of the model has no such derivative."""
+        """Forward-over-reverse, unless a small trial shows that the model has no such derivative, or a wrong one.
+
+        A kernel's forward-mode derivative can be missing or, in some releases of torch, wrong without a word, so a product
+        over two samples is compared with one by reverse mode alone.
+        """
         batch = samples.take(next(self._batches()), slice(0, 2))
-        trial = torch.zeros(self.shape[0], 2, dtype=self.dtype, device=self.device)
+        generator = torch.Generator().manual_seed(0)
+        V = torch.randn(self.shape[0], 2, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
         try:
-            self._forward_over_reverse(batch, trial)
+            forward = self._forward_over_reverse(batch, V)
         except (RuntimeError, NotImplementedError) as error:
-            reason = str(error).strip().splitlines()[0]
-            logger.info("products take reverse mode twice, one vector at a time, since forward mode says: %s", reason)
-            return "double-backward"
+            return self._fall_back(f"says: {str(error).strip().splitlines()[0]}")
+        try:
+            reverse = self._double_backward(batch, V)
+        except (RuntimeError, NotImplementedError):
+            return "forward-over-reverse"  # nothing to compare with
+        # Rounding alone stays far below the square root of the precision.
+        if (forward - reverse).norm() > torch.finfo(self.dtype).eps ** 0.5 * reverse.norm().clamp(min=1e-30):
+            return self._fall_back("disagrees with reverse mode; one of this torch's derivatives is wrong")
         return "forward-over-reverse"
+
+    def _fall_back(self, reason: str) -> Method:
+        logger.info("products take reverse mode twice, one vector at a time: forward mode %s", reason)
+        return "double-backward"
 
 
 def parameter_layout(model: nn.Module, patterns: Sequence[str] | None = None) -> tuple[Layout, tuple[str, ...]]:

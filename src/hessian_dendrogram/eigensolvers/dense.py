@@ -130,9 +130,7 @@ def symmetric_eigenpairs(
     values, failed = lapack.dsterf(diagonal, off_diagonal)
     if status or failed:
         raise UserError(f"the eigensolver did not converge: sytrd returned {status}, sterf {failed}")
-    runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1) if len(wanted) else []
-    parts = [eigh_tridiagonal(diagonal, off_diagonal, select="i", select_range=(run[0], run[-1]))[1] for run in runs]
-    V = np.asfortranarray(np.hstack([np.empty((n, 0)), *parts]))
+    V = np.asfortranarray(_tridiagonal_eigenvectors(diagonal, off_diagonal, wanted))
     if V.shape[1]:
         # Q = H(1)...H(n-1) acts on rows 1.. only; its reflectors lie below the first subdiagonal.
         tail, _, status = lapack.dormqr(
@@ -142,3 +140,16 @@ def symmetric_eigenpairs(
         largest = np.take_along_axis(V, np.abs(V).argmax(axis=0)[None], axis=0)
         V *= np.where(largest < 0, -1.0, 1.0) / np.linalg.norm(V, axis=0)
     return values, V
+
+
+def _tridiagonal_eigenvectors(
+    diagonal: NDArray[np.float64], off_diagonal: NDArray[np.float64], wanted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Orthonormal eigenvectors of a tridiagonal matrix with the wanted indices, ascending: shape (n, m)."""
+    runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1) if len(wanted) else []
+    parts = [eigh_tridiagonal(diagonal, off_diagonal, select="i", select_range=(run[0], run[-1]))[1] for run in runs]
+    V = np.hstack([np.empty((len(diagonal), 0)), *parts])
+    if np.abs(V.T @ V - np.eye(len(wanted))).max(initial=0) > 1e-10:
+        # Two runs reach into one cluster of nearly equal values, where each chose its vectors without the other.
+        V = eigh_tridiagonal(diagonal, off_diagonal)[1][:, wanted]
+    return V

@@ -1,0 +1,241 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY
+
+NO_TORCH = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Blocker())
+from hessian_dendrogram.cli import main
+main()
+"""
+
+
+def command(*arguments, cwd=None, start=("-m", "hessian_dendrogram"), **options):
+    line = [sys.executable, *start, *map(str, arguments)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, check=False, **options)
+
+
+def error_of(result, code):
+    """The last line, once it is the only error and the exit code is right."""
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert result.stderr.splitlines()[-1] == lines[0]
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    result = command("run", TINY, "--out", "run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (folder / "log").write_text(result.stderr)
+    return folder / "run"
+
+
+def test_run_ends_with_a_summary_the_figures_and_the_next_command(finished):
+    log = (finished.parent / "log").read_text()
+    for stage in ("training: ", "Hessians and spectra: ", "figures: "):
+        assert stage in log
+    assert "λ_max" in log
+    assert "test_accuracy" in log
+    assert log.splitlines()[-2:] == ["figures: run/figures/hessian-70", "next: hessian-dendrogram info run"]
+    assert len(list(finished.glob("figures/hessian-70/*.png"))) >= 7
+
+
+def test_a_second_run_draws_nothing_again(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"}
+    result = command("run", TINY, "--out", finished)
+    assert result.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"} == before
+
+
+def test_info_as_text_and_as_json_without_torch(finished):
+    text = command("info", finished, start=("-c", NO_TORCH))
+    assert text.returncode == 0, text.stderr
+    assert "step       24  λ_max" in text.stdout
+    facts = json.loads(command("info", finished, "--json", start=("-c", NO_TORCH)).stdout)
+    row = facts["analyses"]["hessian-70"]["spectra"]["24"]
+    values = np.load(finished / "analyses/hessian-70/00000024/eigenvalues.npy")
+    assert row["largest"] == values[-1]
+    assert row["trace"] == pytest.approx(values.sum())
+    assert row["largest_gap_all"]["size"] == np.diff(values).max()
+    assert facts["checkpoints"] == [0, 4, 8, 12, 16, 20, 24]
+
+
+def test_plot_without_torch_into_a_folder_of_ones_own(finished, tmp_path):
+    result = command("plot", finished, "--to", tmp_path, start=("-c", NO_TORCH))
+    assert result.returncode == 0, result.stderr
+    drawn = {file.name for file in (tmp_path / "hessian-70").glob("*.png")}
+    assert drawn == {file.name for file in finished.glob("figures/hessian-70/*.png")}
+
+
+def test_computing_without_torch_says_what_to_install():
+    line = error_of(command("run", "digits", start=("-c", NO_TORCH)), 2)
+    assert "needs torch: pip install 'hessian-dendrogram[torch]'" in line
+
+
+def test_analyse_takes_checkpoints_of_others(finished, tmp_path):
+    import tiny
+    from safetensors.torch import save_file
+
+    (tmp_path / "weights").mkdir()
+    torch.manual_seed(1)
+    state = tiny.experiment.model().state_dict()
+    torch.save({"state_dict": state}, tmp_path / "weights" / "step_5.pt")
+    torch.save(state, tmp_path / "weights" / "step_6.pth")
+    save_file(state, tmp_path / "weights" / "step_7.safetensors")
+    arguments = ("analyse", TINY, "--out", "mine", "--checkpoints", "weights", "--samples", "30")
+    for _ in range(2):
+        result = command(*arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    values = [
+        np.load(tmp_path / f"mine/analyses/hessian-30/0000000{step}/eigenvalues.npy").tolist() for step in (5, 6, 7)
+    ]
+    assert values[0] == values[1] == values[2]
+    torch.save(torch.nn.Linear(3, 6).state_dict(), tmp_path / "weights" / "step_8.pt")
+    line = error_of(command(*arguments, cwd=tmp_path), 2)
+    assert "step_8.pt does not fit the model: 0.weight is missing" in line
+
+
+def test_analyse_adds_another_analysis(finished):
+    result = command("analyse", TINY, "--out", finished, "--samples", "10", "--at", "24", "--dtype", "float32")
+    assert result.returncode == 0, result.stderr
+    assert (finished / "analyses/hessian-10/00000024").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "digit"], 2, "did you mean 'digits'?"),
+        (["run", "nowhere.py"], 2, "there is no experiment file nowhere.py"),
+        (["run", "mnist", "--data-dir", "nowhere"], 2, "train-images-idx3-ubyte, train-labels-idx1-ubyte"),
+        (["run", TINY, "--at", "1,b"], 2, "--at takes steps separated by commas"),
+        (["run", TINY, "--dtype", "float16"], 2, "--dtype is float32 or float64, got 'float16'"),
+        (["run", TINY, "--device", "abacus"], 2, "device 'abacus' cannot be used"),
+        (["run", TINY, "--samples", "0"], 2, "samples must be at least 1, got 0"),
+        (["analyse", TINY, "--out", "nothing"], 2, "nothing is no run directory; train one with `run`"),
+        (["info", "nothing"], 2, "nothing is no run directory"),
+        (["plot", "nothing"], 2, "nothing is no run directory"),
+        (["run", TINY, "--out", "file/run"], 1, "Not a directory"),
+        (["run", TINY, "--out", "/proc/run"], 1, "/proc/run"),
+        (["run", "broken.py"], 2, "broken.py, line 1: "),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, arguments, code, message):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "broken.py").write_text("def\n")
+    assert message in error_of(command(*arguments, cwd=tmp_path), code)
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    result = command("info", "nothing", "--debug", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "Traceback" in result.stderr
+
+
+def test_a_changed_seed_is_refused(finished):
+    line = error_of(command("run", TINY, "--out", finished, "--seed", "3"), 2)
+    assert "seed was 42, is now 3; give another --out" in line
+
+
+def test_a_diverging_run_says_where_it_stopped(tmp_path):
+    result = command("run", TINY, "--out", "run", cwd=tmp_path, env=os.environ | {"TINY_RATE": "1e30"})
+    assert "the last good checkpoint, step 0, is stored" in error_of(result, 1)
+
+
+def test_a_truncated_array_is_named(finished, tmp_path):
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "run")
+    file = tmp_path / "run/analyses/hessian-70/00000024/eigenvalues.npy"
+    file.write_bytes(file.read_bytes()[:100])
+    for arguments in (("info", "run"), ("plot", "run")):
+        assert "eigenvalues.npy is damaged" in error_of(command(*arguments, cwd=tmp_path), 1)
+
+
+def test_a_future_format_is_refused(finished, tmp_path):
+    (tmp_path / "run").mkdir()
+    record = json.loads((finished / "run.json").read_text()) | {"format_version": 2}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    assert "format version 2, this program reads up to 1" in error_of(command("info", "run", cwd=tmp_path), 2)
+
+
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+from hessian_dendrogram.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files by a POSIX call")
+def test_a_disk_that_takes_no_more_loses_nothing(tmp_path, finished):
+    """No file may grow beyond 2,000 bytes: the first large one fails as on a full disk; what was stored before is kept."""
+    line = error_of(command("run", TINY, "--out", "run", cwd=tmp_path, start=("-c", FULL_DISK)), 1)
+    assert "File too large" in line
+    assert not list((tmp_path / "run").rglob("*.partial"))
+    result = command("run", TINY, "--out", "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "run/metrics.csv").read_bytes() == (finished / "metrics.csv").read_bytes()
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    """A real one, where the system lets us make one: a file system of 300 kB."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small file system here")
+    try:
+        line = error_of(command("run", TINY, "--out", small / "run"), 1)
+        assert "No space left on device" in line
+        assert (small / "run" / "checkpoints" / "00000000").is_dir()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    line = [sys.executable, "-m", "hessian_dendrogram", "run", str(TINY), "--out", "my run"]
+    process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process.stderr.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert rest.splitlines()[-1] == (
+        f"stopped; everything finished is stored. Go on with: hessian-dendrogram run {TINY} --out 'my run'"
+    )
+
+
+def test_help_of_every_command_shows_an_example():
+    for name in ("run", "analyse", "plot", "info"):
+        result = command(name, "--help")
+        assert result.returncode == 0
+        assert "Example: hessian-dendrogram" in result.stdout
+
+
+def test_the_users_file_of_the_readme_runs(tmp_path):
+    example = ROOT / "examples" / "my_model.py"
+    text = example.read_text()
+    for page in ("README.md", "docs/own-model.md"):
+        assert text in (ROOT / page).read_text(), f"{page} shows another file than examples/my_model.py"
+    assert 15 <= len([line for line in text.splitlines() if line.strip()]) <= 28
+    result = command("run", example, "--steps", "20", "--samples", "50", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert Path(tmp_path / "runs/my_model/analyses/hessian-50/00000020").is_dir()

@@ -1,0 +1,214 @@
+import gzip
+import hashlib
+import http.server
+import struct
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from hessian_dendrogram.curvature.hessian import parameter_layout
+from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.experiment import built_in_experiments, load_experiment
+from hessian_dendrogram.experiments import mnist
+
+
+def idx(array):
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+ARRAYS = {
+    "train-images-idx3-ubyte": np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3),
+    "train-labels-idx1-ubyte": np.array([7, 2], dtype=np.uint8),
+    "t10k-images-idx3-ubyte": np.full((1, 3, 3), 255, dtype=np.uint8),
+    "t10k-labels-idx1-ubyte": np.array([9], dtype=np.uint8),
+}
+CHECKSUMS = {name: hashlib.sha256(idx(array)).hexdigest() for name, array in ARRAYS.items()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    for number, (name, array) in enumerate(ARRAYS.items()):
+        if number % 2:
+            (folder / name).write_bytes(idx(array))
+        else:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+    return folder
+
+
+def test_files_gzipped_or_not(folder):
+    found = mnist.read_files(folder, CHECKSUMS)
+    assert all(np.array_equal(found[name], array) for name, array in ARRAYS.items())
+
+
+def test_a_missing_folder_names_the_four_files(tmp_path):
+    with pytest.raises(UserError) as caught:
+        mnist.load(tmp_path / "nowhere")
+    assert all(name in str(caught.value) for name in mnist.FILES)
+    assert ".gz" in str(caught.value)
+
+
+def test_a_missing_file_is_named(folder):
+    (folder / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(UserError, match="lacks train-labels-idx1-ubyte; looked for"):
+        mnist.read_files(folder, CHECKSUMS)
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated", "noise"])
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"])
+def test_a_corrupt_file_fails_its_checksum(folder, name, how):
+    content = (folder / name).read_bytes()
+    flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+    (folder / name).write_bytes({"flipped": flipped, "truncated": content[:-3], "noise": b"noise"}[how])
+    with pytest.raises(UserError, match=rf"{name} is corrupt: .*; download it again") as caught:
+        mnist.read_files(folder, CHECKSUMS)
+    assert "\n" not in str(caught.value)
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    requests = 0
+
+    def do_GET(self):
+        type(self).requests += 1
+        super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A local HTTP server with the four files, and the number of requests it has answered."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for name, array in ARRAYS.items():
+        (site / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+    handler = type("Handler", (Server,), {"requests": 0})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", site, handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_download_once_with_checksums(mirror, tmp_path):
+    url, _, handler = mirror
+    for _ in range(2):
+        found = mnist.download(CHECKSUMS, [url], cache=tmp_path / "cache")
+        assert all(np.array_equal(found[name], array) for name, array in ARRAYS.items())
+    assert handler.requests == 4  # the second time from the cache
+
+
+def test_the_next_mirror_is_tried(mirror, tmp_path):
+    url, _, _ = mirror
+    found = mnist.download(CHECKSUMS, [f"{url}gone/", url], cache=tmp_path / "cache")
+    assert found.keys() == ARRAYS.keys()
+
+
+def test_a_corrupt_download_is_refused_and_not_kept(mirror, tmp_path):
+    url, site, _ = mirror
+    good = (site / "train-labels-idx1-ubyte.gz").read_bytes()
+    (site / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(UserError, match=r"could not download train-labels.*is corrupt.*--data-dir"):
+        mnist.download(CHECKSUMS, [url], cache=tmp_path / "cache")
+    (site / "train-labels-idx1-ubyte.gz").write_bytes(good)
+    assert mnist.download(CHECKSUMS, [url], cache=tmp_path / "cache")["train-labels-idx1-ubyte"].tolist() == [7, 2]
+
+
+def test_no_network_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"could not download train-images.*--data-dir") as caught:
+        mnist.download(CHECKSUMS, ["http://127.0.0.1:9/"], cache=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_mnist_is_normalised(folder, monkeypatch):
+    monkeypatch.setattr(mnist, "FILES", CHECKSUMS)
+    (images, labels), (test_images, test_labels) = mnist.load(folder)
+    assert images.shape == (2, 1, 3, 3)
+    assert images.dtype == torch.float32
+    assert labels.tolist() == [7, 2]
+    assert test_labels.tolist() == [9]
+    assert test_images.unique().item() == pytest.approx((1 - 0.1307) / 0.3081)
+
+
+def test_lenet_tiny_has_the_parameters_it_should():
+    layout, _ = parameter_layout(mnist.lenet_tiny())
+    sizes = [
+        sum(len(indices) for indices in layout.group({"group": f"{name}.*"}).values())
+        for name in ("conv1", "conv2", "linear")
+    ]
+    assert sizes == [208, 3216, 2570]
+    assert layout.size == 5994
+    assert mnist.lenet_tiny()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_mnist_has_its_25_analysed_checkpoints():
+    experiment = load_experiment("mnist")
+    assert experiment.steps == 14_070
+    assert len(experiment.analysed()) == 25
+    assert set(experiment.analysed()) <= set(experiment.checkpoints())
+    assert experiment.analysed()[:6] == [0, 10, 50, 100, 200, 469]
+
+
+def test_digits_are_split_by_class():
+    experiment = load_experiment("digits")
+    (images, labels), (test_images, test_labels) = experiment.data(None)
+    assert images.shape == (1437, 1, 28, 28)
+    assert test_images.shape == (360, 1, 28, 28)
+    assert images.mean().item() == pytest.approx(0, abs=1e-6)
+    assert images.std().item() == pytest.approx(1, abs=1e-5)
+    share = torch.bincount(labels) / 1437 - torch.bincount(test_labels) / 360
+    assert share.abs().max() < 0.003
+    assert len(experiment.analysed()) >= 12
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("minst", "no experiment 'minst'; did you mean 'mnist'\\? there are digits, mnist"),
+        ("zzz", "no experiment 'zzz'; there are digits, mnist, or a path to a .py file"),
+        ("nowhere.py", "there is no experiment file nowhere.py"),
+    ],
+)
+def test_unknown_experiments_are_answered_with_the_nearest(source, message):
+    with pytest.raises(UserError, match=message):
+        load_experiment(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = (1,\ny = 2\n", r"mine.py, line \d: "),
+        ("import nothing_of_this_name", "mine.py, line 1: ModuleNotFoundError: No module named"),
+        ("x = 1\n\ny = x / 0\n", "mine.py, line 3: ZeroDivisionError"),
+        ("x = 1\n", "defines no `experiment`; it must end in"),
+        ("experiment = 3\n", "has a int as `experiment`"),
+        (
+            "from hessian_dendrogram import Experiment\nexperiment = Experiment(name='x', model=1, loss=1, data=1, "
+            "optimizer=1, steps=-1, checkpoint_steps=[])",
+            "mine.py, line 2: UserError: steps must be at least 0, got -1",
+        ),
+    ],
+)
+def test_a_faulty_experiment_file_is_one_line(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load_experiment(str(tmp_path / "mine.py"))
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_and_identity(tiny):
+    from conftest import TINY
+
+    assert built_in_experiments() == ["digits", "mnist"]
+    changed = load_experiment(str(TINY), seed=7, steps=None, samples=5)
+    assert (changed.seed, changed.steps, changed.samples) == (7, tiny.steps, 5)
+    assert changed.identity()["source_sha256"] == hashlib.sha256(TINY.read_bytes()).hexdigest()
+    assert load_experiment(str(TINY), steps=10).checkpoints() == [0, 4, 8, 10]
+    assert load_experiment(str(TINY), steps=10).analysed() == [0, 8, 10]

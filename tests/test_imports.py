@@ -1,0 +1,80 @@
+"""The reading half never imports torch, and importing the package costs next to nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hessian_dendrogram
+
+PACKAGE = Path(hessian_dendrogram.__file__).parent
+COMPUTING = {"curvature", "eigensolvers", "experiments", "experiment", "training", "pipeline", "samples", "checkpoints"}
+
+
+def module_name(file):
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file):
+    """Absolute names of everything a file imports when it is itself imported; function bodies and type checks left out."""
+    name = module_name(file)
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+
+    def walk(nodes):
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                source = ".".join(part for part in (base, node.module) if part)
+                yield source
+                yield from (f"{source}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.dump(node.test):
+                yield from walk(node.body + node.orelse)
+            elif isinstance(node, (ast.Try, ast.With, ast.ClassDef)):
+                yield from walk(node.body)
+
+    return set(walk(ast.parse(file.read_text()).body))
+
+
+FILES = {module_name(file): file for file in PACKAGE.rglob("*.py")}
+
+
+def is_computing(name):
+    return len(name.split(".")) > 1 and name.split(".")[1] in COMPUTING
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FILES if not is_computing(name)))
+def test_the_reading_half_does_not_reach_torch(name):
+    seen, waiting = set(), [name]
+    while waiting:
+        current = waiting.pop()
+        for imported in imports(FILES[current]):
+            assert imported.split(".")[0] != "torch", f"{name} imports torch by way of {current}"
+            assert not is_computing(imported), f"{name} reaches the computing half by way of {current}: {imported}"
+            if imported in FILES and imported not in seen:
+                seen.add(imported)
+                waiting.append(imported)
+
+
+def test_the_walk_would_notice():
+    assert "torch" in imports(FILES["hessian_dendrogram.curvature.hessian"])
+    assert "hessian_dendrogram.layout" in imports(FILES["hessian_dendrogram.store"])
+    assert "hessian_dendrogram.errors" in imports(FILES["hessian_dendrogram.curvature.hessian"])
+
+
+def test_importing_the_package_loads_neither_torch_nor_matplotlib():
+    code = "import sys, hessian_dendrogram; print({'torch', 'matplotlib', 'scipy', 'plotly'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_every_public_name_is_there():
+    assert set(hessian_dendrogram.__all__) == set(hessian_dendrogram._HOMES)
+    for name in hessian_dendrogram.__all__:
+        assert getattr(hessian_dendrogram, name).__doc__
+    assert set(hessian_dendrogram.__all__) <= set(dir(hessian_dendrogram))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = hessian_dendrogram.nothing

@@ -1,0 +1,214 @@
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, numbers
+
+from hessian_dendrogram import Run, atomic, pipeline
+from hessian_dendrogram.errors import LockedRunError, TrainingDivergedError, UserError
+
+
+def everything(experiment, path, **options):
+    with pipeline.open_run(experiment, path) as (run, data):
+        pipeline.train(experiment, run, data)
+        pipeline.analyse(experiment, run, data[0], **options)
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    from hessian_dendrogram.experiment import load_experiment
+
+    path = tmp_path_factory.mktemp("finished") / "run"
+    everything(load_experiment(str(TINY)), path)
+    return path
+
+
+def test_a_run_has_what_the_experiment_asks_for(finished):
+    run = Run(finished)
+    assert run.steps() == [0, 4, 8, 12, 16, 20, 24]
+    assert run.analyses() == ["hessian-70"]
+    assert run.analysed_steps() == [0, 8, 16, 20, 24]
+    metrics = run.metrics()
+    assert metrics["step"].tolist() == [0, 3, 4, 5, 6, 8, 9, 10, 12, 15, 16, 18, 20, 21, 24]
+    evaluated = metrics["step"][~np.isnan(metrics["train_loss"])]
+    assert evaluated.tolist() == [0, 4, 5, 8, 10, 12, 15, 16, 20, 24]
+    assert metrics["train_loss"][-1] < metrics["train_loss"][0]
+    assert run.measures(24)["weight_norm"] == pytest.approx(np.linalg.norm(run.weights(24)["0.weight"]))
+    assert list((finished / "training_state").iterdir()) == [finished / "training_state" / "00000024"]
+    spectrum = run.spectrum(24)
+    assert spectrum.provenance["samples"] == 70
+    assert spectrum.eigenvectors.shape == (38, 4)
+
+
+def test_the_stored_spectrum_is_that_of_the_stored_weights(finished, tiny):
+    from hessian_dendrogram import Hessian
+
+    run = Run(finished)
+    model = tiny.model()
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in run.weights(16).items()})
+    H = Hessian(model, tiny.loss, tiny.data(None)[0], dtype=torch.float64).to_dense()
+    assert run.spectrum(16).eigenvalues == pytest.approx(np.linalg.eigvalsh(H.numpy()), abs=1e-13)
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_broken_off_at_any_write_it_ends_with_the_same_numbers(finished, tiny, tmp_path, monkeypatch):
+    """At places all over the writes of a run, after the data and before the rename: broken off there, then resumed."""
+    original, calls, limit = atomic._flush, 0, 0
+
+    def flush(path):
+        nonlocal calls
+        calls += 1
+        if calls == limit:
+            raise Killed
+        original(path)
+
+    monkeypatch.setattr(atomic, "_flush", flush)
+    everything(tiny, tmp_path / "whole")
+    expected, total = numbers(finished), calls
+    assert numbers(tmp_path / "whole") == expected
+    for limit in range(1, total, total // 14):
+        calls, path = 0, tmp_path / str(limit)
+        with pytest.raises(Killed):
+            everything(tiny, path)
+        everything(tiny, path)
+        assert numbers(path) == expected, f"broken off at write {limit} of {total}"
+
+
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(finished, tmp_path):
+    """SIGKILL while a run trains, analyses or draws; it goes on from there until it is done, then another begins."""
+    generator, expected = random.Random(0), numbers(finished)
+    command = [sys.executable, "-m", "hessian_dendrogram", "run", str(TINY), "--out"]
+    path, interrupted = tmp_path / "0", 0
+    for kill in range(20):
+        process = subprocess.Popen([*command, str(path)], stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()  # torch is imported, work begins
+        time.sleep(generator.uniform(0, 3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        interrupted += process.returncode == -signal.SIGKILL
+        if (path / "run.json").exists() and Run(path).analyses() and Run(path).analysed_steps()[-1] == 24:
+            assert numbers(path) == expected
+            path = tmp_path / str(kill + 1)
+    subprocess.run([*command, str(path)], check=True, capture_output=True)
+    assert numbers(path) == expected
+    assert not list(path.rglob("*.partial"))
+    assert interrupted >= 15
+
+
+def test_a_finished_run_computes_nothing_again(finished, tiny, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"}
+    for name in ("fit",):
+        monkeypatch.setattr(pipeline.training, name, lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(pipeline, "exact_spectrum", lambda *_, **__: pytest.fail("analysed again"))
+    everything(tiny, finished)
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"} == before
+
+
+def test_more_steps_extend_a_run(finished, tiny, tmp_path):
+    everything(replace(tiny, steps=12), tmp_path)
+    run = everything(tiny, tmp_path)
+    assert run.steps() == [0, 4, 8, 12, 16, 20, 24]
+    assert run.configuration["steps"] == 24
+    expected = Run(finished)
+    for step in run.steps():
+        for name, array in expected.weights(step).items():
+            assert np.array_equal(run.weights(step)[name], array)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "seed was 42, is now 1"),
+        ({"batch_size": 8}, "batch_size was 16, is now 8"),
+        ({"steps": 20}, "steps was 24, is now 20"),
+        ({"source_sha256": "0"}, "source_sha256 was"),
+        ({"data": lambda _: ((torch.zeros(70, 3), torch.zeros(70).long()), None)}, "training_data_sha256 was"),
+        ({"model": lambda: torch.nn.Linear(3, 2)}, r"other parameters: 0.weight was \(6, 3\), is now not there"),
+        ({"vectors": 3}, "analysis 'hessian-70' differs.*vectors was 2, is now 3; give another --name"),
+        ({"samples": 71}, "71 samples were asked for, the training data has 70"),
+    ],
+)
+def test_a_changed_configuration_is_refused_by_naming_it(finished, tiny, change, message):
+    before = numbers(finished)
+    with pytest.raises(UserError, match=message):
+        everything(replace(tiny, **change), finished)
+    assert numbers(finished) == before
+
+
+def test_analyses_of_fewer_samples_stand_beside_the_first(tiny, tmp_path):
+    everything(tiny, tmp_path)
+    run = everything(replace(tiny, samples=20), tmp_path, at=[8, 24])
+    everything(replace(tiny, samples=20), tmp_path, at=[4])
+    assert run.analyses() == ["hessian-20", "hessian-70"]
+    assert run.analysed_steps("hessian-20") == [4, 8, 24]
+    assert run.analysis("hessian-20")["configuration"]["samples"] == 20
+    assert not np.allclose(run.spectrum(8, "hessian-20").eigenvalues, run.spectrum(8, "hessian-70").eigenvalues)
+    with pytest.raises(UserError, match=r"no checkpoint at \[5\]"):
+        everything(tiny, tmp_path, at=[5])
+
+
+def test_a_second_process_is_refused(finished, tiny):
+    with pipeline.open_run(tiny, finished), pytest.raises(LockedRunError), pipeline.open_run(tiny, finished):
+        pass
+
+
+def test_a_diverging_run_stops_at_the_last_good_checkpoint(tiny, tmp_path):
+    def explodes_at_10(optimizer):
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1e30 if step >= 10 else 1)
+
+    wild = replace(tiny, scheduler=explodes_at_10)
+    for _ in range(2):  # a second try ends the same way
+        with pytest.raises(TrainingDivergedError, match=r"is nan at step 1\d; the last good checkpoint, step 8, is"):
+            everything(wild, tmp_path)
+        assert Run(tmp_path).steps() == [0, 4, 8]
+        assert all(np.isfinite(array).all() for array in Run(tmp_path).weights(8).values())
+
+
+def test_imported_checkpoints_are_analysed(tiny, tmp_path):
+    model = tiny.model()
+    torch.save(model.state_dict(), tmp_path / "step7.pt")
+    run_path = tmp_path / "run"
+    files = {7: tmp_path / "step7.pt"}
+    for _ in range(2):
+        with pipeline.open_run(tiny, run_path, imported=True) as (run, data):
+            pipeline.import_checkpoints(tiny, run, files)
+            pipeline.analyse(tiny, run, data[0])
+    assert Run(run_path).analysed_steps() == [7]
+    assert np.array_equal(Run(run_path).weights(7)["0.weight"], model[0].weight.detach().numpy())
+    with pytest.raises(UserError, match="checkpoints was 'imported', is now 'trained'"):
+        everything(tiny, run_path)
+    torch.save(tiny.model().state_dict(), tmp_path / "step7.pt")
+    with (
+        pipeline.open_run(tiny, run_path, imported=True) as (run, _),
+        pytest.raises(UserError, match="other weights for step 7"),
+    ):
+        pipeline.import_checkpoints(tiny, run, files)
+
+
+def test_the_global_random_state_is_left_alone(tiny, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.randn(3)
+    torch.manual_seed(5)
+    with pipeline.open_run(tiny, tmp_path) as (run, data):
+        pipeline.train(tiny, run, data)
+    assert torch.equal(torch.randn(3), expected)
+
+
+def test_an_analysis_needs_a_run(tiny, tmp_path):
+    with (
+        pytest.raises(UserError, match="train one with `run`, or bring weights with --checkpoints"),
+        pipeline.open_run(tiny, tmp_path / "nothing", must_exist=True),
+    ):
+        pass
+    assert not Path(tmp_path / "nothing").exists()

@@ -1,0 +1,212 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hessian_dendrogram import Layout, Run, Spectrum
+from hessian_dendrogram.errors import DamagedRunError, LockedRunError, UserError
+from hessian_dendrogram.store import lock
+
+
+@pytest.fixture
+def run(tmp_path):
+    with lock(tmp_path / "run"):
+        run = Run.create(
+            tmp_path / "run",
+            configuration={"experiment": "test", "steps": 10},
+            layout=Layout(("weight",), ((4,),)),
+            provenance={},
+        )
+        run.save_checkpoint(0, {"weight": np.arange(4, dtype=np.float32)})
+        run.save_checkpoint(10, {"weight": np.ones(4, dtype=np.float32)})
+        run.create_analysis("hessian-5", {"configuration": {}, "provenance": {}})
+        run.save_spectrum(10, "hessian-5", SPECTRUM, {"norm": 2.0})
+        yield run
+
+
+SPECTRUM = Spectrum(
+    eigenvalues=[-1, 2, 3],
+    error_bounds=[1e-3, 1e-4, 1e-5],
+    dim=4,
+    num_bottom=1,
+    num_top=2,
+    converged=[True, False, True],
+    eigenvectors=np.eye(4)[:, :2],
+    vector_indices=[0, 2],
+    provenance={"operator": "hessian", "error_sources": {"assembly": 1e-5}},
+)
+
+
+def test_a_spectrum_comes_back_as_it_was(run):
+    stored = Run(run.path).spectrum(10)
+    for name in ("eigenvalues", "error_bounds", "converged", "eigenvectors", "vector_indices"):
+        assert np.array_equal(getattr(stored, name), getattr(SPECTRUM, name)), name
+        assert getattr(stored, name).dtype == getattr(SPECTRUM, name).dtype
+    for name in ("dim", "num_bottom", "num_top", "provenance"):
+        assert getattr(stored, name) == getattr(SPECTRUM, name), name
+    assert run.measures(10) == {"norm": 2.0}
+    assert (run.steps(), run.analyses(), run.analysed_steps()) == ([0, 10], ["hessian-5"], [10])
+
+
+def test_weights_keep_shape_and_order_in_memory(run):
+    weights = {"transposed": np.arange(6.0).reshape(2, 3).T, "scalar": np.array(3.0), "empty": np.zeros((0, 2))}
+    run.save_checkpoint(20, weights)
+    stored = run.weights(20)
+    assert {name: array.shape for name, array in stored.items()} == {
+        "transposed": (3, 2),
+        "scalar": (),
+        "empty": (0, 2),
+    }
+    assert all(np.array_equal(stored[name], weights[name]) for name in weights)
+
+
+def test_a_folder_is_written_once(run):
+    with pytest.raises(FileExistsError, match="never changed"):
+        run.save_checkpoint(10, {"weight": np.zeros(4)})
+    assert run.weights(10)["weight"].tolist() == [1, 1, 1, 1]
+
+
+def test_metrics_come_back_to_the_last_bit(run):
+    rows = [{"step": 0, "loss": 1 / 3, "accuracy": None}, {"step": 7, "loss": 2e-17, "accuracy": 0.1}]
+    for row in rows:
+        run.append_metrics(row)
+    metrics = run.metrics()
+    assert metrics["loss"].tolist() == [1 / 3, 2e-17]
+    assert np.isnan(metrics["accuracy"][0])
+    with (run.path / "metrics.csv").open("a") as file:
+        file.write("9,0.5")  # what a killed writer leaves
+    assert run.metrics()["step"].tolist() == [0, 7]
+    run.truncate_metrics(0)
+    assert run.metrics()["step"].tolist() == [0]
+    run.truncate_metrics(None)
+    assert run.metrics() == {}
+
+
+def damage(file, how):
+    content = file.read_bytes()
+    if how == "missing":
+        file.unlink()
+    else:
+        file.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "noise": b"\x00\xff noise"}[how])
+
+
+@pytest.mark.parametrize("how", ["missing", "truncated", "empty", "noise"])
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("analyses/hessian-5/00000010/eigenvalues.npy", lambda run: run.spectrum(10)),
+        ("analyses/hessian-5/00000010/eigenvectors.npy", lambda run: run.spectrum(10)),
+        ("analyses/hessian-5/00000010/spectrum.json", lambda run: run.spectrum(10)),
+        ("analyses/hessian-5/00000010/measures.json", lambda run: run.measures(10)),
+        ("checkpoints/00000010/model.safetensors", lambda run: run.weights(10)),
+    ],
+)
+def test_a_damaged_file_is_named(run, file, read, how):
+    damage(run.path / file, how)
+    with pytest.raises(DamagedRunError) as caught:
+        read(run)
+    assert file.split("/")[-1] in str(caught.value)
+    assert ("is missing" if how == "missing" else "is damaged") in str(caught.value)
+
+
+def test_arrays_that_contradict_each_other_are_damage(run):
+    np.save(run.path / "analyses/hessian-5/00000010/eigenvalues.npy", np.arange(9.0))
+    with pytest.raises(DamagedRunError, match="eigenvalues must have shape"):
+        run.spectrum(10)
+
+
+def test_a_pickled_array_is_never_loaded(run):
+    class Bomb:
+        def __reduce__(self):
+            return (exit, ("a file of the run was executed",))
+
+    np.save(run.path / "analyses/hessian-5/00000010/eigenvalues.npy", np.array([Bomb()]), allow_pickle=True)
+    with pytest.raises(DamagedRunError, match="is damaged"):
+        run.spectrum(10)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"format_version": 99}, UserError, "format version 99, this program reads up to 1"),
+        ({"format_version": None}, DamagedRunError, "no format_version"),
+        ({"layout": "?"}, DamagedRunError, "layout cannot be read"),
+    ],
+)
+def test_a_foreign_run_json_is_refused(run, change, error, message):
+    record = json.loads((run.path / "run.json").read_text()) | change
+    (run.path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(error, match=message):
+        Run(run.path)
+
+
+def test_what_is_not_there_is_answered_with_what_is(run, tmp_path):
+    with pytest.raises(UserError, match="no checkpoint at step 5; there is one at: 0, 10"):
+        run.weights(5)
+    with pytest.raises(UserError, match="no spectrum at step 0; there is one at: 10"):
+        run.spectrum(0)
+    with pytest.raises(UserError, match="no analysis 'x'; it has: hessian-5"):
+        run.spectrum(10, "x")
+    with pytest.raises(UserError, match="no analysis '../../etc'"):
+        run.spectrum(10, "../../etc")
+    with pytest.raises(UserError, match="an analysis name has letters"):
+        run.create_analysis("../x", {})
+    run.create_analysis("other", {})
+    with pytest.raises(UserError, match="has 2 analyses; name one of: hessian-5, other"):
+        run.spectrum(10)
+    with pytest.raises(UserError, match="no run directory: it has no run.json"):
+        Run(tmp_path)
+
+
+def test_a_second_writer_is_refused(run):
+    code = f"from hessian_dendrogram.store import lock\nwith lock({str(run.path)!r}): pass"
+    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "LockedRunError" in second.stderr
+    assert "is being written by another process" in second.stderr
+    with pytest.raises(LockedRunError), lock(run.path):
+        pass
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match=r"not empty \(it has thesis.tex\)"), lock(tmp_path):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_leftovers_of_a_killed_writer_are_removed(run):
+    (run.path / "checkpoints" / ".00000020.partial").mkdir()
+    (run.path / "checkpoints" / ".00000020.partial" / "model.safetensors").write_text("half")
+    (run.path / ".metrics.csv.partial").write_text("half")
+    assert run.steps() == [0, 10]
+
+
+def test_the_lock_clears_leftovers(tmp_path):
+    with lock(tmp_path):
+        (tmp_path / "a" / ".x.partial").mkdir(parents=True)
+        (tmp_path / ".y.partial").write_text("")
+        (tmp_path / "run.json").write_text("{}")
+    with lock(tmp_path):
+        assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_figures_are_current_until_something_is_added(run):
+    assert not run.figures_are_current("hessian-5")
+    run.figures_folder("hessian-5").mkdir(parents=True)
+    run.mark_figures("hessian-5")
+    assert run.figures_are_current("hessian-5")
+    run.save_spectrum(0, "hessian-5", SPECTRUM, {})
+    assert not run.figures_are_current("hessian-5")
+
+
+def test_only_the_state_of_the_latest_checkpoint_is_kept(run):
+    for step in (4, 8):
+        run.save_training_state(step, {"x": np.full(2, step)}, {"step": step})
+    run.save_training_state(8, {"x": np.full(2, 80)}, {"step": 80})  # after a kill between state and checkpoint
+    run.remove_older_training_states(8)
+    tensors, facts = run.training_state(8)
+    assert (tensors["x"].tolist(), facts) == ([80, 80], {"step": 80})
+    with pytest.raises(UserError, match="no training state at step 4"):
+        run.training_state(4)
