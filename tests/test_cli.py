@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from conftest import ROOT, TINY
 
 NO_TORCH = """
@@ -90,8 +91,9 @@ def test_computing_without_torch_says_what_to_install():
 
 
 def test_analyse_takes_checkpoints_of_others(finished, tmp_path):
-    import tiny
     from safetensors.torch import save_file
+
+    import tiny
 
     (tmp_path / "weights").mkdir()
     torch.manual_seed(1)
@@ -186,7 +188,7 @@ main()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files by a POSIX call")
 def test_a_disk_that_takes_no_more_loses_nothing(tmp_path, finished):
-    """No file may grow beyond 2,000 bytes: the first large one fails as on a full disk; what was stored before is kept."""
+    """No file may grow beyond 2,000 bytes: the first large one fails as on a full disk; what was stored is kept."""
     line = error_of(command("run", TINY, "--out", "run", cwd=tmp_path, start=("-c", FULL_DISK)), 1)
     assert "File too large" in line
     assert not list((tmp_path / "run").rglob("*.partial"))

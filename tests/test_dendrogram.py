@@ -89,7 +89,7 @@ def test_gaps_carry_their_errors():
 def test_a_bar_is_as_uncertain_as_its_two_gaps():
     spectrum = Spectrum(eigenvalues=[0, 1, 4, 9], error_bounds=[0.1, 0.2, 0.3, 0.4], dim=4)
     bars = single_linkage(spectrum).barcode()
-    assert [(0, 2), (0, 3)] == sorted(zip(bars.starts.tolist(), bars.stops.tolist(), strict=True))
+    assert sorted(zip(bars.starts.tolist(), bars.stops.tolist(), strict=True)) == [(0, 2), (0, 3)]
     by_stop = dict(zip(bars.stops.tolist(), bars.errors.tolist(), strict=True))
     assert by_stop[2] == pytest.approx(0.3 + 0.5)
     assert by_stop[3] == pytest.approx(0.5 + 0.7)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from cases import CASES
 from torch import nn
 from torch.nn import functional as F
 
+from cases import CASES
 from hessian_dendrogram import CurvatureOperator, Hessian, Layout, exact_spectrum
 from hessian_dendrogram.eigensolvers.dense import assembly_error, symmetric_eigenpairs
 from hessian_dendrogram.errors import UserError
@@ -63,7 +63,7 @@ def test_prescribed_eigenvalues_lie_within_their_bounds(name, vectors):
     V, indices = spectrum.eigenvectors, spectrum.vector_indices
     assert len(indices) == min(n, 2 * vectors)
     assert np.linalg.norm(A.numpy() @ V - V * spectrum.eigenvalues[indices], axis=0).max(initial=0) <= 1e-12
-    assert V.T @ V == pytest.approx(np.eye(len(indices)), abs=1e-10)
+    assert pytest.approx(np.eye(len(indices)), abs=1e-10) == V.T @ V
 
 
 def test_the_eigenvectors_are_those_of_both_ends():

@@ -3,12 +3,12 @@ import logging
 import numpy as np
 import pytest
 import torch
-from cases import CASES, Case
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from cases import CASES, Case
 from hessian_dendrogram import Hessian
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.samples import map_inputs
@@ -249,7 +249,7 @@ def test_vectors_of_the_wrong_kind_are_refused():
         H.matvec(torch.zeros(14))
     with pytest.raises(UserError, match=r"expected shape \(n, k\)"):
         H.matmat(torch.zeros(15))
-    with pytest.raises(UserError, match="expected torch.float32"):
+    with pytest.raises(UserError, match=r"expected torch\.float32"):
         H @ torch.zeros(15, dtype=torch.float64)
 
 

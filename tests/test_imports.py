@@ -19,7 +19,7 @@ def module_name(file):
 
 
 def imports(file):
-    """Absolute names of everything a file imports when it is itself imported; function bodies and type checks left out."""
+    """Absolute names of all that a file imports when it is imported; function bodies and type checks left out."""
     name = module_name(file)
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
 

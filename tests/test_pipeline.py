@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, numbers
 
+from conftest import TINY, numbers
 from hessian_dendrogram import Run, atomic, pipeline
 from hessian_dendrogram.errors import LockedRunError, TrainingDivergedError, UserError
 

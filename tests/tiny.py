@@ -1,4 +1,4 @@
-"""An experiment that runs in seconds: dropout, Adam and a schedule, so that an exact resume needs every state there is."""
+"""Runs in seconds; dropout, Adam and a schedule, so that an exact resume needs every state there is."""
 
 import os
 

@@ -79,9 +79,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "Save model.state_dict() instead"
         ) from None
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0] if str(error) else 'it ends too early'}"
-        ) from None
+        reason = str(error).splitlines()[0] if str(error) else "it ends too early"
+        raise UserError(f"{path} cannot be read as a checkpoint: {reason}") from None
     for key in _NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

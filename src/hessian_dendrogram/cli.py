@@ -354,11 +354,8 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, HessianDendrogramError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        return (
-            f"{error.strerror}: {error.filename}"
-            if error.filename
-            else f"{error.strerror}; what was stored before is kept"
-        )
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}; what was stored before is kept, and the same command goes on from there"
     return (
         f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; run again with --debug for the traceback)"
     )

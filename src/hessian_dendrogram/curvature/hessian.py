@@ -242,8 +242,8 @@ class Hessian(CurvatureOperator):
     def _supported_method(self) -> Method:
         """Forward-over-reverse, unless a small trial shows that the model has no such derivative, or a wrong one.
 
-        A kernel's forward-mode derivative can be missing or, in some releases of torch, wrong without a word, so a product
-        over two samples is compared with one by reverse mode alone.
+        A kernel's forward-mode derivative can be missing or, in some releases of torch, wrong without a word, so a
+        product over two samples is compared with one by reverse mode alone.
         """
         batch = samples.take(next(self._batches()), slice(0, 2))
         generator = torch.Generator().manual_seed(0)
