@@ -62,6 +62,25 @@ def test_entropy_of_equal_and_of_single_values():
     assert summarise(Spectrum(eigenvalues=[0, 0], error_bounds=0, dim=2)).entropy == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_entropy_stays_within_its_error(seed):
+    def entropy(values):
+        share = np.abs(values) / np.abs(values).sum()
+        return -(share * np.log(share)).sum()
+
+    random = np.random.default_rng(seed)
+    values, bound = np.sort(random.normal(size=40) ** 3), 10.0**-seed
+    summary = summarise(Spectrum(eigenvalues=values, error_bounds=bound, dim=40))
+    assert summary.entropy == pytest.approx(entropy(values))
+    assert summary.entropy_error <= np.log(40) + 1e-12
+    for _ in range(50):
+        assert abs(entropy(values + random.uniform(-bound, bound, 40)) - entropy(values)) <= summary.entropy_error
+
+
+def test_the_entropy_of_values_far_apart_is_finite():
+    assert summarise(Spectrum(eigenvalues=[1e-300, 1e300], error_bounds=0, dim=2)).entropy == 0
+
+
 def test_signs_within_the_error_are_not_called_negative():
     summary = summarise(Spectrum(eigenvalues=[-1, -1e-9, 0, 1e-9], error_bounds=1e-8, dim=4))
     assert (summary.num_negative, summary.num_unresolved_sign) == (1, 3)

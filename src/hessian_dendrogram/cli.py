@@ -286,7 +286,7 @@ def _row(opened: Run, step: int, analysis: str) -> dict[str, Any]:
     from .dendrogram import single_linkage
     from .spectrum import summarise
 
-    spectrum = opened.spectrum(step, analysis)
+    spectrum = opened.spectrum(step, analysis, vectors=False)
     row: dict[str, Any] = {"dim": spectrum.dim, "eigenvalues": len(spectrum.eigenvalues), **asdict(summarise(spectrum))}
     row["converged"] = int(spectrum.converged.sum())
     for segment in spectrum.segments():

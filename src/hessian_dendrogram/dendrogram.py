@@ -112,7 +112,7 @@ class Dendrogram:
 
     @property
     def resolution(self) -> float:
-        """The largest error of any gap: at every ε above it n(ε) is not a matter of numerical error alone."""
+        """The largest error of any gap. Below it, n(ε) may count nothing but numerical errors."""
         return float(self.gap_errors.max(initial=0.0))
 
     def num_clusters(self, epsilon: ArrayLike) -> Integers:

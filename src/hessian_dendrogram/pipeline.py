@@ -6,6 +6,7 @@ import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,7 @@ def analyse(
             device=device,
         )
         spectrum = exact_spectrum(operator, vectors=experiment.vectors, seed=experiment.seed, progress=progress)
+        spectrum = replace(spectrum, provenance={**spectrum.provenance, "samples_total": total})
         with torch.no_grad():
             measures = experiment.measures(model.eval(), train_data) if experiment.measures else {}
         run.save_spectrum(step, name, spectrum, measures)

@@ -37,6 +37,9 @@ from .spectrum import Spectrum
 FORMAT_VERSION = 1
 Arrays = Mapping[str, NDArray[Any]]
 
+_VALUES = ("eigenvalues", "error_bounds", "converged")
+_VECTORS = ("eigenvectors", "vector_indices")
+
 
 class Run:
     """One run directory, opened for reading; writing needs `lock()`.
@@ -111,12 +114,13 @@ class Run:
         """The steps at which an analysis has a spectrum, ascending."""
         return _step_folders(self._analysis_folder(analysis))
 
-    def spectrum(self, step: int, analysis: str | None = None) -> Spectrum:
+    def spectrum(self, step: int, analysis: str | None = None, *, vectors: bool = True) -> Spectrum:
         """The spectrum at a step.
 
         Args:
             step: one of `analysed_steps(analysis)`.
             analysis: its name; may be left out where there is only one.
+            vectors: read the eigenvectors, too; they are by far the largest part.
 
         Raises:
             UserError: there is none; the message lists what there is.
@@ -125,8 +129,7 @@ class Run:
         folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
         facts = atomic.read_json(folder / "spectrum.json")
         arrays: dict[str, Any] = {
-            name: atomic.read_array(folder / f"{name}.npy")
-            for name in ("eigenvalues", "error_bounds", "converged", "eigenvectors", "vector_indices")
+            name: atomic.read_array(folder / f"{name}.npy") for name in (*_VALUES, *(_VECTORS if vectors else ()))
         }
         try:
             return Spectrum(
@@ -203,7 +206,7 @@ class Run:
         writer = csv.writer(text, lineterminator="\n")
         if not file.exists():
             writer.writerow(row)
-        writer.writerow("" if value is None else repr(value) for value in row.values())
+        writer.writerow("" if value is None else repr(float(value)) for value in row.values())
         with file.open("a", encoding="utf-8") as stream:
             stream.write(text.getvalue())
 
@@ -225,7 +228,7 @@ class Run:
         """Store a spectrum, its eigenvectors, and the experiment's own measures at a step, once."""
         facts = {key: getattr(spectrum, key) for key in ("dim", "num_bottom", "num_top")}
         with atomic.new_folder(self._analysis_folder(analysis) / _folder_name(step)) as folder:
-            for name in ("eigenvalues", "error_bounds", "converged", "eigenvectors", "vector_indices"):
+            for name in (*_VALUES, *_VECTORS):
                 np.save(folder / f"{name}.npy", getattr(spectrum, name), allow_pickle=False)
             atomic.write_json(folder / "spectrum.json", facts | {"provenance": dict(spectrum.provenance)})
             atomic.write_json(folder / "measures.json", dict(measures))

@@ -1,0 +1,92 @@
+"""Figures for papers, with matplotlib. One module per kind of view.
+
+A view takes plain inputs (steps, spectra) and returns a `matplotlib.figure.Figure`, so it can be called alone and
+edited. `draw` makes all of them for an analysis of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ..errors import UserError
+from ..spectrum import Spectrum
+from ..store import Run
+from .barcode import barcode
+from .cluster_count import cluster_count_curves, cluster_count_heatmap
+from .dendrogram import dendrogram_snapshots
+from .filters import first_layer_filters
+from .gaps import largest_gaps
+from .spectrum_evolution import spectrum_evolution
+from .style import key_positions, save
+from .summary import summary
+
+__all__ = [
+    "barcode",
+    "cluster_count_curves",
+    "cluster_count_heatmap",
+    "dendrogram_snapshots",
+    "draw",
+    "first_layer_filters",
+    "largest_gaps",
+    "spectrum_evolution",
+    "summary",
+]
+
+
+def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
+    """Draw every figure that applies to an analysis, as PNG (200 dpi) and as PDF.
+
+    Args:
+        run: the run directory.
+        analysis: one of `run.analyses()`.
+        folder: where the files go; made where it is missing. Files of the same names are replaced.
+
+    Returns:
+        The paths of the files: `spectrum_evolution.png`, `spectrum_evolution.pdf`, ...
+
+    Raises:
+        UserError: there is no such analysis, or it has no spectrum yet.
+        DamagedRunError: a stored file cannot be read.
+    """
+    steps = run.analysed_steps(analysis)
+    if not steps:
+        raise UserError(f"analysis {analysis!r} of {run.path} has no spectrum yet; finish it first")
+    spectra = [run.spectrum(step, analysis, vectors=False) for step in steps]
+    title = describe(str(run.configuration.get("experiment", "")), spectra[-1])
+    views: dict[str, Callable[[], Figure]] = {
+        "spectrum_evolution": lambda: spectrum_evolution(steps, spectra, title=title),
+        "dendrogram": lambda: dendrogram_snapshots(steps, spectra, title=title),
+        "cluster_count_heatmap": lambda: cluster_count_heatmap(steps, spectra, title=title),
+        "cluster_count_curves": lambda: cluster_count_curves(steps, spectra, title=title),
+        "gaps": lambda: largest_gaps(steps, spectra, title=title),
+        "barcode": lambda: barcode(steps, spectra, title=title),
+        "summary": lambda: summary(steps, spectra, metrics=run.metrics(), title=title),
+    }
+    name = _first_convolution(run)
+    rows = sorted({*steps} & {*run.steps()})
+    if name and rows:
+        rows = [rows[position] for position in key_positions(len(rows), 5)]
+        weights = [run.weights(step)[name] for step in rows]
+        views["filters"] = lambda: first_layer_filters(rows, weights, name=name, title=title)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path for view, make in views.items() for path in save(make(), folder / view)]
+
+
+def describe(experiment: str, spectrum: Spectrum) -> str:
+    """Make a title: experiment, operator, samples, dtype and solver, as far as the spectrum's provenance knows them."""
+    known = spectrum.provenance
+    parts = [experiment, str(known.get("operator", ""))]
+    if "samples" in known:
+        counts = [known[key] for key in ("samples", "samples_total") if key in known]
+        parts.append(" of ".join(f"{n:,}" if isinstance(n, int) else str(n) for n in counts) + " samples")
+    parts += [str(known.get("dtype", "")), str(known.get("solver", ""))]
+    return ", ".join(part for part in parts if part)
+
+
+def _first_convolution(run: Run) -> str | None:
+    """Find the name of the first parameter with four dimensions."""
+    shapes = zip(run.layout.names, run.layout.shapes, strict=True)
+    return next((name for name, shape in shapes if len(shape) == 4 and all(shape)), None)

@@ -1,0 +1,175 @@
+"""Dendrograms of the eigenvalues at a few steps of training.
+
+The tree stands on the eigenvalue axis: a leaf is at its eigenvalue, a cluster at the mean of its leaves as the axis
+places them, a merge at the height of its gap. We draw the tree ourselves: SciPy's `dendrogram` recurses once per
+level, and a chain of a few thousand single-linkage merges is too deep for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..dendrogram import Dendrogram
+from ..spectrum import Spectrum
+from .eigenvalue_axis import EigenvalueAxis
+from .segments import NOTHING, TITLES, by_segment, floor_of
+from .style import COLOURS, STYLE, UNRESOLVED, key_positions, new_figure, say
+
+Floats = NDArray[np.float64]
+_COLUMNS = {"all": slice(None), "bottom": slice(0, 1), "top": slice(1, 2)}
+_LARGE_GAPS = 6
+_MOST_MERGES = 1000  # more lines than a panel has pixels make a solid block
+_BELOW_FLOOR = 3.0  # how far the axis goes below the floor, as a factor, to give the shaded region room
+
+
+@matplotlib.rc_context(STYLE)
+def dendrogram_snapshots(
+    steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str = "", most_steps: int = 4
+) -> Figure:
+    """Draw the dendrogram at up to `most_steps` steps: the first, the last, and some between.
+
+    The shaded region has no structure: the merges there are unresolved, at or below the largest gap error of the
+    panel, or they are not among its 1,000 largest; the heading says which. The clusters that the six largest gaps
+    leave are coloured; eigenvalues that they leave alone are black.
+
+    Args:
+        steps: the analysed training steps, ascending.
+        spectra: one per step; the segments of a partial one stand side by side, with the hole between them marked.
+        title: stands above the figure.
+        most_steps: how many steps to show.
+    """
+    chosen = key_positions(len(steps), most_steps)
+    found = by_segment([spectra[position] for position in chosen])
+    if not found:
+        figure = new_figure(2.5, title)
+        say(figure.add_subplot(), NOTHING)
+        return figure
+    # Complete spectra fill a grid of two columns; where segments stand side by side, each step has a row.
+    split = any(name != "all" for name in found)
+    columns = 2 if split else min(2, len(chosen))
+    rows = len(chosen) if split else -(-len(chosen) // columns)
+    figure = new_figure(0.4 + 2.9 * rows, title)
+    grid = figure.add_gridspec(rows, columns)
+    for row, position in enumerate(chosen):
+        names = [name for name in found if row in found[name]]
+        for name in names:
+            place = grid[row, _COLUMNS[name]] if split else grid[divmod(row, columns)]
+            drawn = list(found[name].values())
+            values = np.concatenate([dendrogram.eigenvalues for dendrogram in drawn])
+            axis = EigenvalueAxis.around(values, max(float(dendrogram.error_bounds.max()) for dendrogram in drawn))
+            heading = f"step {steps[position]:,}: {TITLES[name]}"
+            draw_tree(figure.add_subplot(place), found[name][row], axis, _height_limits(drawn), heading)
+        if not names:
+            axes = figure.add_subplot(grid[row, :] if split else grid[divmod(row, columns)], xticks=[], yticks=[])
+            say(axes, f"step {steps[position]:,}: no eigenvalue has converged")
+    return figure
+
+
+def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
+    """Compute the corners of the U-shaped links, (eigenvalue, ε) each, in the order of `dendrogram.linkage`.
+
+    Returns:
+        Shape (k - 1, 4, 2): the foot and the corner of the left stem, the corner and the foot of the right stem. The
+        foot of a leaf is at ε = 0.
+    """
+    linkage, count = dendrogram.linkage, len(dendrogram.eigenvalues)
+    children = linkage[:, :2].astype(np.int64)
+    places = [*axis.to_axis(dendrogram.eigenvalues).tolist(), *[0.0] * (count - 1)]
+    sizes = [1] * count + [0] * (count - 1)
+    for row, (one, other) in enumerate(children.tolist()):
+        size = sizes[one] + sizes[other]
+        sizes[count + row] = size
+        places[count + row] = (sizes[one] * places[one] + sizes[other] * places[other]) / size
+    position = axis.from_axis(places)
+    height = np.concatenate([np.zeros(count), linkage[:, 2]])
+    one, other = children.T
+    left, right = np.where(position[one] <= position[other], (one, other), (other, one))
+    x = np.stack([position[left], position[left], position[right], position[right]], axis=1)
+    y = np.stack([height[left], linkage[:, 2], linkage[:, 2], height[right]], axis=1)
+    return np.stack([x, y], axis=2)
+
+
+def draw_tree(
+    axes: Axes, dendrogram: Dendrogram, axis: EigenvalueAxis, heights: tuple[float, float], heading: str
+) -> None:
+    """Draw one dendrogram into a panel whose ε axis has the limits `heights`."""
+    floor, count = drawing_floor(dendrogram), len(dendrogram.eigenvalues)
+    axis.apply(axes, which="x", most=8)
+    axes.set(yscale="log", ylim=heights, xlabel=axis.label, ylabel="merge height ε (units of λ)")
+    axes.axhspan(heights[0], floor, color=UNRESOLVED, zorder=0)
+    points = link_points(dendrogram, axis)
+    shown = points[:, 1, 1] > floor
+    points[:, :, 1] = np.maximum(points[:, :, 1], floor)
+    rug = np.stack([np.repeat(dendrogram.eigenvalues, 2), np.tile([heights[0], floor], count)], axis=1)
+    _draw_pieces(axes, rug.reshape(count, 2, 2), color="0.5", linewidth=0.3)
+    colours = _link_colours(axes, dendrogram, floor)
+    for colour in dict.fromkeys(colours[shown].tolist()):
+        _draw_pieces(axes, points[shown & (colours == colour)], color=colour, linewidth=0.7)
+    _mark_holes(axes, dendrogram, axis)
+    if not shown.any():
+        say(axes, "no gap larger than the errors" if count > 1 else "one eigenvalue: no gap")
+    if floor > floor_of(dendrogram):
+        reason = f"all merges but the {_MOST_MERGES:,} largest (errors ≤ {dendrogram.resolution:.1g})"
+    elif dendrogram.resolution > 0:
+        reason = f"unresolved, ε ≤ largest gap error {dendrogram.resolution:.1g}"
+    else:
+        reason = "below every positive gap"
+    text = f"{heading} ({count:,})\nshaded: {reason}"
+    # A legend wider than its panel would take the room of the panel, so its lines are short.
+    style: Any = {"frameon": False, "alignment": "left", "title_fontsize": 7, "columnspacing": 1.0, "handlelength": 1.5}
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.03, 1), ncols=2, title=text, **style)
+
+
+def drawing_floor(dendrogram: Dendrogram) -> float:
+    """Return the ε above which merges are drawn: the resolution, or higher where more than 1,000 gaps exceed it."""
+    sizes = np.sort(dendrogram.gap_sizes)
+    pruned = float(sizes[-_MOST_MERGES - 1]) if len(sizes) > _MOST_MERGES else 0.0
+    return max(floor_of(dendrogram), pruned)
+
+
+def _draw_pieces(axes: Axes, pieces: Floats, **style: Any) -> None:
+    """Draw lines, shape (lines, points, 2), as one line with breaks: matplotlib draws that ten times faster."""
+    breaks = np.full((len(pieces), 1, 2), np.nan)
+    x, y = np.concatenate([pieces, breaks], axis=1).reshape(-1, 2).T
+    axes.plot(x, y, solid_joinstyle="miter", rasterized=True, **style)
+
+
+def _link_colours(axes: Axes, dendrogram: Dendrogram, floor: float) -> NDArray[np.str_]:
+    """Choose a colour per merge: that of its cluster where only the largest gaps are open, black above."""
+    order = np.argsort(dendrogram.gap_sizes, kind="stable")  # as `linkage` merges
+    sorted_gaps = dendrogram.gap_sizes[order]
+    cut = max(floor, float(sorted_gaps[-_LARGE_GAPS - 1])) if len(order) > _LARGE_GAPS else floor
+    labels = dendrogram.labels(cut)
+    sizes = np.bincount(labels)
+    colours = np.full(len(order), "#000000")
+    groups = [int(label) for label in np.argsort(-sizes, kind="stable") if sizes[label] > 1]
+    for colour, label in zip(COLOURS, groups, strict=False):
+        members = np.flatnonzero(labels == label)
+        low, high = dendrogram.eigenvalues[members[[0, -1]]]
+        colours[(labels[order] == label) & (sorted_gaps <= cut)] = colour
+        axes.plot([], [], color=colour, label=f"{len(members):,} in [{low:.3g}, {high:.3g}]")
+    alone = int((sizes == 1).sum())
+    axes.plot([], [], color="black", label=f"{alone:,} alone; larger merges" if alone else "larger merges")
+    return colours
+
+
+def _height_limits(dendrograms: list[Dendrogram]) -> tuple[float, float]:
+    """Choose one ε axis for all panels of a segment."""
+    low = min(drawing_floor(dendrogram) for dendrogram in dendrograms) / _BELOW_FLOOR
+    high = max(float(dendrogram.gap_sizes.max(initial=0.0)) for dendrogram in dendrograms)
+    return low, 3 * max(high, 10 * low)
+
+
+def _mark_holes(axes: Axes, dendrogram: Dendrogram, axis: EigenvalueAxis) -> None:
+    """Hatch the sides at which unknown eigenvalues adjoin, up to the edge of the axis."""
+    values = dendrogram.eigenvalues
+    sides = [(axis.low, values[0])] * dendrogram.hole_below + [(values[-1], axis.high)] * dendrogram.hole_above
+    for low, high in sides:
+        axes.axvspan(low, high, facecolor="none", edgecolor="0.6", hatch="/////", linewidth=0, label="hole: not known")

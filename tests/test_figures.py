@@ -1,0 +1,327 @@
+"""Figures: every file is there, awkward spectra do not crash, and what is drawn is what was computed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgba
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from hessian_dendrogram import figures, store
+from hessian_dendrogram.dendrogram import single_linkage
+from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.figures import (
+    barcode,
+    cluster_count_curves,
+    cluster_count_heatmap,
+    dendrogram_snapshots,
+    describe,
+    draw,
+    first_layer_filters,
+    largest_gaps,
+    spectrum_evolution,
+    style,
+    summary,
+)
+from hessian_dendrogram.figures.cluster_count import resolved_counts
+from hessian_dendrogram.figures.dendrogram import drawing_floor, link_points
+from hessian_dendrogram.figures.eigenvalue_axis import EigenvalueAxis
+from hessian_dendrogram.figures.filters import _mosaic
+from hessian_dendrogram.figures.segments import resolution_grid
+from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.spectrum import Spectrum
+
+VIEWS = [
+    spectrum_evolution,
+    dendrogram_snapshots,
+    cluster_count_heatmap,
+    cluster_count_curves,
+    largest_gaps,
+    barcode,
+    summary,
+]
+NAMES = {
+    "spectrum_evolution",
+    "dendrogram",
+    "cluster_count_heatmap",
+    "cluster_count_curves",
+    "gaps",
+    "barcode",
+    "summary",
+    "filters",
+}
+LAYOUT = Layout(("bias", "conv.weight", "other.weight"), ((2,), (3, 2, 3, 3), (2, 3, 1, 1)))
+
+
+def complete(values, error_bounds=1e-6, **more):
+    values = np.sort(np.asarray(values, float))
+    return Spectrum(eigenvalues=values, error_bounds=error_bounds, dim=len(values), **more)
+
+
+def realistic(seed=0, count=60, **more):
+    random = np.random.default_rng(seed)
+    bulk = 10 ** random.uniform(-7, -1, count) * random.choice([-1, 1], count)
+    return complete(np.concatenate([bulk, np.zeros(9), [1.0, 5.0, 5.5, 20.0]]), **more)
+
+
+def partial(seed=0, converged=None, num_bottom=5, num_top=6):
+    random = np.random.default_rng(seed)
+    values = np.sort(np.concatenate([-random.uniform(0.01, 0.2, num_bottom), random.uniform(1, 30, num_top)]))
+    return Spectrum(
+        eigenvalues=values,
+        error_bounds=np.where(values < 0, 1e-3, 1e-2),
+        dim=1000,
+        num_bottom=num_bottom,
+        num_top=num_top,
+        converged=converged,
+    )
+
+
+AWKWARD = {
+    "one eigenvalue": [complete([3.0])],
+    "one eigenvalue, zero, no error": [complete([0.0], 0.0)],
+    "repeated, no error": [complete([2.0] * 5, 0.0)] * 2,
+    "all zero": [complete([0.0] * 4, 0.0)],
+    "repeated in two places": [complete([1.0, 1.0, 1.0, 4.0, 4.0], 0.0)],
+    "nothing resolved": [complete([1.0, 1.1, 1.2], 5.0)] * 3,
+    "infinite error bounds": [complete([1.0, 2.0, 4.0], np.inf), complete([1.0, 2.0, 4.0], 1e-3)],
+    "no error": [realistic(error_bounds=0.0)],
+    "tiny and huge": [complete([1e-60, 1e-12, 1e12, 1e60], 0.0)],
+    "only the top": [partial(num_bottom=0), partial(num_bottom=0)],
+    "partial, some unconverged": [partial(converged=np.arange(11) != 7), partial()],
+    "nothing converged": [partial(converged=np.zeros(11, bool))],
+    "one step without anything converged": [partial(converged=np.zeros(11, bool)), partial()],
+    "complete, one unconverged": [realistic(), realistic(converged=np.arange(73) != 40)],
+    "many steps": [realistic(seed, 12) for seed in range(47)],
+}
+
+
+def render(figure):
+    """Lay out and draw, so that warnings about either become errors; it takes ten times longer than making a figure."""
+    figure.draw_without_rendering()
+    return figure
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+@pytest.mark.parametrize("view", VIEWS)
+def test_awkward_spectra_make_figures_without_a_warning(view, case):
+    spectra = AWKWARD[case]
+    figure = view([10 * i for i in range(len(spectra))], spectra, title="a title")
+    if case == "partial, some unconverged":
+        render(figure)
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / "run"
+    random = np.random.default_rng(0)
+    with store.lock(path):
+        run = store.Run.create(path, configuration={"experiment": "tiny $x$"}, layout=LAYOUT, provenance={})
+        run.create_analysis("hessian-10", {})
+        run.create_analysis("empty", {})
+        for step in (0, 10):
+            weights = dict(zip(LAYOUT.names, (random.normal(size=shape) for shape in LAYOUT.shapes), strict=True))
+            run.save_checkpoint(step, weights)
+            provenance = {"operator": "hessian", "samples": 1437, "samples_total": 60000}
+            run.save_spectrum(step, "hessian-10", realistic(step, provenance=provenance), {})
+            run.append_metrics({"step": step, "batch_loss": 2.0, "train_loss": None if step == 10 else 1.0})
+    return run
+
+
+def test_draw_writes_every_figure_without_pyplot_or_global_state(run, tmp_path):
+    folder = tmp_path / "new" / "figures"
+    # The setting "backend" is left out: reading it makes matplotlib load pyplot.
+    code = (
+        "import sys, hessian_dendrogram as h\n"
+        "h.Run, h.single_linkage\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "import matplotlib\n"
+        "from pathlib import Path\n"
+        "from hessian_dendrogram.figures import draw\n"
+        "settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}\n"
+        "before = settings()\n"
+        f"paths = draw(h.Run({str(run.path)!r}), 'hessian-10', Path({str(folder)!r}))\n"
+        "assert settings() == before\n"
+        "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules\n"
+        "print(*paths, sep='\\n')\n"
+    )
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+    paths = [Path(line) for line in result.stdout.splitlines()]
+    assert {path.name for path in paths} == {f"{name}.{kind}" for name in NAMES for kind in ("png", "pdf")}
+    assert set(paths) == set(folder.iterdir())
+    for path in paths:
+        assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"%PDF")
+        assert path.stat().st_size > 5000
+
+
+def test_files_are_replaced_whole_and_the_same_figure_gives_the_same_bytes(tmp_path):
+    (tmp_path / "a.png").write_text("old")
+    first, second = (
+        style.save(first_layer_filters([0], [np.eye(3)[None, None]], title="t"), tmp_path / name) for name in "ab"
+    )
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert b"CreationDate" not in one.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "b.pdf", "b.png"]
+
+
+def test_an_analysis_without_a_spectrum_is_refused(run, tmp_path):
+    with pytest.raises(UserError, match=r"'empty'.*no spectrum"):
+        draw(run, "empty", tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_filters_are_left_out_where_no_tensor_has_four_dimensions(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "save", lambda figure, stem: [stem])
+    with store.lock(tmp_path / "run"):
+        run = store.Run.create(tmp_path / "run", configuration={}, layout=Layout(("w",), ((3,),)), provenance={})
+        run.create_analysis("a", {})
+        run.save_spectrum(5, "a", complete([1.0, 2.0, 3.0]), {})
+    assert {path.name for path in draw(run, "a", tmp_path / "figures")} == NAMES - {"filters"}
+
+
+def test_the_title_says_what_is_known_and_no_more():
+    provenance = {"operator": "hessian", "samples": 1437, "samples_total": 60000, "dtype": "float64"}
+    assert describe("digits", complete([1.0], provenance=provenance)) == (
+        "digits, hessian, 1,437 of 60,000 samples, float64"
+    )
+    assert describe("", complete([1.0])) == ""
+
+
+@pytest.mark.parametrize("spectrum", [realistic(), complete([1.0, 1.0, 2.0]), complete([-5.0, 7.0])])
+def test_links_stand_at_the_heights_of_the_linkage_on_their_eigenvalues(spectrum):
+    tree = single_linkage(spectrum)
+    points = link_points(tree, EigenvalueAxis.around(tree.eigenvalues, 1e-6))
+    reference = linkage(tree.eigenvalues[:, None], "single")
+    np.testing.assert_allclose(points[:, 1, 1], reference[:, 2], atol=1e-12)
+    np.testing.assert_array_equal(points[:, 1, 1], points[:, 2, 1])
+    assert (points[:, [0, 3], 1] <= points[:, [1, 2], 1]).all()
+    assert (points[:, 0, 0] <= points[:, 2, 0]).all()
+    feet = points[:, [0, 3]].reshape(-1, 2)
+    for value in tree.eigenvalues:
+        assert (np.isclose(feet[:, 0], value, rtol=1e-9, atol=1e-15) & (feet[:, 1] == 0)).any()
+
+
+def test_a_merge_within_its_error_is_not_drawn():
+    tree = single_linkage(complete([0.0, 0.1, 0.3, 5.0], 0.08))  # gaps 0.1, 0.2, 4.7; gap error 0.16
+    assert drawing_floor(tree) == pytest.approx(0.16)
+    figure = dendrogram_snapshots([0], [complete([0.0, 0.1, 0.3, 5.0], 0.08)])
+    tops = [
+        line.get_ydata() for line in figure.axes[0].lines if len(line.get_ydata()) % 5 == 0 and len(line.get_ydata())
+    ]
+    heights = np.concatenate([y.reshape(-1, 5)[:, 1] for y in tops])
+    np.testing.assert_allclose(np.sort(heights), [0.2, 4.7])
+
+
+def test_only_the_largest_merges_of_a_large_spectrum_are_drawn():
+    values = np.cumsum(np.random.default_rng(0).exponential(size=3000))
+    tree = single_linkage(complete(values))
+    assert (tree.gap_sizes > drawing_floor(tree)).sum() == 1000
+
+
+def test_counts_equal_scipys_and_are_missing_where_unresolved():
+    spectra = {0: realistic(0), 2: realistic(1, error_bounds=0.02)}
+    trees = {i: single_linkage(spectrum) for i, spectrum in spectra.items()}
+    resolutions = np.geomspace(1e-8, 30, 40)
+    counts = resolved_counts(trees, 3, resolutions)
+    assert np.isnan(counts[:, 1]).all()
+    for position, tree in trees.items():
+        reference = linkage(tree.eigenvalues[:, None], "single")
+        for row, epsilon in enumerate(resolutions):
+            if epsilon <= tree.resolution:
+                assert np.isnan(counts[row, position])
+            else:
+                assert counts[row, position] == fcluster(reference, epsilon, "distance").max()
+
+
+def test_the_heatmap_shows_these_counts():
+    spectra = [realistic(0), realistic(1)]
+    figure = cluster_count_heatmap([0, 5], spectra)
+    (mesh,) = (item for item in figure.axes[0].collections if isinstance(item, QuadMesh))
+    shown = np.ma.filled(np.ma.asarray(mesh.get_array(), float), np.nan).reshape(-1, 2)
+    trees = {i: single_linkage(spectrum) for i, spectrum in enumerate(spectra)}
+    grid = resolution_grid(list(trees.values()), len(shown))
+    np.testing.assert_array_equal(shown, resolved_counts(trees, 2, grid))
+
+
+def test_bars_reach_from_birth_to_death_and_show_what_they_are():
+    # Gaps 0.5, 3, 0.2, 10: clusters {0, 0.5} over [0.5, 3], {3.5, 3.7} over [0.2, 3], the four over [3, 10].
+    figure = barcode([0], [complete([0.0, 0.5, 3.5, 3.7, 13.7], 1e-3)])
+    axes = figure.axes[0]
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+    np.testing.assert_allclose(bars, [(3, 10), (0.2, 3), (0.5, 3)])
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "4 in [0, 3.7]",
+        "2 in [3.5, 3.7]",
+        "2 in [0, 0.5]",
+    ]
+    assert {bar.get_facecolor() for bar in axes.patches} == {to_rgba(style.COLOURS[0])}
+    unresolved = barcode([0], [complete([0.0, 0.5, 3.5, 3.7, 13.7], 0.7)]).axes[0].patches
+    assert [bar.get_facecolor() == to_rgba("white") for bar in unresolved] == [False, True, True]
+
+
+def test_a_bar_born_at_zero_starts_at_the_edge_and_one_at_a_hole_is_hatched():
+    axes = barcode([0], [complete([1.0, 1.0, 4.0], 0.0)]).axes[0]
+    assert axes.patches[0].get_x() == pytest.approx(axes.get_xlim()[0])
+    touching = Spectrum(eigenvalues=[1.0, 1.1, 9.0], error_bounds=1e-3, dim=10, num_top=3)
+    assert barcode([0], [touching]).axes[0].patches[0].get_hatch() == "////"
+
+
+def test_gaps_are_drawn_with_their_rank_error_and_place():
+    figure = largest_gaps([0], [complete([0.0, 1.0, 5.0, 5.1], 0.1)])  # gaps 4, 1, and 0.1 within its error 0.2
+    upper, lower = figure.axes
+    drawn = {
+        float(line.get_ydata()[0]): line for line in upper.lines if line.get_marker() in "os^" and len(line.get_xdata())
+    }
+    assert sorted(drawn) == pytest.approx([0.1, 1.0, 4.0])
+    hollow = [line.get_markerfacecolor() == "white" for _, line in sorted(drawn.items())]
+    assert hollow == [True, False, False]
+    assert [text.get_text() for text in lower.texts] == ["2", "3", "(1)"]
+
+
+def test_every_sparse_eigenvalue_is_drawn_and_every_dense_one_is_counted():
+    spectrum = complete(np.concatenate([np.linspace(-1e-3, 1e-3, 5000), [10.0, 20.0]]))
+    axes = spectrum_evolution([0], [spectrum]).axes[0]
+    (mesh,) = (item for item in axes.collections if isinstance(item, QuadMesh))
+    assert np.ma.filled(mesh.get_array(), 0).sum() == 5000
+    assert sorted(path.vertices[0, 1] for path in axes.collections[0].get_paths()) == [10.0, 20.0]
+
+
+@pytest.mark.parametrize("columns", [{}, {"test_accuracy": 0.5}, {"train_loss": 0.0, "test_accuracy": np.nan}])
+def test_panels_without_a_measurement_are_left_out(columns):
+    metrics = {"step": np.array([0.0, 7.0])} | {name: np.array([value, value]) for name, value in columns.items()}
+    figure = render(summary([0, 7], [realistic(0), realistic(1)], metrics=metrics))
+    measured = sum(np.isfinite(value) for value in columns.values())
+    assert len(figure.axes) == 4 + measured
+
+
+def test_an_axis_reaches_there_and_back_and_states_its_linear_part():
+    values = np.array([-2.0, 0.0, 1e-7, 0.03, 50.0])
+    axis = EigenvalueAxis.around(values, 1e-9)
+    np.testing.assert_allclose(axis.from_axis(axis.to_axis(values)), values, rtol=1e-12)
+    assert axis.low < -2
+    assert axis.high > 50
+    assert axis.threshold >= 1e-5 * 50 / 10
+    assert EigenvalueAxis.around(values, 0.05).threshold == pytest.approx(0.1)
+    assert "$10^{-1}$" in EigenvalueAxis.around(values, 0.05).label
+
+
+def test_filters_share_one_scale_and_say_what_they_show():
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=(20, 3, 4, 4)) for _ in range(2)]
+    figure = render(first_layer_filters([0, 9], weights, name="conv"))
+    assert "mean over 3 input channels; the first 16 of 20" in figure.get_suptitle()
+    shown = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    np.testing.assert_allclose(shown[5:9, 10:14], weights[1][2].mean(axis=0))
+    low, high = figure.axes[0].images[0].get_clim()
+    assert low == -high == -np.nanmax(np.abs(shown))
+    assert _mosaic(np.zeros((1, 1, 2, 3))).shape == (2, 3)
+
+
+def test_key_positions_hold_both_ends():
+    assert style.key_positions(25, 4) == [0, 8, 16, 24]
+    assert style.key_positions(1, 4) == [0]
+    assert style.key_positions(2, 4) == [0, 1]
