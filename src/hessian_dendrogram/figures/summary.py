@@ -102,7 +102,7 @@ def _draw_extremes(axes: Axes, steps: Sequence[int], columns: Mapping[str, Float
     axis = EigenvalueAxis.around(np.concatenate([values - reach, values + reach]), float(errors.max()))
     axis.apply(axes, which="y", most=8)
     axes.set_title(f"extreme eigenvalues (symlog, linear within ±{axis.power})", loc="left")
-    axes.legend()
+    axes.legend(loc="center left")
 
 
 def _draw_number(
