@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,24 +155,14 @@ def info(
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Say what is in a run directory, with errors."""
+    from . import report
     from .store import Run
 
     opened = Run(run)
-    facts = _facts(opened)
     if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    configuration = opened.configuration
-    print(
-        f"{run}: {configuration.get('experiment')}, seed {configuration.get('seed')}, {opened.layout.size} parameters"
-    )
-    print(f"  checkpoints ({configuration.get('checkpoints')}): {_shorten(facts['checkpoints'])}")
-    if facts["last_metrics"]:
-        print("  last metrics: " + ", ".join(f"{key} {value:.6g}" for key, value in facts["last_metrics"].items()))
-    for name, analysis in facts["analyses"].items():
-        print(f"  analysis {name}: {analysis['configuration']}")
-        for step, row in analysis["spectra"].items():
-            print(f"    step {step:>8}  {_describe(row)}")
+        print(json.dumps(report.facts(opened), indent=2))
+    else:
+        print("\n".join(report.lines(opened)))
 
 
 # ── what the commands share ──────────────────────────────────────────────────────────────────────────────────────────
@@ -245,80 +234,15 @@ def _draw(opened: Run, analysis: str, *, again: bool = False) -> Path:
 
 def _finish(opened: Run, analysis: str) -> None:
     """A short summary, and where to go from here."""
+    from . import report
+
+    if metrics := report.last_metrics(opened):
+        _print("last metrics: " + report.in_words(metrics))
     steps = opened.analysed_steps(analysis)
-    if metrics := _last_metrics(opened):
-        _print("last metrics: " + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items()))
-    for step in {steps[0]: 0, steps[-1]: 0}:
-        _print(f"step {step}: {_describe(_row(opened, step, analysis))}")
+    for step in sorted({steps[0], steps[-1]}):
+        _print(f"step {step}: {report.describe(report.spectrum_facts(opened, step, analysis))}")
     _print(f"figures: {opened.figures_folder(analysis)}")
     _print(f"next: hessian-dendrogram info {shlex.quote(str(opened.path))}")
-
-
-def _facts(opened: Run) -> dict[str, Any]:
-    return {
-        "path": str(opened.path),
-        "record": opened.record,
-        "checkpoints": opened.steps(),
-        "last_metrics": _last_metrics(opened),
-        "analyses": {
-            name: {
-                **opened.analysis(name),
-                "spectra": {step: _row(opened, step, name) for step in opened.analysed_steps(name)},
-            }
-            for name in opened.analyses()
-        },
-    }
-
-
-def _last_metrics(opened: Run) -> dict[str, float]:
-    """The last row of metrics that has an evaluation."""
-    import numpy as np
-
-    metrics = opened.metrics()
-    evaluated = np.flatnonzero(~np.isnan(metrics.get("train_loss", np.empty(0))))
-    if not evaluated.size:
-        return {}
-    row = {key: float(column[evaluated[-1]]) for key, column in metrics.items()}
-    return {key: value for key, value in row.items() if value == value}
-
-
-def _row(opened: Run, step: int, analysis: str) -> dict[str, Any]:
-    from .dendrogram import single_linkage
-    from .spectrum import summarise
-
-    spectrum = opened.spectrum(step, analysis, vectors=False)
-    row: dict[str, Any] = {"dim": spectrum.dim, "eigenvalues": len(spectrum.eigenvalues), **asdict(summarise(spectrum))}
-    row["converged"] = int(spectrum.converged.sum())
-    for segment in spectrum.segments():
-        gaps = single_linkage(spectrum, segment).gaps(1)
-        if len(gaps.sizes):
-            row[f"largest_gap_{segment}"] = {
-                "size": float(gaps.sizes[0]),
-                "error": float(gaps.errors[0]),
-                "resolved": bool(gaps.resolved[0]),
-                "eigenvalues_above": int(gaps.num_above[0]),
-            }
-    return row
-
-
-def _describe(row: dict[str, Any]) -> str:
-    parts = [
-        f"{label} {row[key]:.6g} ± {row[f'{key}_error']:.1g}"
-        for label, key in (("λ_max", "largest"), ("λ_min", "smallest"), ("trace", "trace"))
-        if row[key] is not None
-    ]
-    if row["num_negative"] is not None:
-        parts.append(f"{row['num_negative']} negative ({row['num_unresolved_sign']} of unresolved sign)")
-    for key, gap in row.items():
-        if key.startswith("largest_gap"):
-            size = f"{gap['size']:.4g} ± {gap['error']:.1g}" if gap["resolved"] else "unresolved"
-            parts.append(f"largest gap {size} below the top {gap['eigenvalues_above']}")
-    return ", ".join(parts)
-
-
-def _shorten(steps: list[int]) -> str:
-    shown = [*steps[:6], "...", *steps[-3:]] if len(steps) > 10 else steps
-    return f"{len(steps)}, at steps " + ", ".join(map(str, shown))
 
 
 def _print(line: str) -> None:

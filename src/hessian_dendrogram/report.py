@@ -1,0 +1,102 @@
+"""What is in a run directory, as JSON-like values and as lines of text; every number with its error."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from .dendrogram import single_linkage
+from .spectrum import summarise
+from .store import Run
+
+
+def facts(opened: Run) -> dict[str, Any]:
+    """Everything `hessian-dendrogram info --json` prints."""
+    return {
+        "path": str(opened.path),
+        "record": opened.record,
+        "checkpoints": opened.steps(),
+        "last_metrics": last_metrics(opened),
+        "analyses": {
+            name: {
+                **opened.analysis(name),
+                "spectra": {step: spectrum_facts(opened, step, name) for step in opened.analysed_steps(name)},
+            }
+            for name in opened.analyses()
+        },
+    }
+
+
+def lines(opened: Run) -> list[str]:
+    """The same for a reader, one line per spectrum."""
+    known = facts(opened)
+    configuration = opened.configuration
+    name, seed = configuration.get("experiment"), configuration.get("seed")
+    text = [
+        f"{opened.path}: {name}, seed {seed}, {opened.layout.size} parameters",
+        f"  checkpoints ({configuration.get('checkpoints')}): {_shorten(known['checkpoints'])}",
+    ]
+    if known["last_metrics"]:
+        text.append("  last metrics: " + in_words(known["last_metrics"]))
+    for analysis, content in known["analyses"].items():
+        text.append(f"  analysis {analysis}: {', '.join(f'{k} {v}' for k, v in content['configuration'].items())}")
+        text += [f"    step {step:>8}  {describe(row)}" for step, row in content["spectra"].items()]
+    return text
+
+
+def last_metrics(opened: Run) -> dict[str, float]:
+    """The last row of metrics that has an evaluation."""
+    metrics = opened.metrics()
+    evaluated = np.flatnonzero(~np.isnan(metrics.get("train_loss", np.empty(0))))
+    if not evaluated.size:
+        return {}
+    row = {key: float(column[evaluated[-1]]) for key, column in metrics.items()}
+    return {key: value for key, value in row.items() if value == value}
+
+
+def in_words(metrics: dict[str, float]) -> str:
+    """Metrics as `step 460, train_loss 0.005, ...`."""
+    return ", ".join(f"{key} {value:.6g}" for key, value in metrics.items())
+
+
+def spectrum_facts(opened: Run, step: int, analysis: str) -> dict[str, Any]:
+    """A spectrum's summary, and the largest gap of each segment."""
+    spectrum = opened.spectrum(step, analysis, vectors=False)
+    row: dict[str, Any] = {"dim": spectrum.dim, "eigenvalues": len(spectrum.eigenvalues), **asdict(summarise(spectrum))}
+    row["converged"] = int(spectrum.converged.sum())
+    for segment in spectrum.segments():
+        gaps = single_linkage(spectrum, segment).gaps(1)
+        if len(gaps.sizes):
+            row[f"largest_gap_{segment}"] = {
+                "size": float(gaps.sizes[0]),
+                "error": float(gaps.errors[0]),
+                "resolved": bool(gaps.resolved[0]),
+                "eigenvalues_above": int(gaps.num_above[0]),
+                "eigenvalues_below": int(gaps.lower_indices[0]) + 1,
+            }
+    return row
+
+
+def describe(row: dict[str, Any]) -> str:
+    """`spectrum_facts` in words."""
+    parts = [
+        f"{label} {row[key]:.6g} ± {row[f'{key}_error']:.1g}"
+        for label, key in (("λ_max", "largest"), ("λ_min", "smallest"), ("trace", "trace"))
+        if row[key] is not None
+    ]
+    if row["num_negative"] is not None:
+        parts.append(f"{row['num_negative']} negative ({row['num_unresolved_sign']} of unresolved sign)")
+    for key, gap in row.items():
+        if key.startswith("largest_gap"):
+            size = f"{gap['size']:.4g} ± {gap['error']:.1g}" if gap["resolved"] else "unresolved"
+            above, below = gap["eigenvalues_above"], gap["eigenvalues_below"]
+            where = f"below the top {above}" if above <= below else f"above the bottom {below}"
+            parts.append(f"largest gap {size} {where}")
+    return ", ".join(parts)
+
+
+def _shorten(steps: list[int]) -> str:
+    shown = [*steps[:6], "...", *steps[-3:]] if len(steps) > 10 else steps
+    return f"{len(steps)}, at steps " + ", ".join(map(str, shown))
