@@ -55,7 +55,7 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
             if not math.isfinite(loss.item()):
                 _diverged(run, f"the training loss is {loss.item()} at step {step}")
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             if scheduler:
                 scheduler.step()

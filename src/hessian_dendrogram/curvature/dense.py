@@ -1,19 +1,108 @@
-"""Exact matrices: an operator applied to the columns of the identity, a block of columns at a time."""
+"""Exact matrices, in one of two ways, and the choice between them.
+
+*Layerwise*: one pass over the samples through a chain of layers (see `layers`). *Products*: the operator applied to
+the columns of the identity, a block of columns at a time; it serves every model.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from .layers.accumulator import Accumulator
+from .layers.chain import Chain, NotAChainError, find_chain
+
 if TYPE_CHECKING:
+    from .hessian import Hessian
     from .operator import CurvatureOperator
 
+AssemblyMethod = Literal["layerwise", "products"]
 
-def assemble(operator: CurvatureOperator, *, columns: int = 16, progress: bool = False) -> Tensor:
-    """The matrix (A + Aᵀ) / 2 of an operator's products with the identity: shape (n, n).
+MEMORY_BUDGET = 256 * 2**20
+"""Bytes for the columns of one pass: enough for full speed, small enough to stay near the processor's caches."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a matrix is assembled, and why.
+
+    Attributes:
+        method: the way.
+        reason: in words.
+        operations: floating-point operations per sample that were counted for each way.
+        chain: the layers, for the layerwise way.
+        bytes_per_sample: memory that the layerwise way needs for one sample.
+    """
+
+    method: AssemblyMethod
+    reason: str
+    operations: dict[str, int]
+    chain: Chain | None = None
+    bytes_per_sample: int = 0
+
+
+def plan_assembly(hessian: Hessian) -> Plan:
+    """Choose the way that counts fewer operations for one sample, among those that there are."""
+    inputs, targets, _ = next(iter(hessian.weighted_batches()))
+    if not isinstance(inputs, Tensor):
+        return Plan("products", "the model takes several inputs", {})
+    inputs, targets = inputs[:1], targets[:1]
+    try:
+        chain = find_chain(hessian.model, hessian.layout)
+        with torch.no_grad():
+            ours, theirs = chain.forward(inputs), hessian.model(inputs)
+        if ours.shape != theirs.shape or not torch.allclose(ours, theirs):
+            raise NotAChainError("its layers one after another give another output")
+        with FlopCounterMode(display=False) as counter:
+            accumulator = Accumulator(hessian.shape[0], hessian.device)
+            needed = chain.propagate(inputs, lambda output: hessian.loss(output, targets), accumulator)
+            accumulator.finish()
+    except NotAChainError as error:
+        return Plan("products", f"no layerwise rule: {error}", {})
+    layerwise = counter.get_total_flops()
+    with FlopCounterMode(display=False) as counter:
+        hessian.product_of_batch((inputs, targets), torch.zeros(hessian.shape[0], 1).to(inputs))
+    operations = {"layerwise": layerwise, "products": counter.get_total_flops() * hessian.shape[0]}
+    if operations["products"] < layerwise:
+        return Plan("products", "fewer operations counted", operations)
+    return Plan("layerwise", "fewer operations counted", operations, chain, needed)
+
+
+def assemble_layerwise(
+    hessian: Hessian, chain: Chain, bytes_per_sample: int, *, memory_budget: int, progress: bool
+) -> Tensor:
+    """The matrix by layerwise propagation: shape (n, n), float64, symmetric to the last bit.
+
+    Args:
+        hessian: whose model is the chain.
+        chain: its layers.
+        bytes_per_sample: memory that the columns of one sample need at once.
+        memory_budget: bytes that all columns of one pass may need.
+        progress: show a bar with the time left.
+    """
+    chunk = max(1, memory_budget // max(1, bytes_per_sample))
+    accumulator = Accumulator(hessian.shape[0], hessian.device)
+    with tqdm(
+        total=hessian.num_samples, desc="samples", unit="sample", leave=False, disable=None if progress else True
+    ) as bar:
+        for inputs, targets, share in hessian.weighted_batches(chunk):
+            assert isinstance(inputs, Tensor)
+            chain.propagate(inputs, lambda output, t=targets, s=share: hessian.loss(output, t) * s, accumulator)  # type: ignore[misc]
+            bar.update(len(targets))
+    matrix = accumulator.finish()
+    order = torch.empty_like(chain.indices)
+    order[chain.indices] = torch.arange(len(order))
+    order = order.to(matrix.device)
+    return matrix.index_select(0, order).index_select(1, order)
+
+
+def assemble_by_products(operator: CurvatureOperator, *, columns: int = 16, progress: bool = False) -> Tensor:
+    """The matrix (A + Aᵀ) / 2 of an operator's products with the identity: shape (n, n), float64.
 
     Symmetric to the last bit, since floating-point addition commutes.
 
@@ -23,7 +112,7 @@ def assemble(operator: CurvatureOperator, *, columns: int = 16, progress: bool =
         progress: show a bar with the time left.
     """
     n = operator.shape[0]
-    A = torch.empty(n, n, dtype=operator.dtype, device=operator.device)
+    A = torch.empty(n, n, dtype=torch.float64, device=operator.device)
     with tqdm(total=n, desc="columns", unit="col", leave=False, disable=None if progress else True) as bar:
         for start in range(0, n, columns):
             stop = min(start + columns, n)

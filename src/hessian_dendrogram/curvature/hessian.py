@@ -19,6 +19,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -31,6 +32,7 @@ from .. import samples
 from ..errors import UserError
 from ..layout import Layout
 from ..samples import Batch, Data
+from .dense import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, plan_assembly
 from .operator import CurvatureOperator
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ class Hessian(CurvatureOperator):
     Attributes:
         left_out: names of the model's parameters that the matrix does not cover.
         num_samples: N.
+        model, loss: the operator's copy of the model, in `eval()` mode, and the loss.
+        assembled_by: the way `to_dense` last took.
         method: the way products are computed.
 
     Raises:
@@ -90,9 +94,10 @@ class Hessian(CurvatureOperator):
         self._original = copy.deepcopy(model).eval()
         for name, parameter in self._original.named_parameters():
             parameter.requires_grad_(name in names)
-        self._model = copy.deepcopy(self._original).to(self.device, self.dtype)
-        self._loss, self._weight, self._batch_size = loss, weight, batch_size
+        self.model = copy.deepcopy(self._original).to(self.device, self.dtype)
+        self.loss, self._weight, self._batch_size = loss, weight, batch_size
         self._data = samples.reusable(data)
+        self.assembled_by: AssemblyMethod | None = None
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
         with _plain_attention(), torch.enable_grad():
@@ -104,8 +109,9 @@ class Hessian(CurvatureOperator):
         if dtype == self.dtype:
             return self
         other = copy.copy(self)
+        other.__dict__.pop("plan", None)
         other.dtype = dtype
-        other._model = copy.deepcopy(self._original).to(self.device, dtype)
+        other.model = copy.deepcopy(self._original).to(self.device, dtype)
         return other
 
     def describe(self) -> dict[str, object]:
@@ -115,18 +121,52 @@ class Hessian(CurvatureOperator):
             "samples": self.num_samples,
             "dtype": str(self.dtype).removeprefix("torch."),
             "products_by": self.method,
+            **({"assembled_by": self.assembled_by} if self.assembled_by else {}),
             "left_out": list(self.left_out),
         }
+
+    # ── the whole matrix ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How `to_dense` assembles the matrix, and why."""
+        return plan_assembly(self)
+
+    def to_dense(
+        self, *, method: AssemblyMethod | None = None, memory_budget: int = MEMORY_BUDGET, progress: bool = False
+    ) -> Tensor:
+        """The whole matrix, symmetric to the last bit: shape (n, n), float64.
+
+        Args:
+            method: `"layerwise"` propagation or `"products"`; default the one that `plan` chooses.
+            memory_budget: bytes that layerwise propagation may use beside the matrix.
+            progress: show a bar with the time left.
+
+        Raises:
+            UserError: `"layerwise"` was asked for and the model is no chain of layers with rules.
+        """
+        if method == "layerwise" and self.plan.chain is None:
+            raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
+        self.assembled_by = method or self.plan.method
+        if self.assembled_by == "products" or self.plan.chain is None:
+            return super().to_dense(progress=progress)
+        return assemble_layerwise(
+            self, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
+        )
 
     # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _products(self, V: Tensor) -> Tensor:
-        product = self._forward_over_reverse if self.method == "forward-over-reverse" else self._double_backward
         total = torch.zeros(V.shape, dtype=torch.float64, device=self.device)  # float32 batches add up in float64
-        with _plain_attention(), torch.enable_grad():
-            for batch in self._batches():
-                total += product(batch, V.detach()) * (self._batch_weight(batch) / self._total_weight)
+        for inputs, targets, share in self.weighted_batches():
+            total += self.product_of_batch((inputs, targets), V) * share
         return total.to(self.dtype)
+
+    def product_of_batch(self, batch: Batch, V: Tensor) -> Tensor:
+        """The Hessian of one batch's own mean loss times V: shape (n, k) to (n, k)."""
+        product = self._forward_over_reverse if self.method == "forward-over-reverse" else self._double_backward
+        with _plain_attention(), torch.enable_grad():
+            return product(batch, V.detach())
 
     def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
         point = {name: tensor.detach() for name, tensor in self._parameters().items()}
@@ -136,7 +176,7 @@ class Hessian(CurvatureOperator):
             tangent = jvp(gradient, (point,), (self._unflatten(v),))[1]
             return torch.cat([tangent[name].reshape(-1) for name in self.layout.names])
 
-        return vmap(product, in_dims=1, out_dims=1)(V)
+        return vmap(product, in_dims=1, out_dims=0)(V).T
 
     def _double_backward(self, batch: Batch, V: Tensor) -> Tensor:
         tensors = list(self._parameters().values())
@@ -161,7 +201,7 @@ class Hessian(CurvatureOperator):
     # ── the loss ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _parameters(self) -> dict[str, Tensor]:
-        by_name = dict(self._model.named_parameters())
+        by_name = dict(self.model.named_parameters())
         return {name: by_name[name] for name in self.layout.names}
 
     def _unflatten(self, v: Tensor) -> dict[str, Tensor]:
@@ -170,6 +210,15 @@ class Hessian(CurvatureOperator):
             name: part.view(shape)
             for name, shape, part in zip(self.layout.names, self.layout.shapes, parts, strict=True)
         }
+
+    def weighted_batches(self, most: int | None = None) -> Iterator[tuple[samples.Inputs, Tensor, float]]:
+        """Inputs, targets and share in the mean loss of each batch; of at most `most` samples where that is given."""
+        for batch in self._batches():
+            length = samples.count(batch)
+            for start in range(0, length, most or length):
+                part = samples.take(batch, slice(start, start + (most or length)))
+                if weight := self._batch_weight(part):
+                    yield (*part, weight / self._total_weight)
 
     def _batches(self) -> Iterator[Batch]:
         def move(tensor: Tensor) -> Tensor:
@@ -186,11 +235,11 @@ class Hessian(CurvatureOperator):
     def _batch_loss(self, batch: Batch, parameters: dict[str, Tensor] | None = None) -> Tensor:
         inputs, targets = batch
         if parameters is None:
-            return self._loss(samples.call(self._model, inputs), targets)
+            return self.loss(samples.call(self.model, inputs), targets)
         if isinstance(inputs, Tensor):
             inputs = (inputs,)
         arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-        return self._loss(functional_call(self._model, parameters, arguments, keywords), targets)
+        return self.loss(functional_call(self.model, parameters, arguments, keywords), targets)
 
     @torch.no_grad()
     def _check_loss(self) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..layout import Layout
-from .dense import assemble
+from .dense import assemble_by_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,12 +72,12 @@ class CurvatureOperator(ABC):
         return self.matvec(other) if other.ndim == 1 else self.matmat(other)
 
     def to_dense(self, *, progress: bool = False) -> Tensor:
-        """The whole matrix, symmetric to the last bit: shape (n, n), in this operator's dtype.
+        """The whole matrix, symmetric to the last bit: shape (n, n), in float64 whatever the products are computed in.
 
         Args:
             progress: show a bar with the time left.
         """
-        return assemble(self, progress=progress)
+        return assemble_by_products(self, progress=progress)
 
     def to_scipy(self) -> LinearOperator:
         """A SciPy `LinearOperator` on NumPy arrays of the same precision."""
