@@ -61,7 +61,7 @@ def plan_assembly(hessian: Hessian) -> Plan:
         with FlopCounterMode(display=False) as counter:
             accumulator = Accumulator(hessian.shape[0], hessian.device)
             needed = chain.propagate(inputs, lambda output: hessian.loss(output, targets), accumulator)
-            accumulator.finish()
+            accumulator.finish(chain.indices)
     except NotAChainError as error:
         return Plan("products", f"no layerwise rule: {error}", {})
     layerwise = counter.get_total_flops()
@@ -94,11 +94,7 @@ def assemble_layerwise(
             assert isinstance(inputs, Tensor)
             chain.propagate(inputs, lambda output, t=targets, s=share: hessian.loss(output, t) * s, accumulator)  # type: ignore[misc]
             bar.update(len(targets))
-    matrix = accumulator.finish()
-    order = torch.empty_like(chain.indices)
-    order[chain.indices] = torch.arange(len(order))
-    order = order.to(matrix.device)
-    return matrix.index_select(0, order).index_select(1, order)
+    return accumulator.finish(chain.indices)
 
 
 def assemble_by_products(operator: CurvatureOperator, *, columns: int = 16, progress: bool = False) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
 from .columns import Columns
 
 _BLOCK = 512  # columns of one matrix product: of a symmetric update, little more than one triangle is computed
-_ROWS = 1024  # rows of the Jacobian collected before the update, so that adding to the matrix costs little beside it
+_ROWS = 4096  # rows of the Jacobian collected before the update, so that adding to the matrix costs little beside it
 
 
 class Accumulator:
@@ -23,11 +25,30 @@ class Accumulator:
         self.matrix = torch.zeros(size, size, dtype=torch.float64, device=device)
         self._waiting: list[tuple[Tensor, Tensor, Tensor, Tensor, int]] = []
 
-    def finish(self) -> Tensor:
-        """The whole matrix, symmetric to the last bit: shape (size, size), float64."""
+    def finish(self, places: Tensor) -> Tensor:
+        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64.
+
+        Args:
+            places: for each column of the Jacobian its row in the result.
+        """
         self._flush()
-        lower = torch.tril(self.matrix)
-        return lower.add_(torch.tril(self.matrix, -1).T)
+        result = torch.empty_like(self.matrix)
+        borders = (
+            torch.cat([torch.tensor([-1]), torch.where(places.diff() != 1)[0], torch.tensor([len(places) - 1])]) + 1
+        )
+        runs = list(pairwise(borders.tolist()))  # columns that stay neighbours, copied together
+        for start, stop in runs:
+            rows = slice(int(places[start]), int(places[start]) + stop - start)
+            for first, last in runs:
+                if first > start:
+                    break
+                columns = slice(int(places[first]), int(places[first]) + last - first)
+                block = self.matrix[start:stop, first:last]
+                if first == start:
+                    block = torch.tril(block) + torch.tril(block, -1).T
+                result[rows, columns] = block
+                result[columns, rows] = block.T
+        return result
 
     def add(self, block: Tensor, row: int, column: int) -> None:
         """Add a block of the matrix, whose rows belong to a later layer than its columns, or to the same."""

@@ -10,6 +10,9 @@ from .accumulator import Accumulator
 from .columns import Columns, Site
 from .linear import own_values
 
+_TOEPLITZ_LIMIT = 8
+"""Up to so many times more multiplications, one large matrix product is faster than a convolution with many groups."""
+
 
 class ConvolutionRule:
     """A `nn.Conv2d` on inputs of shape (B, C, H, W).
@@ -28,16 +31,18 @@ class ConvolutionRule:
         self.kernel_entries = module.kernel_size[0] * module.kernel_size[1]
         assert not isinstance(module.padding, str)
         self.padding = module.padding
-        self.options = {"stride": module.stride, "padding": self.padding, "dilation": module.dilation}
+        self._toeplitz_matrices: dict[tuple[int, ...], Tensor] = {}
 
     def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:
         """Add the cross terms with the columns of the input; give the columns of the output."""
         pushed = []
+        if self.has_weight and columns:
+            shifted = self._shifted_cotangents(site)
+            for part in columns:
+                self._add_cross(shifted, part, accumulator)
         for part in columns:
-            windows = self._windows(part.flat.unflatten(2, site.input.shape[2:]))
-            if self.has_weight:
-                self._add_cross(site.cotangent, windows, part, accumulator)
-            pushed.append(Columns(self._push(windows, part.compact), part.start, compact=False))
+            push = self._push_compact if part.compact else self._push_dense
+            pushed.append(Columns(push(part.flat, site), part.start, compact=False))
         if len(self.indices):
             pushed.append(Columns(self._own(site.input), self.start, compact=True))
         return pushed
@@ -45,59 +50,85 @@ class ConvolutionRule:
     def _own(self, z: Tensor) -> Tensor:
         """Columns of this layer's parameters: the input's patches, (B, C_out, S', K)."""
         groups, per_group = self.module.groups, self.module.out_channels // self.module.groups
-        kernel, options = self.module.kernel_size, self.options
-        patches = F.unfold(z, kernel, options["dilation"], options["padding"], options["stride"])
+        patches = F.unfold(z, self.module.kernel_size, self.module.dilation, self.padding, self.module.stride)
         patches = patches.unflatten(1, (groups, -1)).transpose(2, 3)  # (B, groups, S', K)
         values = [
             own_values(patches[:, g], per_group, weight=self.has_weight, bias=self.has_bias) for g in range(groups)
         ]
         return torch.cat(values, dim=1) if groups > 1 else values[0]
 
-    def _windows(self, values: Tensor) -> Tensor:
-        """What the kernel sees at each place: (B, C, H, W, K) to (B, S', C, U, K) with U entries of the kernel."""
-        module = self.module
-        (kh, kw), (sh, sw), (dh, dw) = module.kernel_size, module.stride, module.dilation
-        ph, pw = self.padding
-        if ph or pw:
-            values = F.pad(values, (0, 0, pw, pw, ph, ph))
-        view = values.unfold(2, dh * (kh - 1) + 1, sh).unfold(3, dw * (kw - 1) + 1, sw)[..., ::dh, ::dw]
-        view = view.permute(0, 2, 3, 1, 5, 6, 4)  # (B, H', W', C, kh, kw, K)
-        B, H, W, C, _, _, K = view.shape
-        return view.reshape(B, H * W, C, kh * kw, K)
+    def _push_dense(self, values: Tensor, site: Site) -> Tensor:
+        """Columns of the output, every column convolved as an image: (B, C_in, S, P) to (B, C_out, S', P)."""
+        B, C, _, P = values.shape
+        images = values.permute(0, 3, 1, 2).reshape(B * P, C, *site.input.shape[2:])
+        output = self._convolve(images, self.module.weight, self.module.groups)
+        return output.reshape(B, P, output.shape[1], -1).permute(0, 2, 3, 1).contiguous()
+
+    def _push_compact(self, values: Tensor, site: Site) -> Tensor:
+        """Columns of the output, each from one channel: (B, C_in, S, K) to (B, C_out, S', C_in, K)."""
+        B, C, S, K = values.shape
+        O = self.module.out_channels  # noqa: E741 (the number of output channels)
+        shape = tuple(site.input.shape[2:])
+        if _TOEPLITZ_LIMIT * self.kernel_entries >= S:
+            by_channel = values.permute(1, 2, 0, 3).reshape(C, S, B * K)
+            output = torch.bmm(self._toeplitz(shape), by_channel).reshape(C, O, -1, B, K)
+            # Left as a view of its memory; a pooling layer that follows copies just what it takes.
+            return output.permute(3, 1, 2, 0, 4)
+        images = values.permute(0, 3, 1, 2).reshape(B * K, C, *shape)
+        output = self._convolve(images, self._kernel().flatten(0, 1)[:, None], groups=C).reshape(B, K, C, O, -1)
+        return output.permute(0, 3, 4, 2, 1)
+
+    def _convolve(self, images: Tensor, weight: Tensor, groups: int = 1) -> Tensor:
+        """Convolve with the stride, padding and dilation of the layer."""
+        return F.conv2d(images, weight, None, self.module.stride, self.padding, self.module.dilation, groups)
 
     def _kernel(self) -> Tensor:
-        """The kernel by input channel, zero between groups: (C_in, C_out, U)."""
-        groups, weight = self.module.groups, self.module.weight.flatten(2)
+        """The kernel by input channel, zero between groups: (C_in, C_out, kh, kw)."""
+        groups, weight = self.module.groups, self.module.weight
         if groups == 1:
             return weight.transpose(0, 1)
-        kernel = weight.new_zeros(self.module.in_channels, self.module.out_channels, weight.shape[2])
+        kernel = weight.new_zeros(self.module.in_channels, self.module.out_channels, *weight.shape[2:])
         for g, part in enumerate(weight.chunk(groups)):
             inputs, outputs = part.shape[1], part.shape[0]
             kernel[g * inputs : (g + 1) * inputs, g * outputs : (g + 1) * outputs] = part.transpose(0, 1)
         return kernel
 
-    def _push(self, windows: Tensor, compact: bool) -> Tensor:
-        """Columns of the output: (B, C_out, S', C_in, K) from compact ones, (B, C_out, S', K) from dense ones."""
-        B, S, C, U, K = windows.shape
-        kernel = self._kernel()
-        if compact:
-            values = torch.matmul(kernel, windows)  # (B, S', C_in, C_out, K)
-            # Left as a view where it is one; a pooling layer that follows copies just what it takes.
-            return values.permute(0, 3, 1, 2, 4)
-        flat = kernel.transpose(0, 1).reshape(-1, C * U)
-        return torch.matmul(flat, windows.reshape(B, S, C * U, K)).transpose(1, 2)
+    def _toeplitz(self, shape: tuple[int, ...]) -> Tensor:
+        """The convolution as a matrix for each input channel: (C_in, C_out · S', S)."""
+        if shape not in self._toeplitz_matrices:
+            S = shape[0] * shape[1]
+            unit_images = torch.eye(S).to(self.module.weight).reshape(S, 1, *shape)
+            responses = self._convolve(unit_images, self._kernel().flatten(0, 1)[:, None])
+            matrix = responses.reshape(S, self.module.in_channels, -1).permute(1, 2, 0).contiguous()
+            self._toeplitz_matrices[shape] = matrix
+        return self._toeplitz_matrices[shape]
 
-    def _add_cross(self, cotangent: Tensor, windows: Tensor, part: Columns, accumulator: Accumulator) -> None:
-        """Rows (o, c, u), columns p of Σ λ[n, o, s] windows[n, s, c, u, p], for input channels c in the group of o."""
-        B, S, C, U, K = windows.shape
-        O, groups = self.module.out_channels, self.module.groups  # noqa: E741 (the number of output channels)
+    def _shifted_cotangents(self, site: Site) -> Tensor:
+        """The cotangent that entry u of the kernel brings to each place of the input: (B · S, C_out · U).
+
+        Place y of the input meets entry u at output (y + padding - u · dilation) / stride, where that is one.
+        """
+        (H, W), (sh, sw) = site.input.shape[2:], self.module.stride
+        (kh, kw), (dh, dw), (ph, pw) = self.module.kernel_size, self.module.dilation, self.padding
+        B, O, H_out, W_out = site.cotangent.shape  # noqa: E741 (the number of output channels)
+        spread = site.cotangent.new_zeros(B, O, (H_out - 1) * sh + 1, (W_out - 1) * sw + 1)
+        spread[:, :, ::sh, ::sw] = site.cotangent
+        top, left = dh * (kh - 1) - ph, dw * (kw - 1) - pw
+        spread = F.pad(spread, (left, W + pw - spread.shape[3], top, H + ph - spread.shape[2]))
+        view = spread.unfold(2, dh * (kh - 1) + 1, 1).unfold(3, dw * (kw - 1) + 1, 1)[..., ::dh, ::dw]
+        return view.permute(0, 2, 3, 1, 4, 5).reshape(B * H * W, O, kh * kw).flip(2).flatten(1)
+
+    def _add_cross(self, shifted: Tensor, part: Columns, accumulator: Accumulator) -> None:
+        """Rows (o, c, u), columns p of Σ shifted[n, s, o, u] D[n, c, s, p], for input channels c in the group of o."""
+        B, C, S, K = part.flat.shape
+        U, O, groups = self.kernel_entries, self.module.out_channels, self.module.groups  # noqa: E741
         per_in, per_out = C // groups, O // groups
         K_own = per_in * U + self.has_bias
-        cotangents = cotangent.flatten(2).transpose(1, 2).reshape(B * S, O)
+        D = part.flat.transpose(1, 2).reshape(B * S, C, K)
         for g in range(groups):
-            inputs, outputs = slice(g * per_in, (g + 1) * per_in), slice(g * per_out, (g + 1) * per_out)
-            seen = windows[:, :, inputs].reshape(B * S, -1)
-            block = (cotangents[:, outputs].T @ seen).reshape(per_out, per_in, U, K)
+            inputs, outputs = slice(g * per_in, (g + 1) * per_in), slice(g * per_out * U, (g + 1) * per_out * U)
+            block = shifted[:, outputs].T @ D[:, inputs].flatten(1)
+            block = block.reshape(per_out, U, per_in, K).transpose(1, 2)
             first = self.start + g * per_out * K_own
             target = accumulator.matrix[first : first + per_out * K_own].unflatten(0, (per_out, K_own))
             if part.compact:
