@@ -118,7 +118,8 @@ def test_the_provenance_says_what_was_done():
     assert facts["samples"] == 5
     assert facts["dtype"] == "float64"
     assert facts["solver"] == "exact"
-    assert facts["products"] == 6 + 12
+    assert facts["products"] == 12
+    assert facts["assembled_by"] == "layerwise"
     assert set(facts["error_sources"]) == {"assembly", "solver", "largest_residual"}
 
 
@@ -127,3 +128,26 @@ def test_bad_input_is_refused():
         exact_spectrum(Matrix(torch.eye(3, dtype=torch.float64)), vectors=-1)
     with pytest.raises(UserError, match="not finite"):
         exact_spectrum(Matrix(torch.full((3, 3), torch.inf, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_more_samples_than_are_checked(dtype):
+    """The bound from 2,000 of 5,000 samples holds for the whole, against an assembly in float64 from other chunks."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    data = torch.randn(5000, 4), torch.randint(3, (5000,))
+    spectrum = exact_spectrum(Hessian(model, F.cross_entropy, data, dtype=dtype))
+    exact = Hessian(model, F.cross_entropy, data, dtype=torch.float64).to_dense(method="products").numpy()
+    difference = np.abs(spectrum.eigenvalues - np.linalg.eigvalsh(exact))
+    assert (difference <= spectrum.error_bounds).all()
+    assert spectrum.error_bounds.max() < {torch.float32: 1e-4, torch.float64: 1e-13}[dtype]
+    assert Hessian(model, F.cross_entropy, data).for_error_check().num_samples == 2000
+
+
+def test_the_check_of_a_part_takes_ragged_batches_as_they_come():
+    data = [(torch.randn(n, 4), torch.randint(3, (n,))) for n in (1500, 700, 900)]
+    H = Hessian(nn.Linear(4, 3), F.cross_entropy, data, dtype=torch.float64)
+    first = torch.cat([data[0][0], data[1][0][:500]]), torch.cat([data[0][1], data[1][1][:500]])
+    expected = Hessian(nn.Linear(4, 3), F.cross_entropy, first, dtype=torch.float64)
+    expected.model.load_state_dict(H.model.state_dict())
+    assert H.for_error_check().to_dense().numpy() == pytest.approx(expected.to_dense().numpy(), abs=1e-15)

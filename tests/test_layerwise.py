@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -32,6 +32,14 @@ def heads(draw, inputs):
     return [*layers, nn.Linear(inputs, outputs, bias=draw(st.booleans()))], outputs
 
 
+def output_shape(layers, shape):
+    """The shape of what the layers make of an image; a draw whose kernels outgrow the image is given up."""
+    try:
+        return nn.Sequential(*layers).eval()(torch.zeros(2, *shape)).shape[1:]
+    except RuntimeError:
+        reject()
+
+
 @st.composite
 def bodies(draw):
     """Convolutions with activations, pooling and perhaps batch normalisation, on images of 9 x 8 pixels."""
@@ -57,14 +65,13 @@ def bodies(draw):
             layers.append(nn.BatchNorm2d(width))
         layers.append(draw(st.sampled_from(ACTIVATIONS))())
         pool = draw(st.sampled_from(["none", "max", "max padded", "average", "average padded"]))
-        if pool != "none" and min(nn.Sequential(*layers).eval()(torch.zeros(2, *shape)).shape[2:]) >= 2:
+        if pool != "none" and min(output_shape(layers, shape)[1:]) >= 2:
             padding = 1 if "padded" in pool else 0
             layers.append((nn.MaxPool2d if "max" in pool else nn.AvgPool2d)(2, padding=padding))
     if draw(st.integers(0, 4)) == 0:
         layers.append(nn.AdaptiveAvgPool2d(1))
     layers.append(nn.Flatten())
-    features = nn.Sequential(*layers).eval()(torch.zeros(2, *shape)).shape[1]
-    return layers, shape, features
+    return layers, shape, output_shape(layers, shape)[0]
 
 
 @st.composite

@@ -37,6 +37,8 @@ from .operator import CurvatureOperator
 
 logger = logging.getLogger(__name__)
 
+_CHECKED_SAMPLES = 2000
+
 Loss = Callable[[Any, Tensor], Tensor]
 Weight = Callable[[Tensor], Tensor | float]
 Method = Literal["forward-over-reverse", "double-backward"]
@@ -97,7 +99,6 @@ class Hessian(CurvatureOperator):
         self.model = copy.deepcopy(self._original).to(self.device, self.dtype)
         self.loss, self._weight, self._batch_size = loss, weight, batch_size
         self._data = samples.reusable(data)
-        self.assembled_by: AssemblyMethod | None = None
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
         with _plain_attention(), torch.enable_grad():
@@ -112,6 +113,23 @@ class Hessian(CurvatureOperator):
         other.__dict__.pop("plan", None)
         other.dtype = dtype
         other.model = copy.deepcopy(self._original).to(self.device, dtype)
+        return other
+
+    def for_error_check(self) -> Hessian:
+        """The Hessian of the first 2,000 samples, where there are more: the same arithmetic on every sample."""
+        if self.num_samples <= _CHECKED_SAMPLES:
+            return self
+        batches: list[Batch] = []
+        missing = _CHECKED_SAMPLES
+        for batch in samples.batches(self._data, self._batch_size):
+            batches.append(samples.take(batch, slice(0, missing)))
+            missing -= samples.count(batches[-1])
+            if missing <= 0:
+                break
+        other = copy.copy(self)
+        other._data = batches
+        other.num_samples = _CHECKED_SAMPLES
+        other._total_weight = sum(other._batch_weight(batch) for batch in batches)
         return other
 
     def describe(self) -> dict[str, object]:
@@ -147,9 +165,9 @@ class Hessian(CurvatureOperator):
         """
         if method == "layerwise" and self.plan.chain is None:
             raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
-        self.assembled_by = method or self.plan.method
-        if self.assembled_by == "products" or self.plan.chain is None:
+        if (method or self.plan.method) == "products" or self.plan.chain is None:
             return super().to_dense(progress=progress)
+        self.assembled_by = "layerwise"
         return assemble_layerwise(
             self, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
         )

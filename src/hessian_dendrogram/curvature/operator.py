@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..layout import Layout
-from .dense import assemble_by_products
+from .dense import AssemblyMethod, assemble_by_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,11 +27,15 @@ class CurvatureOperator(ABC):
         layout: which named parameter owns each of the n indices.
         dtype: the floating-point type the products are computed in.
         device: where vectors live.
+        num_samples: how many samples the matrix is a mean over; 1 for a matrix of another kind.
+        assembled_by: the way `to_dense` last took.
     """
 
     layout: Layout
     dtype: torch.dtype
     device: torch.device
+    num_samples: int = 1
+    assembled_by: AssemblyMethod | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,6 +53,10 @@ class CurvatureOperator(ABC):
     @abstractmethod
     def describe(self) -> dict[str, object]:
         """What the operator is and how it computes, as JSON-like values for a spectrum's provenance."""
+
+    def for_error_check(self) -> CurvatureOperator:
+        """An operator whose assembly has the same error, cheap enough to check by products; here itself."""
+        return self
 
     def matvec(self, v: Tensor) -> Tensor:
         """A v: shape (n,) to (n,).
@@ -77,6 +85,7 @@ class CurvatureOperator(ABC):
         Args:
             progress: show a bar with the time left.
         """
+        self.assembled_by = "products"
         return assemble_by_products(self, progress=progress)
 
     def to_scipy(self) -> LinearOperator:
