@@ -132,7 +132,7 @@ def test_bad_input_is_refused():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_more_samples_than_are_checked(dtype):
-    """The bound from 2,000 of 5,000 samples holds for the whole, against an assembly in float64 from other chunks."""
+    """The bound from 256 of 5,000 samples holds for the whole, against an assembly in float64 from other chunks."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
     data = torch.randn(5000, 4), torch.randint(3, (5000,))
@@ -141,13 +141,13 @@ def test_more_samples_than_are_checked(dtype):
     difference = np.abs(spectrum.eigenvalues - np.linalg.eigvalsh(exact))
     assert (difference <= spectrum.error_bounds).all()
     assert spectrum.error_bounds.max() < {torch.float32: 1e-4, torch.float64: 1e-13}[dtype]
-    assert Hessian(model, F.cross_entropy, data).for_error_check().num_samples == 2000
+    assert Hessian(model, F.cross_entropy, data).for_error_check().num_samples == 256
 
 
 def test_the_check_of_a_part_takes_ragged_batches_as_they_come():
-    data = [(torch.randn(n, 4), torch.randint(3, (n,))) for n in (1500, 700, 900)]
+    data = [(torch.randn(n, 4), torch.randint(3, (n,))) for n in (150, 170, 190)]
     H = Hessian(nn.Linear(4, 3), F.cross_entropy, data, dtype=torch.float64)
-    first = torch.cat([data[0][0], data[1][0][:500]]), torch.cat([data[0][1], data[1][1][:500]])
+    first = torch.cat([data[0][0], data[1][0][:106]]), torch.cat([data[0][1], data[1][1][:106]])
     expected = Hessian(nn.Linear(4, 3), F.cross_entropy, first, dtype=torch.float64)
     expected.model.load_state_dict(H.model.state_dict())
     assert H.for_error_check().to_dense().numpy() == pytest.approx(expected.to_dense().numpy(), abs=1e-15)

@@ -37,7 +37,7 @@ from .operator import CurvatureOperator
 
 logger = logging.getLogger(__name__)
 
-_CHECKED_SAMPLES = 2000
+_CHECKED_SAMPLES = 256
 
 Loss = Callable[[Any, Tensor], Tensor]
 Weight = Callable[[Tensor], Tensor | float]
@@ -116,7 +116,7 @@ class Hessian(CurvatureOperator):
         return other
 
     def for_error_check(self) -> Hessian:
-        """The Hessian of the first 2,000 samples, where there are more: the same arithmetic on every sample."""
+        """The Hessian of the first 256 samples, where there are more: the same arithmetic on every sample."""
         if self.num_samples <= _CHECKED_SAMPLES:
             return self
         batches: list[Batch] = []

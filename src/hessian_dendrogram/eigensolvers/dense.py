@@ -12,8 +12,8 @@ The bound of an eigenvalue is the sum of
   Weyl's inequality no eigenvalue is further off. E is sampled through float64 products with Gaussian vectors ω: for any
   k, ‖E‖₂ <= (10 √(2/π) max_i ‖E^k ω_i‖₂)^{1/k} with probability at least 1 - 10^{-r} for r vectors (Halko, Martinsson &
   Tropp 2011, lemma 4.1, applied to E^k). The rounding of those float64 products counts as error, too. A Hessian of
-  more than 2,000 samples is checked on 2,000 of them: the error of a mean is at most the mean of the errors, of which
-  these are a sample, so here the bound is an estimate. To it is added (N/2000)·u·‖A‖_F for summing so many parts.
+  more than 256 samples is checked on 256 of them: the error of a mean is at most the mean of the errors, of which these
+  are a sample, so there the bound is an estimate. To it is added (N/256)·u·‖A‖_F for summing so many parts.
 
 Both pair the i-th computed with the i-th true eigenvalue, multiplicities included. They say nothing of the sampling
 error of the data, nor of the model's own float32 weights being what they are.
