@@ -123,6 +123,12 @@ def test_the_provenance_says_what_was_done():
     assert set(facts["error_sources"]) == {"assembly", "solver", "largest_residual"}
 
 
+def test_a_matrix_beyond_memory_is_refused_before_any_work():
+    H = Hessian(nn.Linear(3000, 1000), F.cross_entropy, (torch.randn(2, 3000), torch.tensor([1, 2])))
+    with pytest.raises(UserError, match=r"3001000 parameters needs about \d+ GB of memory, this machine has"):
+        exact_spectrum(H)
+
+
 def test_bad_input_is_refused():
     with pytest.raises(UserError, match="vectors must be >= 0, got -1"):
         exact_spectrum(Matrix(torch.eye(3, dtype=torch.float64)), vectors=-1)

@@ -22,6 +22,7 @@ from hessian_dendrogram.figures import (
     draw,
     first_layer_filters,
     largest_gaps,
+    level_statistics,
     spectrum_evolution,
     style,
     summary,
@@ -41,6 +42,7 @@ VIEWS = [
     cluster_count_curves,
     largest_gaps,
     barcode,
+    level_statistics,
     summary,
 ]
 NAMES = {
@@ -50,6 +52,7 @@ NAMES = {
     "cluster_count_curves",
     "gaps",
     "barcode",
+    "level_statistics",
     "summary",
     "filters",
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .eigensolvers.dense import exact_spectrum
     from .experiment import Experiment, top_1_accuracy
     from .layout import Layout
+    from .level_statistics import gap_ratio, reference_gap_ratio, relative_gaps
     from .spectrum import Spectrum, SpectrumSummary, summarise
     from .store import Run
 
@@ -32,6 +33,9 @@ _HOMES = {
     "Spectrum": "spectrum",
     "SpectrumSummary": "spectrum",
     "exact_spectrum": "eigensolvers.dense",
+    "gap_ratio": "level_statistics",
+    "reference_gap_ratio": "level_statistics",
+    "relative_gaps": "level_statistics",
     "single_linkage": "dendrogram",
     "summarise": "spectrum",
     "top_1_accuracy": "experiment",
@@ -49,6 +53,9 @@ __all__ = [
     "Spectrum",
     "SpectrumSummary",
     "exact_spectrum",
+    "gap_ratio",
+    "reference_gap_ratio",
+    "relative_gaps",
     "single_linkage",
     "summarise",
     "top_1_accuracy",

@@ -22,6 +22,7 @@ error of the data, nor of the model's own float32 weights being what they are.
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from ..curvature.operator import CurvatureOperator
 from ..errors import UserError
 from ..spectrum import Spectrum
 
+_MATRICES_AT_ONCE = 5
 _SAMPLE_VECTORS = 4
 _SAMPLE_POWER = 3
 
@@ -53,11 +55,12 @@ def exact_spectrum(
         bound.
 
     Raises:
-        UserError: `vectors` is negative, or the matrix is not finite.
+        UserError: `vectors` is negative, the matrix does not fit in memory, or it is not finite.
     """
     if vectors < 0:
         raise UserError(f"vectors must be >= 0, got {vectors}")
     n = operator.shape[0]
+    _check_memory(n)
     dense = operator.to_dense(progress=progress)
     if not torch.isfinite(dense).all():
         raise UserError("the curvature matrix has entries that are not finite; look for overflow in the loss")
@@ -90,6 +93,18 @@ def exact_spectrum(
         vector_indices=wanted,
         provenance=facts,
     )
+
+
+def _check_memory(n: int) -> None:
+    """Refuse a matrix that could not be held, before anything is computed."""
+    needed = _MATRICES_AT_ONCE * 8 * n * n
+    if hasattr(os, "sysconf"):  # not on Windows
+        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if needed > present:
+            raise UserError(
+                f"the exact spectrum of {n} parameters needs about {needed / 1e9:.0f} GB of memory, this machine has "
+                f"{present / 1e9:.0f} GB; take fewer parameters, by parameters= or in the experiment"
+            )
 
 
 def assembly_error(operator: CurvatureOperator, dense: torch.Tensor, *, seed: int = 0) -> float:

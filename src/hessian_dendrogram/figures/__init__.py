@@ -19,6 +19,7 @@ from .cluster_count import cluster_count_curves, cluster_count_heatmap
 from .dendrogram import dendrogram_snapshots
 from .filters import first_layer_filters
 from .gaps import largest_gaps
+from .level_statistics import level_statistics
 from .spectrum_evolution import spectrum_evolution
 from .style import key_positions, save
 from .summary import summary
@@ -31,6 +32,7 @@ __all__ = [
     "draw",
     "first_layer_filters",
     "largest_gaps",
+    "level_statistics",
     "spectrum_evolution",
     "summary",
 ]
@@ -63,6 +65,7 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         "cluster_count_curves": lambda: cluster_count_curves(steps, spectra, title=title),
         "gaps": lambda: largest_gaps(steps, spectra, title=title),
         "barcode": lambda: barcode(steps, spectra, title=title),
+        "level_statistics": lambda: level_statistics(steps, spectra, title=title),
         "summary": lambda: summary(steps, spectra, metrics=run.metrics(), title=title),
     }
     name = _first_convolution(run)
