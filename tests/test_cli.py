@@ -75,7 +75,14 @@ def test_info_as_text_and_as_json_without_torch(finished):
     assert row["largest"] == values[-1]
     assert row["trace"] == pytest.approx(values.sum())
     assert row["largest_gap_all"]["size"] == np.diff(values).max()
+    assert row["provenance"]["assembled_by"] in ("layerwise", "products")
     assert facts["checkpoints"] == [0, 4, 8, 12, 16, 20, 24]
+
+
+def test_a_pipe_that_cannot_take_greek_letters(finished):
+    result = command("info", finished, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    assert result.returncode == 0
+    assert r"\u03bb_max" in result.stdout
 
 
 def test_plot_without_torch_into_a_folder_of_ones_own(finished, tmp_path):

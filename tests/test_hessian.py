@@ -177,6 +177,40 @@ def test_weights_make_a_mean_over_tokens():
     assert H.to_dense().numpy() == pytest.approx(expected.to_dense().numpy(), abs=1e-14)
 
 
+def test_a_loss_with_tensors_of_its_own_follows_the_dtype():
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 9.0]))
+    data = linear_case()["data"]
+    weights = torch.tensor([1.0, 5.0, 9.0])
+    H = Hessian(nn.Linear(4, 3), loss, data, weight=lambda targets: weights[targets].sum(), dtype=torch.float64)
+    assert H.to_dense().isfinite().all()
+    assert loss.weight.dtype == torch.float32
+
+
+def test_a_loss_that_squeezes_its_outputs():
+    data = torch.randn(7, 3), torch.rand(7).round()
+    H = Hessian(nn.Linear(3, 1), lambda o, t: F.binary_cross_entropy_with_logits(o.squeeze(), t), data)
+    assert H.plan.method == "layerwise"
+    expected = H.to_dense(method="products").numpy()
+    assert H.to_dense().numpy() == pytest.approx(expected, abs=1e-6)
+
+
+class Augmented(Items):
+    def __getitem__(self, index):
+        return self.inputs[index] + 0.1 * torch.randn(4), self.targets[index]
+
+
+def test_random_data_is_refused():
+    with pytest.raises(UserError, match="the data is not deterministic: read twice"):
+        Hessian(nn.Linear(4, 3), F.cross_entropy, Augmented(*linear_case()["data"]))
+
+
+def test_a_small_sum_in_float32_is_no_mean():
+    model, inputs = nn.Linear(3, 1), torch.randn(80, 3)
+    targets = model(inputs).detach() + 1e-3 * torch.randn(80, 1)
+    with pytest.raises(UserError, match="not a mean over samples"):
+        Hessian(model, lambda o, t: ((o - t) ** 2).sum(), (inputs, targets))
+
+
 class Noisy(nn.Linear):
     def forward(self, x):
         return super().forward(x) + torch.randn(len(x), 3)

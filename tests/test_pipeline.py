@@ -16,9 +16,9 @@ from hessian_dendrogram.errors import LockedRunError, TrainingDivergedError, Use
 
 
 def everything(experiment, path, **options):
-    with pipeline.open_run(experiment, path) as (run, data):
-        pipeline.train(experiment, run, data)
-        pipeline.analyse(experiment, run, data[0], **options)
+    with pipeline.open_run(experiment, path) as (run, load):
+        pipeline.train(experiment, run, load)
+        pipeline.analyse(experiment, run, load, **options)
     return run
 
 
@@ -107,9 +107,9 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(finished,
 
 
 def test_a_finished_run_computes_nothing_again(finished, tiny, monkeypatch):
+    tiny = replace(tiny, data=lambda _: pytest.fail("loaded the data again"))
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"}
-    for name in ("fit",):
-        monkeypatch.setattr(pipeline.training, name, lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(pipeline.training, "fit", lambda *_, **__: pytest.fail("trained again"))
     monkeypatch.setattr(pipeline, "exact_spectrum", lambda *_, **__: pytest.fail("analysed again"))
     everything(tiny, finished)
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"} == before
@@ -133,7 +133,14 @@ def test_more_steps_extend_a_run(finished, tiny, tmp_path):
         ({"batch_size": 8}, "batch_size was 16, is now 8"),
         ({"steps": 20}, "steps was 24, is now 20"),
         ({"source_sha256": "0"}, "source_sha256 was"),
-        ({"data": lambda _: ((torch.zeros(70, 3), torch.zeros(70).long()), None)}, "training_data_sha256 was"),
+        (
+            {"data": lambda _: ((torch.zeros(70, 3), torch.zeros(70).long()), None), "steps": 30},
+            "the data, which must be the same on every load, differs.*training_data_sha256 was",
+        ),
+        (
+            {"optimizer": lambda p: torch.optim.AdamW(p, lr=9.0), "steps": 30},
+            r"was AdamW\(lr=0.02.*is now AdamW\(lr=9.0",
+        ),
         ({"model": lambda: torch.nn.Linear(3, 2)}, r"other parameters: 0.weight was \(6, 3\), is now not there"),
         ({"vectors": 3}, "analysis 'hessian-70' differs.*vectors was 2, is now 3; give another --name"),
         ({"samples": 71}, "71 samples were asked for, the training data has 70"),
@@ -181,9 +188,9 @@ def test_imported_checkpoints_are_analysed(tiny, tmp_path):
     run_path = tmp_path / "run"
     files = {7: tmp_path / "step7.pt"}
     for _ in range(2):
-        with pipeline.open_run(tiny, run_path, imported=True) as (run, data):
-            pipeline.import_checkpoints(tiny, run, files)
-            pipeline.analyse(tiny, run, data[0])
+        with pipeline.open_run(tiny, run_path, imported=True) as (run, load):
+            pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
+            pipeline.analyse(tiny, run, load)
     assert Run(run_path).analysed_steps() == [7]
     assert np.array_equal(Run(run_path).weights(7)["0.weight"], model[0].weight.detach().numpy())
     with pytest.raises(UserError, match="checkpoints was 'imported', is now 'trained'"):
@@ -193,15 +200,15 @@ def test_imported_checkpoints_are_analysed(tiny, tmp_path):
         pipeline.open_run(tiny, run_path, imported=True) as (run, _),
         pytest.raises(UserError, match="other weights for step 7"),
     ):
-        pipeline.import_checkpoints(tiny, run, files)
+        pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
 
 
 def test_the_global_random_state_is_left_alone(tiny, tmp_path):
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)
-    with pipeline.open_run(tiny, tmp_path) as (run, data):
-        pipeline.train(tiny, run, data)
+    with pipeline.open_run(tiny, tmp_path) as (run, load):
+        pipeline.train(tiny, run, load)
     assert torch.equal(torch.randn(3), expected)
 
 
@@ -212,3 +219,102 @@ def test_an_analysis_needs_a_run(tiny, tmp_path):
     ):
         pass
     assert not Path(tmp_path / "nothing").exists()
+
+
+SCHEDULES = {
+    "MultiStepLR": lambda o: torch.optim.lr_scheduler.MultiStepLR(o, milestones=[10, 18], gamma=0.1),
+    "OneCycleLR": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=30),
+    "CosineAnnealingLR": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 24),
+    "SequentialLR": lambda o: torch.optim.lr_scheduler.SequentialLR(
+        o, [torch.optim.lr_scheduler.ConstantLR(o), torch.optim.lr_scheduler.ExponentialLR(o, 0.9)], milestones=[9]
+    ),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.RMSprop])
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step:UserWarning", "ignore:The epoch parameter:UserWarning")
+def test_every_schedule_resumes_exactly(tiny, tmp_path, schedule, optimizer):
+    experiment = replace(
+        tiny, scheduler=SCHEDULES[schedule], optimizer=lambda p: optimizer(p, lr=0.1, momentum=0.9), data=tiny.data
+    )
+    for path, stops in ((tmp_path / "whole", [24]), (tmp_path / "parts", [8, 16, 24])):
+        for steps in stops:
+            part = replace(experiment, steps=steps)
+            with pipeline.open_run(part, path) as (run, load):
+                pipeline.train(part, run, load)
+    for name, array in Run(tmp_path / "whole").weights(24).items():
+        assert np.array_equal(Run(tmp_path / "parts").weights(24)[name], array), name
+
+
+def test_a_model_with_random_state_outside_its_state_is_made_alike_every_time(tiny, tmp_path):
+    class RandomFeatures(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("features", torch.randn(3, 5), persistent=False)
+            self.out = torch.nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.out(torch.tanh(x @ self.features))
+
+    experiment = replace(tiny, model=RandomFeatures, measures=None)
+    torch.manual_seed(1)
+    everything(experiment, tmp_path / "one")
+    everything(experiment, tmp_path / "two")
+    assert numbers(tmp_path / "one") == numbers(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": torch.optim.LBFGS}, "LBFGS evaluates the loss several times"),
+        ({"scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau}, "ReduceLROnPlateau needs a validation loss"),
+        ({"optimizer": lambda p: torch.optim.Adam(p, lr=torch.tensor(0.1))}, "a state that cannot be stored"),
+        (
+            {"data": lambda _: (torch.zeros(9, 3), torch.zeros(9).long())},
+            "data must give .training samples, test samples",
+        ),
+        ({"data": lambda _: ([torch.zeros(9, 3), torch.zeros(9)], None)}, "data must give"),
+        ({"data": lambda _: ((torch.zeros(9, 3), torch.zeros(9).long()), 3)}, "test samples must be .*got a int"),
+        ({"measures": lambda model, data: {"norm": model[0].weight}}, "measures must give finite numbers"),
+        ({"measures": lambda model, data: {"norm": float("nan")}}, "measures must give finite numbers"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch, change, message):
+    monkeypatch.setattr(pipeline, "exact_spectrum", lambda *_, **__: pytest.fail("computed before it was refused"))
+    with pytest.raises(UserError, match=message) as caught:
+        everything(replace(tiny, **change), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"samples": 71}, {}, "71 samples were asked for"),
+        ({}, {"at": [5]}, r"--at names steps without a checkpoint: \[5\]"),
+        ({}, {"name": "a/b"}, "an analysis name has letters"),
+        (
+            {"loss": lambda a, b: torch.nn.functional.cross_entropy(a, b, reduction="sum")},
+            {},
+            "not a mean over samples",
+        ),
+    ],
+)
+def test_what_an_analysis_cannot_use_is_found_before_training(tiny, tmp_path, change, options, message):
+    tiny = replace(tiny, **change)
+    options = {"name": None, "at": None, "dtype": torch.float64} | options
+    with pipeline.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
+        pipeline.check(tiny, run, load, **options)
+
+
+def test_a_run_without_checkpoints_has_nothing_to_analyse(tiny, tmp_path):
+    with (
+        pipeline.open_run(tiny, tmp_path) as (run, load),
+        pytest.raises(UserError, match="has no checkpoint to analyse"),
+    ):
+        pipeline.analyse(tiny, run, load)
+
+
+def test_analysed_steps_must_have_checkpoints(tiny):
+    with pytest.raises(UserError, match=r"analysed_steps \[5\] are not among checkpoint_steps"):
+        replace(tiny, analysed_steps=[0, 5, 24])

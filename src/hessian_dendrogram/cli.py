@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
 import os
@@ -70,12 +72,13 @@ def run(
     chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=vectors)
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
-    with pipeline.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, data):
+    with pipeline.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
+        pipeline.check(chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision)
         with _stage("training"):
-            pipeline.train(chosen, opened, data, device=device, progress=True)
+            pipeline.train(chosen, opened, load, device=device, progress=True)
         with _stage("Hessians and spectra"):
             analysis = pipeline.analyse(
-                chosen, opened, data[0], name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
+                chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
             )
         with _stage("figures"):
             _draw(opened, analysis)
@@ -94,7 +97,6 @@ def analyse(
     ] = None,
     step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
     data_dir: DataDir = None,
-    seed: Seed = None,
     samples: Samples = None,
     vectors: Vectors = None,
     at: At = None,
@@ -107,16 +109,17 @@ def analyse(
     with _torch_needed():
         from . import pipeline
         from .checkpoints import find_checkpoints
-    chosen = _experiment(experiment, seed=seed, samples=samples, vectors=vectors)
+    chosen = _experiment(experiment, samples=samples, vectors=vectors)
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     files = find_checkpoints(checkpoints, step) if checkpoints else {}
+    checkpoints_found = pipeline.read_checkpoints(chosen, files)
     with pipeline.open_run(
         chosen, path, data_dir=data_dir, device=_device(device), imported=bool(files), must_exist=not files
-    ) as (opened, data):
-        pipeline.import_checkpoints(chosen, opened, files)
+    ) as (opened, load):
+        pipeline.import_checkpoints(opened, checkpoints_found)
         with _stage("Hessians and spectra"):
             analysis = pipeline.analyse(
-                chosen, opened, data[0], name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
+                chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
             )
         with _stage("figures"):
             _draw(opened, analysis)
@@ -258,6 +261,9 @@ def main() -> None:
     logging.getLogger("hessian_dendrogram").setLevel(logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a pipe that cannot take λ
     try:
         app()
     except Exception as error:
@@ -279,7 +285,10 @@ def _one_line(error: Exception) -> str:
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}; what was stored before is kept, and the same command goes on from there"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return f"{error.strerror}{where}" + (
+            "; what was stored is kept, the same command goes on from there" if full else ""
+        )
     return (
         f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; run again with --debug for the traceback)"
     )

@@ -55,7 +55,9 @@ class Experiment:
         measures: `measures(model, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
             values.
         seed: of the initial weights, the order of the batches and the choice of `samples`.
-        source_sha256: hash of the file that defines the experiment, set when the command loads it.
+        source_sha256: hash of the file that defines the experiment, set when the command loads it. Without it, a
+        changed
+            model, loss or schedule is noticed only where it changes the other things a run is compared with.
 
     Raises:
         UserError: a number is out of range.
@@ -90,6 +92,7 @@ class Experiment:
             "batch_size": 1,
             "samples": 1,
             "vectors": 0,
+            "seed": 0,
         }.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -97,6 +100,9 @@ class Experiment:
         for name in ("checkpoint_steps", "analysed_steps"):
             if any(step < 0 for step in getattr(self, name) or ()):
                 raise UserError(f"{name} must not be negative, got {min(getattr(self, name))}")
+        lost = sorted({step for step in self.analysed_steps or () if step < self.steps} - set(self.checkpoint_steps))
+        if lost:
+            raise UserError(f"analysed_steps {lost} are not among checkpoint_steps")
 
     def checkpoints(self) -> list[int]:
         """The steps at which weights are stored, ascending; the last one is always among them."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import samples, training
@@ -22,11 +25,15 @@ from .eigensolvers.dense import exact_spectrum
 from .errors import UserError
 from .experiment import Experiment, Split
 from .samples import Data
-from .store import Run, lock
+from .store import Run, checked_name, lock
 
 logger = logging.getLogger(__name__)
 
 _CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the order of any epoch
+
+
+Load = Callable[[], Split]
+"""Gives the training and test samples, once they have been compared with those that the run was made with."""
 
 
 @contextmanager
@@ -38,8 +45,10 @@ def open_run(
     device: torch.device | str = "cpu",
     imported: bool = False,
     must_exist: bool = False,
-) -> Iterator[tuple[Run, Split]]:
-    """Lock a run directory, make it or compare it with the experiment, and load the data.
+) -> Iterator[tuple[Run, Load]]:
+    """Lock a run directory, and make it or compare it with the experiment.
+
+    The data of a run that is there already is loaded when it is first asked for: a finished run never needs it.
 
     Args:
         experiment: what the directory must hold, or will.
@@ -47,79 +56,122 @@ def open_run(
         data_dir: passed on to the experiment's `data`.
         device: recorded; training and analyses are told theirs again.
         imported: the checkpoints come from files rather than from training.
-        must_exist: refuse to make a new one.
+        must_exist: refuse to make a new one; more or fewer steps than stored are of no concern.
 
     Raises:
         UserError: the stored configuration differs; the message names what differs.
         LockedRunError: another process is writing to the directory.
     """
     path = Path(path)
-    exists = (path / "run.json").exists()
-    if must_exist and not exists:
+    if must_exist and not (path / "run.json").exists():
         raise UserError(f"{path} is no run directory; train one with `run`, or bring weights with --checkpoints")
     with lock(path):
-        data = experiment.data(data_dir)
-        train, test = (samples.reusable(part) if part is not None else None for part in data)
-        assert train is not None
-        configuration = experiment.identity() | {
-            "checkpoints": "imported" if imported else "trained",
-            "training_data_sha256": samples.digest(train),
-            "test_data_sha256": samples.digest(test) if test is not None else None,
-        }
-        with torch.random.fork_rng():
-            torch.manual_seed(experiment.seed)
-            model = experiment.model()
-        layout, left_out = parameter_layout(model, experiment.parameters)
-        if not exists:
-            facts = _environment(device) | {"optimizer": _optimizer(experiment, model), "left_out": list(left_out)}
-            run = Run.create(path, configuration=configuration, layout=layout, provenance=facts)
-        else:
-            run = Run(path)
-            if must_exist:  # an analysis neither trains nor cares how long training went on
-                configuration |= {key: run.configuration.get(key) for key in ("steps", "checkpoints")}
-            _compare(run, configuration, "the experiment")
-            if run.layout != layout:
-                raise UserError(f"{path} was made with other parameters: {_first_difference(run, layout)}")
-            _mention_environment(run, _environment(device))
-            if configuration["steps"] != run.configuration["steps"]:
-                run.extend(configuration)
-        yield run, (train, test)
+        configuration = experiment.identity() | {"checkpoints": "imported" if imported else "trained"}
+        layout, left_out = parameter_layout(new_model(experiment), experiment.parameters)
+        load = _loader(experiment, data_dir)
+        if not (path / "run.json").exists():
+            configuration |= _data_identity(load())
+            facts = _environment(device) | {"optimizer": _optimizer(experiment), "left_out": list(left_out)}
+            yield Run.create(path, configuration=configuration, layout=layout, provenance=facts), load
+            return
+        run = Run(path)
+        data_identity = {key: run.configuration.get(key) for key in _DATA_KEYS}
+        if must_exist:
+            configuration |= {key: run.configuration.get(key) for key in ("steps", "checkpoints")}
+        _compare(run, configuration | data_identity, "the experiment")
+        if run.layout != layout:
+            raise UserError(f"{path} was made with other parameters: {_first_difference(run, layout)}")
+        _mention_environment(run, _environment(device))
+
+        @cache
+        def load_and_compare() -> Split:
+            data = load()
+            _compare(run, run.configuration | _data_identity(data), "the data, which must be the same on every load,")
+            return data
+
+        yield run, load_and_compare
+
+
+def new_model(experiment: Experiment) -> torch.nn.Module:
+    """The untrained model, with the experiment's random seed set; the global random state is left alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(experiment.seed)
+        return experiment.model()
+
+
+def check(
+    experiment: Experiment, run: Run, load: Load, *, name: str | None, at: Sequence[int] | None, dtype: torch.dtype
+) -> None:
+    """Find what would make `analyse` fail, before hours of training.
+
+    Raises:
+        UserError: the name, the number of samples, a step, or the loss cannot be used.
+    """
+    if run.steps() and run.steps()[-1] >= experiment.steps:
+        return
+    if missing := sorted(set(at or ()) - {*experiment.checkpoints(), *run.steps()}):
+        raise UserError(
+            f"--at names steps without a checkpoint: {missing}; there will be some at {experiment.checkpoints()}"
+        )
+    checked_name(name or "default")
+    train_data, _ = load()
+    _sample_count(experiment, run)
+    few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
+    _hessian(experiment, new_model(experiment), few, dtype, "cpu")
 
 
 def train(
-    experiment: Experiment, run: Run, data: Split, *, device: torch.device | str = "cpu", progress: bool = False
+    experiment: Experiment, run: Run, load: Load, *, device: torch.device | str = "cpu", progress: bool = False
 ) -> None:
     """Train to the end, from the latest checkpoint of the run; nothing where it has been reached.
 
     Raises:
         TrainingDivergedError: the loss stopped being finite; everything up to the last good checkpoint is stored.
+        UserError: the data or the optimiser differs from what the run was made with.
     """
     if run.steps() and run.steps()[-1] >= experiment.steps:
         return
+    data = load()
+    stored, now = run.record.get("provenance", {}).get("optimizer"), _optimizer(experiment)
+    if stored != now:
+        raise UserError(f"the optimizer of {run.path} was {stored}, is now {now}; give another --out")
+    if run.configuration["steps"] < experiment.steps:
+        run.extend(run.configuration | {"steps": experiment.steps})
     training.fit(experiment, run, data, torch.device(device), progress=progress)
 
 
-def import_checkpoints(experiment: Experiment, run: Run, files: Mapping[int, Path]) -> None:
-    """Store the weights in files that someone else trained as the run's checkpoints; those already there are compared.
+def read_checkpoints(experiment: Experiment, files: Mapping[int, Path]) -> dict[int, dict[str, NDArray[Any]]]:
+    """The weights in files that someone else trained, by step, once each fits the model.
 
     Raises:
-        UserError: a file does not fit the model, or differs from what is stored for its step.
+        UserError: a file cannot be read or does not fit the model.
     """
-    model = experiment.model()
-    stored = set(run.steps())
+    model = new_model(experiment)
+    found = {}
     for step, file in files.items():
         training.fit_state(model, read_state_dict(file), str(file))
-        weights = {name: training.to_numpy(tensor) for name, tensor in model.state_dict().items()}
+        found[step] = {name: training.to_numpy(tensor).copy() for name, tensor in model.state_dict().items()}
+    return found
+
+
+def import_checkpoints(run: Run, checkpoints: Mapping[int, Mapping[str, NDArray[Any]]]) -> None:
+    """Store weights as the run's checkpoints; those already there are compared.
+
+    Raises:
+        UserError: other weights are stored for a step.
+    """
+    stored = set(run.steps())
+    for step, weights in checkpoints.items():
         if step not in stored:
             run.save_checkpoint(step, weights)
         elif any(not np.array_equal(weights[name], array) for name, array in run.weights(step).items()):
-            raise UserError(f"{run.path} has other weights for step {step} than {file}; give a new --out")
+            raise UserError(f"{run.path} has other weights for step {step} than those given; give a new --out")
 
 
 def analyse(
     experiment: Experiment,
     run: Run,
-    train_data: Data,
+    load: Load,
     *,
     name: str | None = None,
     at: Sequence[int] | None = None,
@@ -132,7 +184,7 @@ def analyse(
     Args:
         experiment: its `samples` and `vectors` say what to take.
         run: the run directory, locked.
-        train_data: all training samples.
+        load: gives the samples.
         name: of the analysis; default `hessian-` and the number of samples.
         at: steps to analyse; default the experiment's choice, or every checkpoint where they were imported.
         dtype: floating-point type of the products.
@@ -145,55 +197,79 @@ def analyse(
     Raises:
         UserError: the stored analysis of that name has another configuration, or there is no checkpoint at a step.
     """
-    total = samples.size(train_data)
-    count = total if experiment.samples is None else experiment.samples
-    if count > total:
-        raise UserError(f"{count} samples were asked for, the training data has {total}")
-    order_seed = None if count == total else experiment.seed
+    count, total = _sample_count(experiment, run), run.configuration["training_samples"]
     configuration = {
         "operator": "hessian",
         "samples": count,
         "samples_total": total,
-        "sample_order_seed": order_seed,  # the first of one seeded permutation, so smaller choices nest in larger
+        # The first of one seeded permutation, so smaller choices nest in larger ones.
+        "sample_order_seed": None if count == total else experiment.seed,
         "dtype": str(dtype).removeprefix("torch."),
         "solver": "exact",
         "vectors": experiment.vectors,
     }
     name = name or f"hessian-{count}"
-    if name in run.analyses():
+    stored = name in run.analyses()
+    if stored:
         _compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
     steps = _steps_to_analyse(experiment, run, at)
-    done = run.analysed_steps(name) if name in run.analyses() else []
-    todo = [step for step in steps if step not in done]
+    todo = [step for step in steps if not stored or step not in run.analysed_steps(name)]
     if not todo:
         return name
-    if name not in run.analyses():
-        run.create_analysis(name, {"configuration": configuration, "provenance": _environment(device)})
-    chosen = train_data
+    chosen, _ = load()
+    train_data = chosen
     if count < total:
-        chosen = samples.select(train_data, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
+        chosen = samples.select(chosen, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
+    if not stored:
+        run.create_analysis(name, {"configuration": configuration, "provenance": _environment(device)})
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
-        model = experiment.model()
+        model = new_model(experiment)
         training.load_weights(model, run, step)
-        operator = Hessian(
-            model,
-            experiment.loss,
-            chosen,
-            parameters=experiment.parameters,
-            weight=experiment.weight,
-            dtype=dtype,
-            device=device,
-        )
+        measures = _measures(experiment, model, train_data)
+        operator = _hessian(experiment, model, chosen, dtype, device)
         spectrum = exact_spectrum(operator, vectors=experiment.vectors, seed=experiment.seed, progress=progress)
         spectrum = replace(spectrum, provenance={**spectrum.provenance, "samples_total": total})
-        with torch.no_grad():
-            measures = experiment.measures(model.eval(), train_data) if experiment.measures else {}
         run.save_spectrum(step, name, spectrum, measures)
     return name
 
 
+def _hessian(
+    experiment: Experiment, model: torch.nn.Module, data: Data, dtype: torch.dtype, device: torch.device | str
+) -> Hessian:
+    return Hessian(
+        model,
+        experiment.loss,
+        data,
+        parameters=experiment.parameters,
+        weight=experiment.weight,
+        dtype=dtype,
+        device=device,
+    )
+
+
+@torch.no_grad()
+def _measures(experiment: Experiment, model: torch.nn.Module, train_data: Data) -> Mapping[str, Any]:
+    """The experiment's own numbers, before anything expensive is computed that they could spoil."""
+    measures = experiment.measures(model.eval(), train_data) if experiment.measures else {}
+    try:
+        json.dumps(measures, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"measures must give finite numbers, text and lists of them: {error}") from None
+    return measures
+
+
+def _sample_count(experiment: Experiment, run: Run) -> int:
+    total: int = run.configuration["training_samples"]
+    count = total if experiment.samples is None else experiment.samples
+    if count > total:
+        raise UserError(f"{count} samples were asked for, the training data has {total}")
+    return count
+
+
 def _steps_to_analyse(experiment: Experiment, run: Run, at: Sequence[int] | None) -> list[int]:
     stored = run.steps()
+    if not stored:
+        raise UserError(f"{run.path} has no checkpoint to analyse")
     if at is None:
         imported = run.configuration.get("checkpoints") == "imported"
         return [step for step in (stored if imported else experiment.analysed()) if step in stored]
@@ -238,10 +314,38 @@ def _environment(device: torch.device | str) -> dict[str, Any]:
     }
 
 
-def _optimizer(experiment: Experiment, model: torch.nn.Module) -> str:
-    """The optimiser and its settings, for the record."""
-    optimizer = experiment.optimizer(model.parameters())
+def _optimizer(experiment: Experiment) -> str:
+    """The optimiser and its settings."""
+    optimizer = experiment.optimizer(new_model(experiment).parameters())
     return f"{type(optimizer).__name__}({', '.join(f'{key}={value!r}' for key, value in optimizer.defaults.items())})"
+
+
+_DATA_KEYS = ("training_samples", "training_data_sha256", "test_data_sha256")
+
+
+def _data_identity(data: Split) -> dict[str, Any]:
+    train_data, test = data
+    digests = [samples.digest(part) if part is not None else None for part in (train_data, test)]
+    return dict(zip(_DATA_KEYS, [samples.size(train_data), *digests], strict=True))
+
+
+def _loader(experiment: Experiment, data_dir: Path | None) -> Load:
+    @cache
+    def load() -> Split:
+        data: Any = experiment.data(data_dir)
+        if not (isinstance(data, tuple) and len(data) == 2 and samples.is_stored(data[0])):
+            raise UserError(
+                "data must give (training samples, test samples or None), each a pair of tensors or a Dataset; "
+                f"got {samples.describe(data)}"
+            )
+        if not (data[1] is None or samples.is_stored(data[1])):
+            raise UserError(
+                f"test samples must be a pair of tensors, a Dataset or None, got {samples.describe(data[1])}"
+            )
+        train_data, test = (samples.reusable(part) if part is not None else None for part in data)
+        return cast(Data, train_data), test
+
+    return load
 
 
 def _mention_environment(run: Run, now: Mapping[str, Any]) -> None:

@@ -65,6 +65,7 @@ def spectrum_facts(opened: Run, step: int, analysis: str) -> dict[str, Any]:
     """A spectrum's summary, and the largest gap of each segment."""
     spectrum = opened.spectrum(step, analysis, vectors=False)
     row: dict[str, Any] = {"dim": spectrum.dim, "eigenvalues": len(spectrum.eigenvalues), **asdict(summarise(spectrum))}
+    row["provenance"] = dict(spectrum.provenance)
     row["converged"] = int(spectrum.converged.sum())
     for segment in spectrum.segments():
         gaps = single_linkage(spectrum, segment).gaps(1)

@@ -41,6 +41,11 @@ def is_pair(data: object) -> bool:
     return isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], Tensor)
 
 
+def is_stored(data: object) -> bool:
+    """Whether `data` is a tensor pair or a map-style `Dataset`, the forms an experiment's data may have."""
+    return is_pair(data) or (isinstance(data, Dataset) and hasattr(data, "__len__"))
+
+
 def tensors_of(inputs: Inputs) -> list[Tensor]:
     """The tensors in `inputs`, in their order."""
     if isinstance(inputs, Tensor):
@@ -81,7 +86,7 @@ def checked(batch: Any) -> Batch:
         UserError: it is something else, or its tensors differ in their number of samples.
     """
     if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor)):
-        raise UserError(f"a batch must be a pair (inputs, targets) with a tensor of targets, got {_describe(batch)}")
+        raise UserError(f"a batch must be a pair (inputs, targets) with a tensor of targets, got {describe(batch)}")
     inputs, targets = batch
     if isinstance(inputs, list):
         inputs = tuple(inputs)
@@ -89,7 +94,7 @@ def checked(batch: Any) -> Batch:
         list(inputs.values()) if isinstance(inputs, dict) else [*inputs] if isinstance(inputs, tuple) else [inputs]
     )
     if not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors):
-        raise UserError(f"inputs must be a tensor, or a tuple or dict of tensors, got {_describe(inputs)}")
+        raise UserError(f"inputs must be a tensor, or a tuple or dict of tensors, got {describe(inputs)}")
     lengths = {tensor.shape[0] if tensor.ndim else None for tensor in [*tensors, targets]}
     if len(lengths) > 1 or None in lengths:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in [*tensors, targets])
@@ -110,7 +115,7 @@ def batches(data: Data, batch_size: int) -> Iterator[Batch]:
         source = data
     else:
         raise UserError(
-            f"data must be a tensor pair, a Dataset, a DataLoader or an iterable of batches, got {_describe(data)}"
+            f"data must be a tensor pair, a Dataset, a DataLoader or an iterable of batches, got {describe(data)}"
         )
     for batch in source:
         inputs, targets = checked(batch)
@@ -136,7 +141,8 @@ def digest(data: Data) -> str:
     hasher = hashlib.sha256(str(total).encode())
     items: list[Any] = [data]
     if not is_pair(data):
-        items = [data[i] for i in sorted({i * total // _DIGEST_ITEMS for i in range(_DIGEST_ITEMS)})]  # type: ignore[index]
+        chosen = sorted({i * total // _DIGEST_ITEMS for i in range(_DIGEST_ITEMS)})
+        items = list(batches(select(data, torch.tensor(chosen)), 1))
     for inputs, targets in items:
         for tensor in [*tensors_of(inputs), torch.as_tensor(targets)]:
             array = tensor.detach().cpu().contiguous().numpy()
@@ -145,7 +151,8 @@ def digest(data: Data) -> str:
     return hasher.hexdigest()
 
 
-def _describe(value: object) -> str:
+def describe(value: object) -> str:
+    """What kind of thing was received, for a message."""
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)} ({', '.join(type(entry).__name__ for entry in value[:4])})"
     return f"a {type(value).__name__}"

@@ -221,7 +221,7 @@ class Run:
 
     def create_analysis(self, name: str, record: Mapping[str, Any]) -> None:
         """Store the configuration and provenance of a new analysis."""
-        with atomic.new_folder(self.path / "analyses" / _checked_name(name)) as folder:
+        with atomic.new_folder(self.path / "analyses" / checked_name(name)) as folder:
             atomic.write_json(folder / "analysis.json", dict(record))
 
     def save_spectrum(self, step: int, analysis: str, spectrum: Spectrum, measures: Mapping[str, Any]) -> None:
@@ -303,7 +303,8 @@ def _step_folders(parent: Path) -> list[int]:
     return sorted(int(entry.name) for entry in parent.iterdir() if re.fullmatch(r"\d{8,}", entry.name))
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name of an analysis, if it can be that of a folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"an analysis name has letters, digits, '_', '-' and '.', got {name!r}")
     return name

@@ -1,12 +1,13 @@
 """A training loop that checkpoints, resumes and reports.
 
 Step s is the state after s updates. The order of the batches is a function of the seed and the epoch alone, and
-everything else that an update depends on (weights, optimiser, scheduler, random state) is stored with the latest
-checkpoint, so a run that was killed goes on exactly as if it had not been.
+everything else that an update depends on (weights, optimiser, scheduler, torch's random state; not that of NumPy or
+`random`) is stored with the latest checkpoint, so a run that was killed goes on exactly as if it had not been.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -39,6 +40,14 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
         model = experiment.model().to(device)
         optimizer = experiment.optimizer(model.parameters())
         scheduler = experiment.scheduler(optimizer) if experiment.scheduler else None
+        if isinstance(optimizer, torch.optim.LBFGS):
+            raise UserError(
+                "LBFGS evaluates the loss several times in an update, which this loop does not; take another"
+            )
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            raise UserError(
+                "ReduceLROnPlateau needs a validation loss at every update; take a schedule of the step alone"
+            )
         start = _resume(run, model, optimizer, scheduler)
         if start is None:
             _record(experiment, run, model, data, 0, None)
@@ -134,7 +143,10 @@ def _checkpoint(run: Run, step: int, model: nn.Module, optimizer: Any, scheduler
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             _diverged(run, f"{name} has values that are not finite at step {step}")
     tensors: dict[str, Tensor] = {"random_state": torch.get_rng_state()}
-    facts: dict[str, Any] = {"groups": optimizer.state_dict()["param_groups"], "state": {}}
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        tensors["cuda_random_state"] = torch.cuda.get_rng_state(device)
+    facts: dict[str, Any] = {"groups": _as_json(optimizer.state_dict()["param_groups"]), "state": {}}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             if isinstance(value, Tensor):
@@ -147,10 +159,22 @@ def _checkpoint(run: Run, step: int, model: nn.Module, optimizer: Any, scheduler
                     f"{type(optimizer).__name__} keeps a {kind} as {key!r}; only tensors and numbers can be stored"
                 )
     if scheduler:
-        facts["scheduler"] = scheduler.state_dict()
+        facts["scheduler"] = _as_json(scheduler.state_dict())
     run.save_training_state(step, {name: to_numpy(tensor) for name, tensor in tensors.items()}, facts)
     run.save_checkpoint(step, weights)
     run.remove_older_training_states(step)
+
+
+def _as_json(value: Any) -> Any:
+    """What reading `value` back from a JSON file gives.
+
+    Raises:
+        UserError: it has parts that JSON cannot hold.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the optimizer or the scheduler keeps a state that cannot be stored: {error}") from None
 
 
 def _resume(run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int | None:
@@ -164,13 +188,17 @@ def _resume(run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int |
     arrays, facts = run.training_state(step)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     torch.set_rng_state(tensors.pop("random_state"))
+    if "cuda_random_state" in tensors:
+        torch.cuda.set_rng_state(tensors.pop("cuda_random_state"), next(model.parameters()).device)
     state: dict[int, dict[str, Any]] = {}
     for path, value in {**tensors, **facts["state"]}.items():
         index, key = path.split(".", 1)
         state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
     if scheduler:
-        scheduler.load_state_dict(facts["scheduler"])
+        own = scheduler.state_dict()  # what has not changed keeps its type, which JSON may not know
+        changed = {key: value for key, value in facts["scheduler"].items() if _as_json(own.get(key)) != value}
+        scheduler.load_state_dict(own | changed)
     return step
 
 

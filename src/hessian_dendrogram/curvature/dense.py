@@ -47,11 +47,11 @@ class Plan:
 
 
 def plan_assembly(hessian: Hessian) -> Plan:
-    """Choose the way that counts fewer operations for one sample, among those that there are."""
+    """Choose the way that counts fewer operations for a sample, among those that there are."""
     inputs, targets, _ = next(iter(hessian.weighted_batches()))
     if not isinstance(inputs, Tensor):
         return Plan("products", "the model takes several inputs", {})
-    inputs, targets = inputs[:1], targets[:1]
+    inputs, targets = inputs[:2], targets[:2]
     try:
         chain = find_chain(hessian.model, hessian.layout)
         with torch.no_grad():
@@ -64,10 +64,10 @@ def plan_assembly(hessian: Hessian) -> Plan:
             accumulator.finish(chain.indices)
     except NotAChainError as error:
         return Plan("products", f"no layerwise rule: {error}", {})
-    layerwise = counter.get_total_flops()
+    layerwise, needed = counter.get_total_flops() // len(targets), needed // len(targets)
     with FlopCounterMode(display=False) as counter:
         hessian.product_of_batch((inputs, targets), torch.zeros(hessian.shape[0], 1).to(inputs))
-    operations = {"layerwise": layerwise, "products": counter.get_total_flops() * hessian.shape[0]}
+    operations = {"layerwise": layerwise, "products": counter.get_total_flops() * hessian.shape[0] // len(targets)}
     if operations["products"] < layerwise:
         return Plan("products", "fewer operations counted", operations)
     return Plan("layerwise", "fewer operations counted", operations, chain, needed)

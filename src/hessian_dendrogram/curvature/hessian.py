@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -96,13 +96,13 @@ class Hessian(CurvatureOperator):
         self._original = copy.deepcopy(model).eval()
         for name, parameter in self._original.named_parameters():
             parameter.requires_grad_(name in names)
-        self.model = copy.deepcopy(self._original).to(self.device, self.dtype)
-        self.loss, self._weight, self._batch_size = loss, weight, batch_size
+        self._original_loss, self._weight, self._batch_size = loss, weight, batch_size
+        self.model, self.loss = self._converted(self.dtype)
         self._data = samples.reusable(data)
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
         with _plain_attention(), torch.enable_grad():
-            self.num_samples, self._total_weight = self._check_loss()
+            self.num_samples, self._total_weight = self._checked_loss()
             self.method: Method = method or self._supported_method()
 
     def with_dtype(self, dtype: torch.dtype) -> Self:
@@ -112,25 +112,34 @@ class Hessian(CurvatureOperator):
         other = copy.copy(self)
         other.__dict__.pop("plan", None)
         other.dtype = dtype
-        other.model = copy.deepcopy(self._original).to(self.device, dtype)
+        other.model, other.loss = self._converted(dtype)
         return other
 
+    def _converted(self, dtype: torch.dtype) -> tuple[nn.Module, Loss]:
+        """The model, and a loss that is a module with tensors of its own, in another floating-point type."""
+        loss = self._original_loss
+        if isinstance(loss, nn.Module):
+            loss = copy.deepcopy(loss).to(self.device, dtype)
+        return copy.deepcopy(self._original).to(self.device, dtype), loss
+
     def for_error_check(self) -> Hessian:
-        """The Hessian of the first 256 samples, where there are more: the same arithmetic on every sample."""
+        """The Hessian of 256 samples, evenly spaced in the data, where there are more: the same arithmetic on each."""
         if self.num_samples <= _CHECKED_SAMPLES:
             return self
+        places = torch.arange(_CHECKED_SAMPLES) * self.num_samples // _CHECKED_SAMPLES
         batches: list[Batch] = []
-        missing = _CHECKED_SAMPLES
+        first = 0
         for batch in samples.batches(self._data, self._batch_size):
-            batches.append(samples.take(batch, slice(0, missing)))
-            missing -= samples.count(batches[-1])
-            if missing <= 0:
-                break
+            if not self._batch_weight(batch):
+                continue
+            rows = places[(places >= first) & (places < first + samples.count(batch))] - first
+            first += samples.count(batch)
+            if len(rows):
+                batches.append(samples.take(batch, rows))
         other = copy.copy(self)
-        other._data = batches
-        other.num_samples = _CHECKED_SAMPLES
+        other._data, other.num_samples = batches, _CHECKED_SAMPLES
         other._total_weight = sum(other._batch_weight(batch) for batch in batches)
-        return other
+        return other if other._total_weight > 0 else self
 
     def describe(self) -> dict[str, object]:
         """Operator, number of samples and way of computing, for a spectrum's provenance."""
@@ -259,14 +268,23 @@ class Hessian(CurvatureOperator):
         arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
         return self.loss(functional_call(self.model, parameters, arguments, keywords), targets)
 
+    def _checked_loss(self) -> tuple[int, float]:
+        """Check the loss in float64, where rounding hides little; in its own type where float64 cannot be had."""
+        if self.dtype != torch.float64:
+            with suppress(RuntimeError, TypeError):
+                return self.with_dtype(torch.float64)._check_loss()
+        return self._check_loss()
+
     @torch.no_grad()
     def _check_loss(self) -> tuple[int, float]:
         """Number of samples and total weight, once the loss has shown that it is what the formula needs.
 
-        Each batch is evaluated twice, which shows randomness, and in two halves, which shows a loss that is no mean
-        over samples (a sum, class weights, ignored targets) or a model that mixes the samples of a batch.
+        Each batch is evaluated twice, and all the data is read twice, which shows randomness in the model and in the
+        data; and each batch in two halves, which shows a loss that is no mean over samples (a sum, class weights,
+        ignored targets) or a model that mixes the samples of a batch.
         """
         total, weight = 0, 0.0
+        sums: list[Tensor] = []
         for number, batch in enumerate(self._batches(), start=1):
             value = self._batch_loss(batch)
             if not isinstance(value, Tensor) or value.numel() != 1:
@@ -277,21 +295,29 @@ class Hessian(CurvatureOperator):
             if not self._same(value, self._batch_loss(batch)):
                 raise UserError(
                     f"the loss is not deterministic: batch {number} evaluated twice differs from {value.item():.9g}; "
-                    "remove the randomness from the model and the data"
+                    "remove the randomness from the model and the loss"
                 )
-            if samples.count(batch) > 1:
+            if samples.count(batch) > 3:  # single samples may have another shape than batches
                 self._check_mean(batch, value)
             total += samples.count(batch)
             weight += self._batch_weight(batch)
+            sums.append(value * self._batch_weight(batch))
         if not total:
             raise UserError("the data has no samples; a mean loss needs at least one")
         if not weight > 0:
             raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
+        if not samples.is_pair(self._data):
+            again = [self._batch_loss(batch) * self._batch_weight(batch) for batch in self._batches()]
+            if not self._same(sum(sums) / weight, sum(again) / weight):  # type: ignore[arg-type]
+                raise UserError(
+                    f"the data is not deterministic: read twice, the mean loss is {float(sum(sums)) / weight:.9g} and "
+                    f"{float(sum(again)) / weight:.9g}; turn augmentation off, or keep the batches in a list"
+                )
         return total, weight
 
     def _check_mean(self, batch: Batch, value: Tensor) -> None:
-        middle = samples.count(batch) // 2
-        halves = [samples.take(batch, slice(None, middle)), samples.take(batch, slice(middle, None))]
+        order = torch.randperm(samples.count(batch), generator=torch.Generator().manual_seed(0))
+        halves = [samples.take(batch, rows.to(self.device)) for rows in order.tensor_split(2)]
         weights = [self._batch_weight(half) for half in halves]
         parts = [self._batch_loss(half) * weight for half, weight in zip(halves, weights, strict=True) if weight]
         mean = sum(parts, torch.zeros_like(value)) / sum(weights)
@@ -303,7 +329,7 @@ class Hessian(CurvatureOperator):
 
     def _same(self, one: Tensor, other: Tensor) -> bool:
         """Equal up to the rounding of a sum over many samples."""
-        tolerance = 1e3 * torch.finfo(self.dtype).eps
+        tolerance = 1e3 * torch.finfo(one.dtype).eps
         return bool((one - other).abs() <= tolerance * (one.abs() + other.abs() + 1))
 
     def _supported_method(self) -> Method:

@@ -12,8 +12,9 @@ The bound of an eigenvalue is the sum of
   Weyl's inequality no eigenvalue is further off. E is sampled through float64 products with Gaussian vectors ω: for any
   k, ‖E‖₂ <= (10 √(2/π) max_i ‖E^k ω_i‖₂)^{1/k} with probability at least 1 - 10^{-r} for r vectors (Halko, Martinsson &
   Tropp 2011, lemma 4.1, applied to E^k). The rounding of those float64 products counts as error, too. A Hessian of
-  more than 256 samples is checked on 256 of them: the error of a mean is at most the mean of the errors, of which these
-  are a sample, so there the bound is an estimate. To it is added (N/256)·u·‖A‖_F for summing so many parts.
+  more than 256 samples is checked on 256 of them, evenly spaced in the data: the error of a mean is at most the mean of
+  the errors, of which these are a sample, so there the bound is an estimate, and one that data with a few samples of
+  far larger curvature can outgrow. To it is added N·u·‖A‖_F for summing so many parts.
 
 Both pair the i-th computed with the i-th true eigenvalue, multiplicities included. They say nothing of the sampling
 error of the data, nor of the model's own float32 weights being what they are.
@@ -45,7 +46,7 @@ def exact_spectrum(
     """Every eigenvalue of the operator, and the eigenvectors of its `vectors` smallest and `vectors` largest.
 
     Args:
-        operator: n x n; the dense matrix, n² float64 numbers, must fit in memory about four times.
+        operator: n x n; the dense matrix, n² float64 numbers, must fit in memory about five times.
         vectors: eigenvectors wanted at each end; all of them where 2 · vectors >= n.
         seed: of the random vectors that sample the assembly error.
         progress: show a bar while the matrix is assembled.
@@ -68,8 +69,7 @@ def exact_spectrum(
     if checked is operator:
         assembly = assembly_error(operator, dense, seed=seed)
     else:
-        parts = operator.num_samples / checked.num_samples
-        summing = parts * np.finfo(np.float64).eps / 2 * float(torch.linalg.matrix_norm(dense))
+        summing = operator.num_samples * np.finfo(np.float64).eps / 2 * float(torch.linalg.matrix_norm(dense))
         assembly = assembly_error(checked, checked.to_dense(), seed=seed) + summing
     A = dense.cpu().double().numpy()
     del dense
