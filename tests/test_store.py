@@ -133,6 +133,7 @@ def test_a_pickled_array_is_never_loaded(run):
         ({"format_version": 99}, UserError, "format version 99, this program reads up to 1"),
         ({"format_version": None}, DamagedRunError, "no format_version"),
         ({"layout": "?"}, DamagedRunError, "layout cannot be read"),
+        ({"configuration": ["x"]}, DamagedRunError, "configuration or provenance is no mapping"),
     ],
 )
 def test_a_foreign_run_json_is_refused(run, change, error, message):
@@ -192,10 +193,22 @@ def test_the_lock_clears_leftovers(tmp_path):
         assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_figures_are_current_until_something_is_added(run):
+def test_an_analysis_without_a_configuration_is_damaged(run):
+    (run.path / "analyses/hessian-5/analysis.json").write_text("[1]")
+    with pytest.raises(DamagedRunError, match=r"analysis\.json is damaged: it has no configuration"):
+        run.analysis()
+
+
+def test_figures_are_current_until_something_is_added_or_lost(run):
     assert not run.figures_are_current("hessian-5")
-    run.figures_folder("hessian-5").mkdir(parents=True)
+    figure = run.figures_folder("hessian-5") / "gaps.png"
+    figure.parent.mkdir(parents=True)
+    figure.write_bytes(b"")
     run.mark_figures("hessian-5")
+    assert run.figures_are_current("hessian-5")
+    figure.unlink()
+    assert not run.figures_are_current("hessian-5")
+    figure.write_bytes(b"")
     assert run.figures_are_current("hessian-5")
     run.save_spectrum(0, "hessian-5", SPECTRUM, {})
     assert not run.figures_are_current("hessian-5")

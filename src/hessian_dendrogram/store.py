@@ -65,6 +65,8 @@ class Run:
                 f"{self.path} has format version {version}, this program reads up to {FORMAT_VERSION}; "
                 "install a newer hessian-dendrogram"
             )
+        if not all(isinstance(self.record.get(key, {}), dict) for key in ("configuration", "provenance")):
+            raise DamagedRunError(f"{self.path / 'run.json'} is damaged: its configuration or provenance is no mapping")
         try:
             self.layout = Layout.from_json(self.record["layout"])
         except (KeyError, TypeError, ValueError) as error:
@@ -107,7 +109,10 @@ class Run:
 
     def analysis(self, name: str | None = None) -> dict[str, Any]:
         """The configuration of an analysis, and its provenance."""
-        record: dict[str, Any] = atomic.read_json(self._analysis_folder(name) / "analysis.json")
+        file = self._analysis_folder(name) / "analysis.json"
+        record = atomic.read_json(file)
+        if not (isinstance(record, dict) and isinstance(record.get("configuration"), dict)):
+            raise DamagedRunError(f"{file} is damaged: it has no configuration")
         return record
 
     def analysed_steps(self, analysis: str | None = None) -> list[int]:
@@ -153,9 +158,13 @@ class Run:
         return self.path / "figures" / analysis
 
     def figures_are_current(self, analysis: str) -> bool:
-        """Whether the figures were drawn from the spectra that are stored now."""
-        mark = self.figures_folder(analysis) / "drawn.json"
-        return mark.is_file() and bool(atomic.read_json(mark) == self._figure_mark(analysis))
+        """Whether the figures were drawn from the spectra that are stored now, and are all still there."""
+        folder = self.figures_folder(analysis)
+        if not (folder / "drawn.json").is_file():
+            return False
+        mark = atomic.read_json(folder / "drawn.json")
+        files = mark.pop("files", []) if isinstance(mark, dict) else []
+        return bool(mark == self._figure_mark(analysis)) and all((folder / str(name)).is_file() for name in files)
 
     # ── writing, under the lock ──────────────────────────────────────────────────────────────────────────────────
 
@@ -235,7 +244,9 @@ class Run:
 
     def mark_figures(self, analysis: str) -> None:
         """Say that the figures are drawn from the spectra that are stored now."""
-        atomic.write_json(self.figures_folder(analysis) / "drawn.json", self._figure_mark(analysis))
+        folder = self.figures_folder(analysis)
+        files = sorted(file.name for kind in ("png", "pdf") for file in folder.glob(f"*.{kind}"))
+        atomic.write_json(folder / "drawn.json", {**self._figure_mark(analysis), "files": files})
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
