@@ -10,7 +10,17 @@ import pytest
 import hessian_dendrogram
 
 PACKAGE = Path(hessian_dendrogram.__file__).parent
-COMPUTING = {"curvature", "eigensolvers", "experiments", "experiment", "training", "pipeline", "samples", "checkpoints"}
+COMPUTING = {
+    "curvature",
+    "eigensolvers",
+    "experiments",
+    "experiment",
+    "training",
+    "opening",
+    "pipeline",
+    "samples",
+    "checkpoints",
+}
 
 
 def module_name(file):

@@ -218,7 +218,7 @@ def test_whatever_has_no_rule_takes_products(model, shape, reason):
     with pytest.raises(UserError, match="cannot be assembled layerwise"):
         H.to_dense(method="layerwise")
     dense = H.to_dense()
-    assert dense.numpy() == pytest.approx(reference(model, H.loss, H._data, H.layout).numpy(), abs=1e-12)
+    assert dense.numpy() == pytest.approx(reference(model, H.loss, H.data, H.layout).numpy(), abs=1e-12)
     assert H.describe()["assembled_by"] == "products"
 
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from conftest import TINY, numbers
-from hessian_dendrogram import Run, atomic, pipeline
+from hessian_dendrogram import Run, atomic, opening, pipeline
 from hessian_dendrogram.errors import LockedRunError, TrainingDivergedError, UserError
 
 
 def everything(experiment, path, **options):
-    with pipeline.open_run(experiment, path) as (run, load):
+    with opening.open_run(experiment, path) as (run, load):
         pipeline.train(experiment, run, load)
         pipeline.analyse(experiment, run, load, **options)
     return run
@@ -166,7 +166,7 @@ def test_analyses_of_fewer_samples_stand_beside_the_first(tiny, tmp_path):
 
 
 def test_a_second_process_is_refused(finished, tiny):
-    with pipeline.open_run(tiny, finished), pytest.raises(LockedRunError), pipeline.open_run(tiny, finished):
+    with opening.open_run(tiny, finished), pytest.raises(LockedRunError), opening.open_run(tiny, finished):
         pass
 
 
@@ -188,7 +188,7 @@ def test_imported_checkpoints_are_analysed(tiny, tmp_path):
     run_path = tmp_path / "run"
     files = {7: tmp_path / "step7.pt"}
     for _ in range(2):
-        with pipeline.open_run(tiny, run_path, imported=True) as (run, load):
+        with opening.open_run(tiny, run_path, imported=True) as (run, load):
             pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
             pipeline.analyse(tiny, run, load)
     assert Run(run_path).analysed_steps() == [7]
@@ -197,7 +197,7 @@ def test_imported_checkpoints_are_analysed(tiny, tmp_path):
         everything(tiny, run_path)
     torch.save(tiny.model().state_dict(), tmp_path / "step7.pt")
     with (
-        pipeline.open_run(tiny, run_path, imported=True) as (run, _),
+        opening.open_run(tiny, run_path, imported=True) as (run, _),
         pytest.raises(UserError, match="other weights for step 7"),
     ):
         pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
@@ -207,7 +207,7 @@ def test_the_global_random_state_is_left_alone(tiny, tmp_path):
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)
-    with pipeline.open_run(tiny, tmp_path) as (run, load):
+    with opening.open_run(tiny, tmp_path) as (run, load):
         pipeline.train(tiny, run, load)
     assert torch.equal(torch.randn(3), expected)
 
@@ -215,7 +215,7 @@ def test_the_global_random_state_is_left_alone(tiny, tmp_path):
 def test_an_analysis_needs_a_run(tiny, tmp_path):
     with (
         pytest.raises(UserError, match="train one with `run`, or bring weights with --checkpoints"),
-        pipeline.open_run(tiny, tmp_path / "nothing", must_exist=True),
+        opening.open_run(tiny, tmp_path / "nothing", must_exist=True),
     ):
         pass
     assert not Path(tmp_path / "nothing").exists()
@@ -241,7 +241,7 @@ def test_every_schedule_resumes_exactly(tiny, tmp_path, schedule, optimizer):
     for path, stops in ((tmp_path / "whole", [24]), (tmp_path / "parts", [8, 16, 24])):
         for steps in stops:
             part = replace(experiment, steps=steps)
-            with pipeline.open_run(part, path) as (run, load):
+            with opening.open_run(part, path) as (run, load):
                 pipeline.train(part, run, load)
     for name, array in Run(tmp_path / "whole").weights(24).items():
         assert np.array_equal(Run(tmp_path / "parts").weights(24)[name], array), name
@@ -303,13 +303,13 @@ def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch,
 def test_what_an_analysis_cannot_use_is_found_before_training(tiny, tmp_path, change, options, message):
     tiny = replace(tiny, **change)
     options = {"name": None, "at": None, "dtype": torch.float64} | options
-    with pipeline.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
+    with opening.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
         pipeline.check(tiny, run, load, **options)
 
 
 def test_a_run_without_checkpoints_has_nothing_to_analyse(tiny, tmp_path):
     with (
-        pipeline.open_run(tiny, tmp_path) as (run, load),
+        opening.open_run(tiny, tmp_path) as (run, load),
         pytest.raises(UserError, match="has no checkpoint to analyse"),
     ):
         pipeline.analyse(tiny, run, load)

@@ -68,11 +68,11 @@ def run(
 ) -> None:
     """Train, take the Hessian's spectrum at the checkpoints, draw the figures. Resumes what was interrupted."""
     with _torch_needed():
-        from . import pipeline
+        from . import opening, pipeline
     chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=vectors)
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
-    with pipeline.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
+    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
         pipeline.check(chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision)
         with _stage("training"):
             pipeline.train(chosen, opened, load, device=device, progress=True)
@@ -107,13 +107,13 @@ def analyse(
 ) -> None:
     """Take another analysis of a run, or analyse checkpoints that someone else trained."""
     with _torch_needed():
-        from . import pipeline
+        from . import opening, pipeline
         from .checkpoints import find_checkpoints
     chosen = _experiment(experiment, samples=samples, vectors=vectors)
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     files = find_checkpoints(checkpoints, step) if checkpoints else {}
     checkpoints_found = pipeline.read_checkpoints(chosen, files)
-    with pipeline.open_run(
+    with opening.open_run(
         chosen, path, data_dir=data_dir, device=_device(device), imported=bool(files), must_exist=not files
     ) as (opened, load):
         pipeline.import_checkpoints(opened, checkpoints_found)

@@ -1,17 +1,12 @@
-"""From an experiment to a run directory: open it, train, analyse. One loop each, all of it resumable."""
+"""From an experiment to a run directory: check, train, analyse; one loop each, all of it resumable."""
 
 from __future__ import annotations
 
 import json
-import logging
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,83 +15,15 @@ from tqdm import tqdm
 
 from . import samples, training
 from .checkpoints import read_state_dict
-from .curvature.hessian import Hessian, parameter_layout
+from .curvature.hessian import Hessian
 from .eigensolvers.dense import exact_spectrum
 from .errors import UserError
-from .experiment import Experiment, Split
+from .experiment import Experiment
+from .opening import Load, compare, describe_optimizer, environment, new_model
 from .samples import Data
-from .store import Run, checked_name, lock
-
-logger = logging.getLogger(__name__)
+from .store import Run, checked_name
 
 _CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the order of any epoch
-
-
-Load = Callable[[], Split]
-"""Gives the training and test samples, once they have been compared with those that the run was made with."""
-
-
-@contextmanager
-def open_run(
-    experiment: Experiment,
-    path: Path | str,
-    *,
-    data_dir: Path | None = None,
-    device: torch.device | str = "cpu",
-    imported: bool = False,
-    must_exist: bool = False,
-) -> Iterator[tuple[Run, Load]]:
-    """Lock a run directory, and make it or compare it with the experiment.
-
-    The data of a run that is there already is loaded when it is first asked for: a finished run never needs it.
-
-    Args:
-        experiment: what the directory must hold, or will.
-        path: the run directory.
-        data_dir: passed on to the experiment's `data`.
-        device: recorded; training and analyses are told theirs again.
-        imported: the checkpoints come from files rather than from training.
-        must_exist: refuse to make a new one; more or fewer steps than stored are of no concern.
-
-    Raises:
-        UserError: the stored configuration differs; the message names what differs.
-        LockedRunError: another process is writing to the directory.
-    """
-    path = Path(path)
-    if must_exist and not (path / "run.json").exists():
-        raise UserError(f"{path} is no run directory; train one with `run`, or bring weights with --checkpoints")
-    with lock(path):
-        configuration = experiment.identity() | {"checkpoints": "imported" if imported else "trained"}
-        layout, left_out = parameter_layout(new_model(experiment), experiment.parameters)
-        load = _loader(experiment, data_dir)
-        if not (path / "run.json").exists():
-            configuration |= _data_identity(load())
-            facts = _environment(device) | {"optimizer": _optimizer(experiment), "left_out": list(left_out)}
-            yield Run.create(path, configuration=configuration, layout=layout, provenance=facts), load
-            return
-        run = Run(path)
-        data_identity = {key: run.configuration.get(key) for key in _DATA_KEYS}
-        if must_exist:
-            configuration |= {key: run.configuration.get(key) for key in ("steps", "checkpoints")}
-        _compare(run, configuration | data_identity, "the experiment")
-        if run.layout != layout:
-            raise UserError(f"{path} was made with other parameters: {_first_difference(run, layout)}")
-        _mention_environment(run, _environment(device))
-
-        @cache
-        def load_and_compare() -> Split:
-            data = load()
-            _compare(run, run.configuration | _data_identity(data), "the data, which must be the same on every load,")
-            return data
-
-        yield run, load_and_compare
-
-
-def new_model(experiment: Experiment) -> torch.nn.Module:
-    """The untrained model, with the experiment's random seed set; the global random state is left alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(experiment.seed)
-        return experiment.model()
 
 
 def check(
@@ -132,7 +59,7 @@ def train(
     if run.steps() and run.steps()[-1] >= experiment.steps:
         return
     data = load()
-    stored, now = run.record.get("provenance", {}).get("optimizer"), _optimizer(experiment)
+    stored, now = run.record.get("provenance", {}).get("optimizer"), describe_optimizer(experiment)
     if stored != now:
         raise UserError(f"the optimizer of {run.path} was {stored}, is now {now}; give another --out")
     if run.configuration["steps"] < experiment.steps:
@@ -211,7 +138,7 @@ def analyse(
     name = name or f"hessian-{count}"
     stored = name in run.analyses()
     if stored:
-        _compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
+        compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
     steps = _steps_to_analyse(experiment, run, at)
     todo = [step for step in steps if not stored or step not in run.analysed_steps(name)]
     if not todo:
@@ -221,7 +148,7 @@ def analyse(
     if count < total:
         chosen = samples.select(chosen, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
     if not stored:
-        run.create_analysis(name, {"configuration": configuration, "provenance": _environment(device)})
+        run.create_analysis(name, {"configuration": configuration, "provenance": environment(device)})
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)
@@ -276,84 +203,3 @@ def _steps_to_analyse(experiment: Experiment, run: Run, at: Sequence[int] | None
     if missing := sorted(set(at) - set(stored)):
         raise UserError(f"{run.path} has no checkpoint at {missing}; it has them at {stored}")
     return sorted(set(at))
-
-
-# ── what a run is compared with ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _compare(run: Run, now: Mapping[str, Any], what: str, stored: Mapping[str, Any] | None = None) -> None:
-    """Refuse a configuration that differs from the stored one, except for more steps."""
-    stored = run.configuration if stored is None else stored
-    different = [
-        f"{key} was {stored.get(key)!r}, is now {now.get(key)!r}"
-        for key in {**stored, **now}
-        if stored.get(key) != now.get(key)
-        and not (key == "steps" and isinstance(stored.get(key), int) and stored[key] < now[key])
-    ]
-    if different:
-        remedy = "give another --name" if what.startswith("analysis") else "give another --out"
-        raise UserError(f"{what} differs from what {run.path} holds: {'; '.join(different)}; {remedy}")
-
-
-def _first_difference(run: Run, layout: Any) -> str:
-    stored = dict(zip(run.layout.names, run.layout.shapes, strict=True))
-    now = dict(zip(layout.names, layout.shapes, strict=True))
-    for name in {**stored, **now}:
-        if stored.get(name) != now.get(name):
-            return f"{name} was {stored.get(name, 'not there')}, is now {now.get(name, 'not there')}"
-    return "their order changed"
-
-
-def _environment(device: torch.device | str) -> dict[str, Any]:
-    return {
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-        "versions": {package: version(package) for package in ("hessian-dendrogram", "torch", "numpy", "scipy")}
-        | {"python": platform.python_version()},
-    }
-
-
-def _optimizer(experiment: Experiment) -> str:
-    """The optimiser and its settings."""
-    optimizer = experiment.optimizer(new_model(experiment).parameters())
-    return f"{type(optimizer).__name__}({', '.join(f'{key}={value!r}' for key, value in optimizer.defaults.items())})"
-
-
-_DATA_KEYS = ("training_samples", "training_data_sha256", "test_data_sha256")
-
-
-def _data_identity(data: Split) -> dict[str, Any]:
-    train_data, test = data
-    digests = [samples.digest(part) if part is not None else None for part in (train_data, test)]
-    return dict(zip(_DATA_KEYS, [samples.size(train_data), *digests], strict=True))
-
-
-def _loader(experiment: Experiment, data_dir: Path | None) -> Load:
-    @cache
-    def load() -> Split:
-        data: Any = experiment.data(data_dir)
-        if not (isinstance(data, tuple) and len(data) == 2 and samples.is_stored(data[0])):
-            raise UserError(
-                "data must give (training samples, test samples or None), each a pair of tensors or a Dataset; "
-                f"got {samples.describe(data)}"
-            )
-        if not (data[1] is None or samples.is_stored(data[1])):
-            raise UserError(
-                f"test samples must be a pair of tensors, a Dataset or None, got {samples.describe(data[1])}"
-            )
-        train_data, test = (samples.reusable(part) if part is not None else None for part in data)
-        return cast(Data, train_data), test
-
-    return load
-
-
-def _mention_environment(run: Run, now: Mapping[str, Any]) -> None:
-    stored = run.record.get("provenance", {})
-    changed = [
-        f"{key} {stored.get(key)} -> {now.get(key)}"
-        for key in ("device", "threads", "machine", "versions")
-        if stored.get(key) != now.get(key)
-    ]
-    if changed:
-        logger.warning("numbers may differ in their last digits from those stored: %s", "; ".join(changed))

@@ -17,8 +17,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -30,10 +29,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .. import samples
 from ..errors import UserError
-from ..layout import Layout
 from ..samples import Batch, Data
 from .dense import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, plan_assembly
+from .loss_check import checked_loss
 from .operator import CurvatureOperator
+from .parameters import parameter_layout
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +98,11 @@ class Hessian(CurvatureOperator):
             parameter.requires_grad_(name in names)
         self._original_loss, self._weight, self._batch_size = loss, weight, batch_size
         self.model, self.loss = self._converted(self.dtype)
-        self._data = samples.reusable(data)
+        self.data = samples.reusable(data)
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
         with _plain_attention(), torch.enable_grad():
-            self.num_samples, self._total_weight = self._checked_loss()
+            self.num_samples, self._total_weight = checked_loss(self)
             self.method: Method = method or self._supported_method()
 
     def with_dtype(self, dtype: torch.dtype) -> Self:
@@ -129,16 +129,16 @@ class Hessian(CurvatureOperator):
         places = torch.arange(_CHECKED_SAMPLES) * self.num_samples // _CHECKED_SAMPLES
         batches: list[Batch] = []
         first = 0
-        for batch in samples.batches(self._data, self._batch_size):
-            if not self._batch_weight(batch):
+        for batch in samples.batches(self.data, self._batch_size):
+            if not self.batch_weight(batch):
                 continue
             rows = places[(places >= first) & (places < first + samples.count(batch))] - first
             first += samples.count(batch)
             if len(rows):
                 batches.append(samples.take(batch, rows))
         other = copy.copy(self)
-        other._data, other.num_samples = batches, _CHECKED_SAMPLES
-        other._total_weight = sum(other._batch_weight(batch) for batch in batches)
+        other.data, other.num_samples = batches, _CHECKED_SAMPLES
+        other._total_weight = sum(other.batch_weight(batch) for batch in batches)
         return other if other._total_weight > 0 else self
 
     def describe(self) -> dict[str, object]:
@@ -199,7 +199,7 @@ class Hessian(CurvatureOperator):
         point = {name: tensor.detach() for name, tensor in self._parameters().items()}
 
         def product(v: Tensor) -> Tensor:
-            gradient = grad(lambda parameters: self._batch_loss(batch, parameters))
+            gradient = grad(lambda parameters: self.batch_loss(batch, parameters))
             tangent = jvp(gradient, (point,), (self._unflatten(v),))[1]
             return torch.cat([tangent[name].reshape(-1) for name in self.layout.names])
 
@@ -207,7 +207,7 @@ class Hessian(CurvatureOperator):
 
     def _double_backward(self, batch: Batch, V: Tensor) -> Tensor:
         tensors = list(self._parameters().values())
-        value = self._batch_loss(batch)
+        value = self.batch_loss(batch)
         gradient = torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
         curved = [i for i, part in enumerate(gradient) if part.requires_grad]
         columns = []
@@ -240,26 +240,30 @@ class Hessian(CurvatureOperator):
 
     def weighted_batches(self, most: int | None = None) -> Iterator[tuple[samples.Inputs, Tensor, float]]:
         """Inputs, targets and share in the mean loss of each batch; of at most `most` samples where that is given."""
-        for batch in self._batches():
+        for batch in self.batches():
             length = samples.count(batch)
             for start in range(0, length, most or length):
                 part = samples.take(batch, slice(start, start + (most or length)))
-                if weight := self._batch_weight(part):
+                if weight := self.batch_weight(part):
                     yield (*part, weight / self._total_weight)
 
-    def _batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
+        """The data as it comes, on the device and in the dtype; batches of weight zero are left out."""
+
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
-        for inputs, targets in samples.batches(self._data, self._batch_size):
+        for inputs, targets in samples.batches(self.data, self._batch_size):
             batch = samples.map_inputs(move, inputs), move(targets)
-            if self._batch_weight(batch):  # a mean over nothing, all targets ignored, would be 0/0
+            if self.batch_weight(batch):  # a mean over nothing, all targets ignored, would be 0/0
                 yield batch
 
-    def _batch_weight(self, batch: Batch) -> float:
+    def batch_weight(self, batch: Batch) -> float:
+        """What a batch weighs in the mean."""
         return float(self._weight(batch[1])) if self._weight else samples.count(batch)
 
-    def _batch_loss(self, batch: Batch, parameters: dict[str, Tensor] | None = None) -> Tensor:
+    def batch_loss(self, batch: Batch, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        """The mean loss of a batch, at the model's own parameters or at others."""
         inputs, targets = batch
         if parameters is None:
             return self.loss(samples.call(self.model, inputs), targets)
@@ -268,77 +272,13 @@ class Hessian(CurvatureOperator):
         arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
         return self.loss(functional_call(self.model, parameters, arguments, keywords), targets)
 
-    def _checked_loss(self) -> tuple[int, float]:
-        """Check the loss in float64, where rounding hides little; in its own type where float64 cannot be had."""
-        if self.dtype != torch.float64:
-            with suppress(RuntimeError, TypeError):
-                return self.with_dtype(torch.float64)._check_loss()
-        return self._check_loss()
-
-    @torch.no_grad()
-    def _check_loss(self) -> tuple[int, float]:
-        """Number of samples and total weight, once the loss has shown that it is what the formula needs.
-
-        Each batch is evaluated twice, and all the data is read twice, which shows randomness in the model and in the
-        data; and each batch in two halves, which shows a loss that is no mean over samples (a sum, class weights,
-        ignored targets) or a model that mixes the samples of a batch.
-        """
-        total, weight = 0, 0.0
-        sums: list[Tensor] = []
-        for number, batch in enumerate(self._batches(), start=1):
-            value = self._batch_loss(batch)
-            if not isinstance(value, Tensor) or value.numel() != 1:
-                shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                raise UserError(f"the loss must be a scalar, the mean over a batch; got {shape}")
-            if not torch.isfinite(value):
-                raise UserError(f"the loss is {value.item()} on batch {number}; a Hessian needs a finite loss")
-            if not self._same(value, self._batch_loss(batch)):
-                raise UserError(
-                    f"the loss is not deterministic: batch {number} evaluated twice differs from {value.item():.9g}; "
-                    "remove the randomness from the model and the loss"
-                )
-            if samples.count(batch) > 3:  # single samples may have another shape than batches
-                self._check_mean(batch, value)
-            total += samples.count(batch)
-            weight += self._batch_weight(batch)
-            sums.append(value * self._batch_weight(batch))
-        if not total:
-            raise UserError("the data has no samples; a mean loss needs at least one")
-        if not weight > 0:
-            raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
-        if not samples.is_pair(self._data):
-            again = [self._batch_loss(batch) * self._batch_weight(batch) for batch in self._batches()]
-            if not self._same(sum(sums) / weight, sum(again) / weight):  # type: ignore[arg-type]
-                raise UserError(
-                    f"the data is not deterministic: read twice, the mean loss is {float(sum(sums)) / weight:.9g} and "
-                    f"{float(sum(again)) / weight:.9g}; turn augmentation off, or keep the batches in a list"
-                )
-        return total, weight
-
-    def _check_mean(self, batch: Batch, value: Tensor) -> None:
-        order = torch.randperm(samples.count(batch), generator=torch.Generator().manual_seed(0))
-        halves = [samples.take(batch, rows.to(self.device)) for rows in order.tensor_split(2)]
-        weights = [self._batch_weight(half) for half in halves]
-        parts = [self._batch_loss(half) * weight for half, weight in zip(halves, weights, strict=True) if weight]
-        mean = sum(parts, torch.zeros_like(value)) / sum(weights)
-        if not self._same(value, mean):
-            raise UserError(
-                f"the loss is not a mean over samples: a batch of {samples.count(batch)} gives {value.item():.9g}, "
-                f"the mean over its two halves {mean.item():.9g}; pass weight=, what the targets weigh in the mean"
-            )
-
-    def _same(self, one: Tensor, other: Tensor) -> bool:
-        """Equal up to the rounding of a sum over many samples."""
-        tolerance = 1e3 * torch.finfo(one.dtype).eps
-        return bool((one - other).abs() <= tolerance * (one.abs() + other.abs() + 1))
-
     def _supported_method(self) -> Method:
         """Forward-over-reverse, unless a small trial shows that the model has no such derivative, or a wrong one.
 
         A kernel's forward-mode derivative can be missing or, in some releases of torch, wrong without a word, so a
         product over two samples is compared with one by reverse mode alone.
         """
-        batch = samples.take(next(self._batches()), slice(0, 2))
+        batch = samples.take(next(self.batches()), slice(0, 2))
         generator = torch.Generator().manual_seed(0)
         V = torch.randn(self.shape[0], 2, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
         try:
@@ -357,38 +297,6 @@ class Hessian(CurvatureOperator):
     def _fall_back(self, reason: str) -> Method:
         logger.info("products take reverse mode twice, one vector at a time: forward mode %s", reason)
         return "double-backward"
-
-
-def parameter_layout(model: nn.Module, patterns: Sequence[str] | None = None) -> tuple[Layout, tuple[str, ...]]:
-    """The layout of the chosen parameters, in the model's order, and the names of those left out.
-
-    Args:
-        model: its shared parameters are listed once, under their first name.
-        patterns: names or shell patterns; `None` takes every parameter that is not frozen.
-
-    Raises:
-        UserError: a pattern matches nothing or a frozen parameter, or no parameter is left.
-    """
-    parameters = dict(model.named_parameters())
-    if isinstance(patterns, str):
-        patterns = [patterns]
-    if patterns is None:
-        names = [name for name, parameter in parameters.items() if parameter.requires_grad]
-    else:
-        for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in parameters):
-                raise UserError(
-                    f"pattern {pattern!r} matches no parameter; there are {', '.join(parameters) or '(none)'}"
-                )
-        names = [name for name in parameters if any(fnmatchcase(name, pattern) for pattern in patterns)]
-        if frozen := [name for name in names if not parameters[name].requires_grad]:
-            raise UserError(
-                f"parameters were chosen that are frozen: {', '.join(frozen)}; call requires_grad_() on them"
-            )
-    if not names:
-        raise UserError(f"the model has no parameter to take: {len(parameters)} in all, every one frozen")
-    layout = Layout(tuple(names), tuple(tuple(parameters[name].shape) for name in names))
-    return layout, tuple(name for name in parameters if name not in names)
 
 
 def _common(values: Sequence[Any], what: str) -> Any:
