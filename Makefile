@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # The checkpoints whose Hessian the demo takes, on all 1,437 training images: as many as a demo has time for.
-DEMO := --at 0,23,69,184,460
+DEMO := --at 0,23,184,460
 
 .PHONY: demo test lint format bench clean
 .DEFAULT_GOAL := help
