@@ -47,6 +47,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/dendrogram.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/exact_hessian.py
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
