@@ -85,8 +85,8 @@ def assemble_layerwise(
         memory_budget: bytes that all columns of one pass may need.
         progress: show a bar with the time left.
     """
-    chunk = max(1, memory_budget // max(1, bytes_per_sample))
-    accumulator = Accumulator(hessian.shape[0], hessian.device)
+    chunk = max(1, memory_budget // 2 // max(1, bytes_per_sample))
+    accumulator = Accumulator(hessian.shape[0], hessian.device, memory_budget // 2)
     with tqdm(
         total=hessian.num_samples, desc="samples", unit="sample", leave=False, disable=None if progress else True
     ) as bar:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
 from itertools import pairwise
 
 import torch
@@ -10,7 +12,6 @@ from torch import Tensor
 from .columns import Columns
 
 _BLOCK = 512  # columns of one matrix product: of a symmetric update, little more than one triangle is computed
-_ROWS = 4096  # rows of the Jacobian collected before the update, so that adding to the matrix costs little beside it
 
 
 class Accumulator:
@@ -19,11 +20,24 @@ class Accumulator:
     Args:
         size: number of columns of the whole Jacobian.
         device: where the matrix lives.
+        memory: bytes in which to collect rows of the output's Jacobian, so that adding to the matrix costs little
+            beside the products.
     """
 
-    def __init__(self, size: int, device: torch.device) -> None:
+    def __init__(self, size: int, device: torch.device, memory: int = 0) -> None:
         self.matrix = torch.zeros(size, size, dtype=torch.float64, device=device)
-        self._waiting: list[tuple[Tensor, Tensor, Tensor, Tensor, int]] = []
+        self._memory = memory
+        self._scratch: dict[Hashable, Tensor] = {}
+        self._waiting: list[Tensor] = []
+        self._filled = self._own_start = 0
+
+    def scratch(self, name: Hashable, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Memory, not initialised, that is handed out again for the next batch: fresh pages cost more than products."""
+        size = math.prod(shape)
+        held = self._scratch.get(name)
+        if held is None or held.numel() < size:
+            held = self._scratch[name] = like.new_empty(size)
+        return held[:size].view(shape)
 
     def finish(self, places: Tensor) -> Tensor:
         """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64.
@@ -50,39 +64,56 @@ class Accumulator:
                 result[columns, rows] = block.T
         return result
 
-    def add(self, block: Tensor, row: int, column: int) -> None:
-        """Add a block of the matrix, whose rows belong to a later layer than its columns, or to the same."""
-        self.matrix[row : row + block.shape[0], column : column + block.shape[1]] += block
-
     def add_output(self, columns: list[Columns], A: Tensor) -> None:
         """Dᵀ A D for columns of an output of F entries: A has shape (B, F, F)."""
         *dense, last = columns
         if not last.compact or last.values.shape[2] > 1:
-            dense, last = (
-                [*dense, last.densified()],
-                Columns(last.values[..., :0], last.start + last.count, compact=True),
-            )
+            dense = [*dense, last.densified()]
+            last = Columns(last.values[..., :0], last.start + last.count, compact=True)
         B, F = A.shape[:2]
-        D = torch.cat([part.flat.reshape(B, F, part.count) for part in dense] or [A.new_empty(B, F, 0)], dim=2)
-        own = last.values[:, :, 0] if last.compact and last.values.shape[2] == 1 else A.new_empty(B, F, 0)
-        self._waiting.append((D, torch.matmul(A, D), A, own, last.start))
-        if sum(len(item[0]) for item in self._waiting) * F >= _ROWS:
+        P, own = last.start, last.values[:, :, 0] if last.values.shape[3] else A.new_empty(B, F, 0)
+        D, AD, own_waiting, A_waiting = self._room(B, F, P, own.shape[2], A)
+        for part in dense:
+            D[:, :, part.start : part.start + part.count] = part.flat.reshape(B, F, part.count)
+        torch.bmm(A, D, out=AD)
+        own_waiting.copy_(own)
+        A_waiting.copy_(A)
+
+    def _room(self, B: int, F: int, P: int, K: int, like: Tensor) -> list[Tensor]:
+        """Where B more samples wait: D and A D of shape (B, F, P), own columns (B, F, K), A (B, F, F)."""
+        capacity = max(B, self._memory // (2 * F * (P + K + F) * like.itemsize))
+        if self._waiting and (self._filled + B > len(self._waiting[0]) or self._waiting[0].shape[1:] != (F, P)):
             self._flush()
+        if not self._waiting:
+            self._waiting = [
+                self.scratch(("waiting", i), (capacity, F, width), like) for i, width in enumerate((P, P, K, F))
+            ]
+            self._own_start = P
+        start, self._filled = self._filled, self._filled + B
+        return [part[start : self._filled] for part in self._waiting]
 
     def _flush(self) -> None:
         if not self._waiting:
             return
-        D, AD, A, own = (torch.cat([item[i] for item in self._waiting]) for i in range(4))  # type: ignore[misc]
-        start = self._waiting[0][4]
-        self._waiting = []
+        D, AD, own, A = (part[: self._filled] for part in self._waiting)
+        start = self._own_start
+        self._waiting, self._filled = [], 0
         self._add_gram(D.flatten(0, 1), AD.flatten(0, 1))
-        if not own.shape[2]:
-            return
         F, K = own.shape[1:]
+        if not K:
+            return
         for c in range(F):
-            self.add(own[:, c].T @ AD[:, c], start + c * K, 0)
+            self.add_product(own[:, c].T, AD[:, c], start + c * K, 0)
             for d in range(c + 1):
-                self.add(own[:, c].T @ (A[:, c, d, None] * own[:, d]), start + c * K, start + d * K)
+                self.add_product(own[:, c].T, A[:, c, d, None] * own[:, d], start + c * K, start + d * K)
+
+    def add_product(self, left: Tensor, right: Tensor, row: int, column: int) -> None:
+        """Add the block left @ right."""
+        target = self.matrix[row : row + left.shape[0], column : column + right.shape[1]]
+        if left.dtype == target.dtype:
+            target.addmm_(left, right)
+        else:
+            target += left @ right
 
     def add_diagonal(self, columns: list[Columns], weights: Tensor) -> None:
         """Dᵀ diag(w) D for columns of an activation: weights of the activation's shape."""
@@ -100,12 +131,12 @@ class Accumulator:
             for c in range(C):
                 own = part.values[:, c].reshape(B * S, K)
                 row = part.start + c * K
-                self.add((own * w[:, c].reshape(-1, 1)).T @ own, row, row)
+                self.add_product((own * w[:, c].reshape(-1, 1)).T, own, row, row)
                 if D is not None:
-                    self.add(own.T @ wD.reshape(B, C, S, -1)[:, c].reshape(B * S, -1), row, 0)
+                    self.add_product(own.T, wD.reshape(B, C, S, -1)[:, c].reshape(B * S, -1), row, 0)
 
     def _add_gram(self, D: Tensor, wD: Tensor) -> None:
         """Dᵀ (wD), a symmetric matrix, below and on its diagonal blocks: D and wD of shape (rows, P)."""
         for start in range(0, D.shape[1], _BLOCK):
             stop = min(start + _BLOCK, D.shape[1])
-            self.add(D[:, start:stop].T @ wD[:, :stop], start, 0)
+            self.add_product(D[:, start:stop].T, wD[:, :stop], start, 0)

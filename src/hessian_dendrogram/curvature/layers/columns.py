@@ -7,6 +7,7 @@ C, S).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -45,24 +46,35 @@ class Columns:
         return self.values.flatten(3)
 
     def scaled(self, factors: Tensor) -> Columns:
-        """Every column times factors of the shape of the activation."""
-        trailing = [1] * (self.values.ndim - 3)
-        return Columns(self.values * factors.reshape(*self.values.shape[:3], *trailing), self.start, self.compact)
+        """Every column times factors of the shape of the activation; dense columns are overwritten."""
+        factors = factors.reshape(*self.values.shape[:3], *[1] * (self.values.ndim - 3))
+        # Compact ones may be views of the activations.
+        values = self.values * factors if self.compact else self.values.mul_(factors)
+        return Columns(values, self.start, self.compact)
 
-    def rows(self, indices: Tensor) -> Columns:
-        """Only the given entries of each channel: indices of shape (B, C, S') into S."""
-        B, C, S, *trailing = self.values.shape
-        if self.values.stride(1) == 0:  # every channel alike: look up in one copy
-            source, offsets = self.values[:, 0], S * torch.arange(B, device=indices.device)[:, None, None]
-        else:
-            source = self.values
-            offsets = S * torch.arange(B * C, device=indices.device).reshape(B, C, 1)
-        if source.is_contiguous():
-            chosen = source.flatten(0, -len(trailing) - 1)[(indices + offsets).reshape(-1)]
-            return Columns(chosen.reshape(B, C, indices.shape[2], *trailing), self.start, self.compact)
-        samples = torch.arange(B, device=indices.device)[:, None, None]
-        channels = torch.arange(C, device=indices.device)[None, :, None]
-        return Columns(self.values[samples, channels, indices], self.start, self.compact)
+    def rows(self, indices: Tensor, scratch: Callable[[tuple[int, ...], Tensor], Tensor]) -> Columns:
+        """Only the given entries of each channel: indices of shape (B, C, S') into S.
+
+        Args:
+            indices: which ones.
+            scratch: gives memory of a shape, with the dtype of a tensor.
+        """
+        B, C, S_out = indices.shape
+        *middle, K = self.values.shape[3:]
+        values = self.values
+        if values.stride(-1) != 1 or any(stride % K for stride in values.stride()[:-1]) or values.storage_offset() % K:
+            values = values.contiguous()
+        # As it lies in memory, the array is rows of length K; strides tell the number of each.
+        steps = [stride // K for stride in values.stride()[:-1]]
+        numbers = indices * steps[2] + values.storage_offset() // K
+        for axis, length in ((0, B), (1, C)):
+            numbers = numbers + steps[axis] * _arange(length, 3 - axis, indices)
+        for axis, length in enumerate(middle):
+            numbers = numbers[..., None] + steps[3 + axis] * _arange(length, 1, indices)
+        memory = values.as_strided((values.untyped_storage().nbytes() // values.itemsize // K, K), (K, 1), 0)
+        chosen = scratch((numbers.numel(), K), values)
+        torch.index_select(memory, 0, numbers.flatten(), out=chosen)
+        return Columns(chosen.reshape(B, C, S_out, *middle, K), self.start, self.compact)
 
     def densified(self) -> Columns:
         """The same columns, dense."""
@@ -73,6 +85,11 @@ class Columns:
         channels = torch.arange(C, device=values.device)
         values[:, channels, :, channels] = self.values.transpose(0, 1)
         return Columns(values.reshape(B, C, S, C * K), self.start, compact=False)
+
+
+def _arange(length: int, axes: int, like: Tensor) -> Tensor:
+    """0, 1, ... along the first of so many axes, to be added to an array of indices."""
+    return torch.arange(length, device=like.device).reshape(-1, *[1] * (axes - 1))
 
 
 @dataclass(frozen=True)

@@ -31,18 +31,18 @@ class ConvolutionRule:
         self.kernel_entries = module.kernel_size[0] * module.kernel_size[1]
         assert not isinstance(module.padding, str)
         self.padding = module.padding
-        self._toeplitz_matrices: dict[tuple[int, ...], Tensor] = {}
+        self._toeplitz_matrices: dict[tuple[int, ...], list[tuple[Tensor, int, int]]] = {}
 
     def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:
         """Add the cross terms with the columns of the input; give the columns of the output."""
         pushed = []
         if self.has_weight and columns:
-            shifted = self._shifted_cotangents(site)
+            shifted = self._shifted_cotangents(site, accumulator)
             for part in columns:
                 self._add_cross(shifted, part, accumulator)
         for part in columns:
-            push = self._push_compact if part.compact else self._push_dense
-            pushed.append(Columns(push(part.flat, site), part.start, compact=False))
+            values = self._push_compact(part, site, accumulator) if part.compact else self._push_dense(part.flat, site)
+            pushed.append(Columns(values, part.start, compact=False))
         if len(self.indices):
             pushed.append(Columns(self._own(site.input), self.start, compact=True))
         return pushed
@@ -64,16 +64,25 @@ class ConvolutionRule:
         output = self._convolve(images, self.module.weight, self.module.groups)
         return output.reshape(B, P, output.shape[1], -1).permute(0, 2, 3, 1).contiguous()
 
-    def _push_compact(self, values: Tensor, site: Site) -> Tensor:
+    def _push_compact(self, part: Columns, site: Site, accumulator: Accumulator) -> Tensor:
         """Columns of the output, each from one channel: (B, C_in, S, K) to (B, C_out, S', C_in, K)."""
+        values = part.flat
         B, C, S, K = values.shape
         O = self.module.out_channels  # noqa: E741 (the number of output channels)
         shape = tuple(site.input.shape[2:])
         if _TOEPLITZ_LIMIT * self.kernel_entries >= S:
             by_channel = values.permute(1, 2, 0, 3).reshape(C, S, B * K)
-            output = torch.bmm(self._toeplitz(shape), by_channel).reshape(C, O, -1, B, K)
+            bands = self._toeplitz(shape)
+            rows = sum(matrices.shape[1] for matrices, _, _ in bands)
+            output = accumulator.scratch((self.start, part.start), (C, rows, B * K), values)
+            row = 0
+            for matrices, first, last in bands:
+                stop = row + matrices.shape[1]
+                for c in range(C):
+                    torch.mm(matrices[c], by_channel[c, first:last], out=output[c, row:stop])
+                row = stop
             # Left as a view of its memory; a pooling layer that follows copies just what it takes.
-            return output.permute(3, 1, 2, 0, 4)
+            return output.reshape(C, -1, O, B, K).permute(3, 2, 1, 0, 4)
         images = values.permute(0, 3, 1, 2).reshape(B * K, C, *shape)
         output = self._convolve(images, self._kernel().flatten(0, 1)[:, None], groups=C).reshape(B, K, C, O, -1)
         return output.permute(0, 3, 4, 2, 1)
@@ -93,18 +102,27 @@ class ConvolutionRule:
             kernel[g * inputs : (g + 1) * inputs, g * outputs : (g + 1) * outputs] = part.transpose(0, 1)
         return kernel
 
-    def _toeplitz(self, shape: tuple[int, ...]) -> Tensor:
-        """The convolution as a matrix for each input channel: (C_in, C_out · S', S)."""
+    def _toeplitz(self, shape: tuple[int, ...]) -> list[tuple[Tensor, int, int]]:
+        """The convolution as banded matrices: for each row of output pixels, what it takes from which input pixels.
+
+        Returns:
+            For each row matrices of shape (C_in, W' · C_out, last - first), and the range `first`, `last` of pixels.
+        """
         if shape not in self._toeplitz_matrices:
-            S = shape[0] * shape[1]
+            S, C = shape[0] * shape[1], self.module.in_channels
             unit_images = torch.eye(S).to(self.module.weight).reshape(S, 1, *shape)
             responses = self._convolve(unit_images, self._kernel().flatten(0, 1)[:, None])
-            matrix = responses.reshape(S, self.module.in_channels, -1).permute(1, 2, 0).contiguous()
-            self._toeplitz_matrices[shape] = matrix
+            by_row = responses.unflatten(1, (C, -1)).permute(3, 1, 4, 2, 0).flatten(2, 3)  # (H', C_in, W' · C_out, S)
+            bands = []
+            for matrices in by_row:
+                seen = matrices.flatten(0, 1).any(0).nonzero()
+                first, last = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 0)
+                bands.append((matrices[..., first:last].contiguous(), first, last))
+            self._toeplitz_matrices[shape] = bands
         return self._toeplitz_matrices[shape]
 
-    def _shifted_cotangents(self, site: Site) -> Tensor:
-        """The cotangent that entry u of the kernel brings to each place of the input: (B · S, C_out · U).
+    def _shifted_cotangents(self, site: Site, accumulator: Accumulator) -> Tensor:
+        """The cotangent that entry u of the kernel brings to each place of the input: (B · S, C_out · U), u descending.
 
         Place y of the input meets entry u at output (y + padding - u · dilation) / stride, where that is one.
         """
@@ -116,7 +134,8 @@ class ConvolutionRule:
         top, left = dh * (kh - 1) - ph, dw * (kw - 1) - pw
         spread = F.pad(spread, (left, W + pw - spread.shape[3], top, H + ph - spread.shape[2]))
         view = spread.unfold(2, dh * (kh - 1) + 1, 1).unfold(3, dw * (kw - 1) + 1, 1)[..., ::dh, ::dw]
-        return view.permute(0, 2, 3, 1, 4, 5).reshape(B * H * W, O, kh * kw).flip(2).flatten(1)
+        shifted = accumulator.scratch((self.start, "shifted"), (B, H, W, O, kh, kw), site.cotangent)
+        return shifted.copy_(view.permute(0, 2, 3, 1, 4, 5)).reshape(B * H * W, O * kh * kw)
 
     def _add_cross(self, shifted: Tensor, part: Columns, accumulator: Accumulator) -> None:
         """Rows (o, c, u), columns p of Σ shifted[n, s, o, u] D[n, c, s, p], for input channels c in the group of o."""
@@ -128,7 +147,7 @@ class ConvolutionRule:
         for g in range(groups):
             inputs, outputs = slice(g * per_in, (g + 1) * per_in), slice(g * per_out * U, (g + 1) * per_out * U)
             block = shifted[:, outputs].T @ D[:, inputs].flatten(1)
-            block = block.reshape(per_out, U, per_in, K).transpose(1, 2)
+            block = block.reshape(per_out, U, per_in, K).flip(1).transpose(1, 2)
             first = self.start + g * per_out * K_own
             target = accumulator.matrix[first : first + per_out * K_own].unflatten(0, (per_out, K_own))
             if part.compact:

@@ -46,7 +46,7 @@ class LinearRule:
                 values = torch.matmul(W.reshape(-1, C, S).transpose(0, 1), part.values)
                 values = values.transpose(1, 2).reshape(B, -1, 1, C * K)
             else:
-                values = torch.matmul(W, part.flat.reshape(B, C * S, K))[:, :, None]
+                values = torch.bmm(W.expand(B, -1, -1), part.flat.reshape(B, C * S, K))[:, :, None]
             pushed.append(Columns(values, part.start, compact=False))
         if len(self.indices):
             features = site.input[:, None]

@@ -20,7 +20,7 @@ class MaxPoolRule:
     def __init__(self, module: nn.MaxPool2d) -> None:
         self.module = module
 
-    def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:  # noqa: ARG002
+    def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:
         """Gather the columns of the output."""
         module = self.module
         _, places = F.max_pool2d(
@@ -32,7 +32,11 @@ class MaxPoolRule:
             ceil_mode=module.ceil_mode,
             return_indices=True,
         )
-        return [part.rows(places.flatten(2)) for part in columns]
+        places = places.flatten(2)
+        return [
+            part.rows(places, lambda *wanted, part=part: accumulator.scratch((self, part.start), *wanted))
+            for part in columns
+        ]
 
 
 class AveragePoolRule:
