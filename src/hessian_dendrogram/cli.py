@@ -41,7 +41,9 @@ Out = Annotated[Path | None, typer.Option("--out", help="The run directory; defa
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the experiment's data files.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of initial weights, batch order and choice of samples.")]
 Samples = Annotated[int | None, typer.Option("--samples", help="Training samples for the Hessian; default all.")]
-Vectors = Annotated[int | None, typer.Option("--vectors", help="Eigenvectors to store at each end; default 50.")]
+Vectors = Annotated[
+    str | None, typer.Option("--vectors", metavar="N", help="Eigenvectors to store at each end, or all; default 50.")
+]
 At = Annotated[str | None, typer.Option("--at", help="Steps to analyse, as 0,100,200; default the experiment's.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64, for the curvature.")]
 Device = Annotated[str, typer.Option("--device", help="A torch device, such as cpu or cuda.")]
@@ -69,7 +71,7 @@ def run(
     """Train, take the Hessian's spectrum at the checkpoints, draw the figures. Resumes what was interrupted."""
     with _torch_needed():
         from . import opening, pipeline
-    chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=vectors)
+    chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
     with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
@@ -109,7 +111,7 @@ def analyse(
     with _torch_needed():
         from . import opening, pipeline
         from .checkpoints import find_checkpoints
-    chosen = _experiment(experiment, samples=samples, vectors=vectors)
+    chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     files = find_checkpoints(checkpoints, step) if checkpoints else {}
     checkpoints_found = pipeline.read_checkpoints(chosen, files)
@@ -186,6 +188,15 @@ def _steps(at: str | None) -> list[int] | None:
         return None if at is None else [int(step) for step in at.split(",")]
     except ValueError:
         raise UserError(f"--at takes steps separated by commas, such as 0,100,200; got {at!r}") from None
+
+
+def _vectors(text: str | None) -> int | str | None:
+    if text is None or text == "all":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--vectors takes a number or all, got {text!r}") from None
 
 
 def _dtype(name: str) -> Any:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class Experiment:
         evaluate_every: updates between two evaluations on all training and test samples; each checkpoint has one
             anyway.
         samples: training samples the curvature is taken on; `None` is all.
-        vectors: eigenvectors to store at each end of the spectrum.
+        vectors: eigenvectors to store at each end of the spectrum, or `"all"`.
         parameters: names or patterns of the parameters whose curvature is taken; `None` is all that are not frozen.
         weight: what a batch's targets weigh in the mean loss, where that is not their number (see `Hessian`).
         measures: `measures(model, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
@@ -77,7 +77,7 @@ class Experiment:
     log_every: int = 10
     evaluate_every: int | None = None
     samples: int | None = None
-    vectors: int = 50
+    vectors: int | Literal["all"] = 50
     parameters: Sequence[str] | None = None
     weight: Callable[[Tensor], Tensor | float] | None = None
     measures: Callable[[nn.Module, Data], Mapping[str, Any]] | None = None
@@ -95,7 +95,7 @@ class Experiment:
             "seed": 0,
         }.items():
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value not in (None, "all") and value < least:
                 raise UserError(f"{name} must be at least {least}, got {value}")
         for name in ("checkpoint_steps", "analysed_steps"):
             if any(step < 0 for step in getattr(self, name) or ()):

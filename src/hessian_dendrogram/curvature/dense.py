@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AssemblyMethod = Literal["layerwise", "products"]
 
 MEMORY_BUDGET = 256 * 2**20
-"""Bytes for the columns of one pass: enough for full speed, small enough to stay near the processor's caches."""
+"""Bytes: enough for full speed, small enough to stay near the processor's caches (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def assemble_layerwise(
         hessian: whose model is the chain.
         chain: its layers.
         bytes_per_sample: memory that the columns of one sample need at once.
-        memory_budget: bytes that all columns of one pass may need.
+        memory_budget: bytes for the columns of one pass and for rows that wait to be multiplied, half each.
         progress: show a bar with the time left.
     """
     chunk = max(1, memory_budget // 2 // max(1, bytes_per_sample))

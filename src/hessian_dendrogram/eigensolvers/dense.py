@@ -1,7 +1,9 @@
 r"""Every eigenvalue of an assembled matrix, the outermost eigenvectors, and bounds on their errors.
 
-The matrix is reduced to tridiagonal form once (LAPACK `sytrd`); all eigenvalues (`sterf`) and the chosen eigenvectors
-(`stebz`, `stein`, back-transformed by `ormqr`) come from that form, which costs a fraction of computing every vector.
+For some of the eigenvectors the matrix is reduced to tridiagonal form once (LAPACK `sytrd`); all eigenvalues (`sterf`)
+and the chosen eigenvectors (`stebz`, `stein`, back-transformed by `ormqr`) come from that form, which costs a fraction
+of computing every vector. Without eigenvectors, or with all of them, torch's `eigvalsh` and `eigh` are faster
+(`benchmarks/dense_eigensolver.py`).
 
 The bound of an eigenvalue is the sum of
 
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,13 +43,13 @@ _SAMPLE_POWER = 3
 
 
 def exact_spectrum(
-    operator: CurvatureOperator, *, vectors: int = 50, seed: int = 0, progress: bool = False
+    operator: CurvatureOperator, *, vectors: int | Literal["all"] = 50, seed: int = 0, progress: bool = False
 ) -> Spectrum:
     """Every eigenvalue of the operator, and the eigenvectors of its `vectors` smallest and `vectors` largest.
 
     Args:
         operator: n x n; the dense matrix, n² float64 numbers, must fit in memory about five times.
-        vectors: eigenvectors wanted at each end; all of them where 2 · vectors >= n.
+        vectors: eigenvectors wanted at each end; all of them where 2 · vectors >= n, or for `"all"`.
         seed: of the random vectors that sample the assembly error.
         progress: show a bar while the matrix is assembled.
 
@@ -58,9 +60,10 @@ def exact_spectrum(
     Raises:
         UserError: `vectors` is negative, the matrix does not fit in memory, or it is not finite.
     """
+    n = operator.shape[0]
+    vectors = n if vectors == "all" else vectors
     if vectors < 0:
         raise UserError(f"vectors must be >= 0, got {vectors}")
-    n = operator.shape[0]
     _check_memory(n)
     dense = operator.to_dense(progress=progress)
     if not torch.isfinite(dense).all():
@@ -148,21 +151,37 @@ def symmetric_eigenpairs(
     n = len(A)
     if n == 1:
         return A[0].copy(), np.ones((1, len(wanted)))
+    if len(wanted) in (0, n):
+        return _with_none_or_all_vectors(A, len(wanted))
     workspace = int(lapack.dsytrd_lwork(n, lower=1)[0])
     reflectors, diagonal, off_diagonal, tau, status = lapack.dsytrd(np.asfortranarray(A), lower=1, lwork=workspace)
     values, failed = lapack.dsterf(diagonal, off_diagonal)
     if status or failed:
         raise UserError(f"the eigensolver did not converge: sytrd returned {status}, sterf {failed}")
     V = np.asfortranarray(_tridiagonal_eigenvectors(diagonal, off_diagonal, wanted))
-    if V.shape[1]:
-        # Q = H(1)...H(n-1) acts on rows 1.. only; its reflectors lie below the first subdiagonal.
-        tail, _, status = lapack.dormqr(
-            "L", "N", np.asfortranarray(reflectors[1:, :-1]), tau, np.asfortranarray(V[1:]), lwork=64 * V.shape[1]
-        )
-        V[1:] = tail
-        largest = np.take_along_axis(V, np.abs(V).argmax(axis=0)[None], axis=0)
-        V *= np.where(largest < 0, -1.0, 1.0) / np.linalg.norm(V, axis=0)
-    return values, V
+    # Q = H(1)...H(n-1) acts on rows 1.. only; its reflectors lie below the first subdiagonal.
+    V[1:], _, status = lapack.dormqr(
+        "L", "N", np.asfortranarray(reflectors[1:, :-1]), tau, np.asfortranarray(V[1:]), lwork=64 * V.shape[1]
+    )
+    return values, _normalised(V)
+
+
+def _with_none_or_all_vectors(A: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """All eigenvalues, with all eigenvectors or none."""
+    try:
+        if not count:
+            return torch.linalg.eigvalsh(torch.from_numpy(A)).numpy(), np.empty((len(A), 0))
+        values, V = torch.linalg.eigh(torch.from_numpy(A))
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise UserError(f"the eigensolver did not converge: {error}") from None
+    return values.numpy(), _normalised(V.numpy())
+
+
+def _normalised(V: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The columns at unit length, each with its largest entry positive."""
+    largest = np.take_along_axis(V, np.abs(V).argmax(axis=0)[None], axis=0)
+    V *= np.where(largest < 0, -1.0, 1.0) / np.linalg.norm(V, axis=0)
+    return V
 
 
 def _tridiagonal_eigenvectors(

@@ -12,6 +12,9 @@ from torch import Tensor
 from .columns import Columns
 
 _BLOCK = 512  # columns of one matrix product: of a symmetric update, little more than one triangle is computed
+_ROWS = (
+    4096  # rows of the Jacobian in one product: adding to the matrix costs little beside it, float32 sums stay short
+)
 
 
 class Accumulator:
@@ -20,8 +23,7 @@ class Accumulator:
     Args:
         size: number of columns of the whole Jacobian.
         device: where the matrix lives.
-        memory: bytes in which to collect rows of the output's Jacobian, so that adding to the matrix costs little
-            beside the products.
+        memory: bytes in which rows of the output's Jacobian are collected before they are multiplied.
     """
 
     def __init__(self, size: int, device: torch.device, memory: int = 0) -> None:
@@ -81,7 +83,7 @@ class Accumulator:
 
     def _room(self, B: int, F: int, P: int, K: int, like: Tensor) -> list[Tensor]:
         """Where B more samples wait: D and A D of shape (B, F, P), own columns (B, F, K), A (B, F, F)."""
-        capacity = max(B, self._memory // (2 * F * (P + K + F) * like.itemsize))
+        capacity = max(B, min(_ROWS // F, self._memory // (2 * F * (P + K + F) * like.itemsize)))
         if self._waiting and (self._filled + B > len(self._waiting[0]) or self._waiting[0].shape[1:] != (F, P)):
             self._flush()
         if not self._waiting:
