@@ -17,6 +17,7 @@ from hessian_dendrogram.figures import (
     barcode,
     cluster_count_curves,
     cluster_count_heatmap,
+    comparison,
     dendrogram_snapshots,
     describe,
     draw,
@@ -56,7 +57,7 @@ NAMES = {
     "summary",
     "filters",
 }
-LAYOUT = Layout(("bias", "conv.weight", "other.weight"), ((2,), (3, 2, 3, 3), (2, 3, 1, 1)))
+LAYOUT = Layout(("bias", "conv.weight", "other.weight"), ((13,), (3, 2, 3, 3), (2, 3, 1, 1)))
 
 
 def complete(values, error_bounds=1e-6, **more):
@@ -115,6 +116,38 @@ def test_awkward_spectra_make_figures_without_a_warning(view, case):
     figure = view([10 * i for i in range(len(spectra))], spectra, title="a title")
     if case == "partial, some unconverged":
         render(figure)
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_awkward_analyses_are_compared_without_a_warning(case):
+    by_step = {10 * i: spectrum for i, spectrum in enumerate(AWKWARD[case])}
+    figure = comparison({"few": by_step, "many": {0: realistic()}, "elsewhere": {}}, title="a title")
+    assert "share no step" in figure.axes[0].texts[0].get_text()
+    figure = comparison({"few": by_step, "many": {0: realistic()}}, title="a title")
+    assert not figure.axes[0].texts
+    if case == "partial, some unconverged":
+        render(figure)
+
+
+def test_a_comparison_shows_each_analysis_at_the_last_step_that_all_share():
+    first, second = realistic(1), realistic(2)
+    figure = comparison({"a": {0: realistic(3), 5: first}, "b": {5: second, 9: realistic(4)}})
+    assert "step 5" in figure.axes[0].get_title(loc="left")
+    for line, spectrum in zip(figure.axes[0].lines, (first, second), strict=True):
+        assert line.get_ydata().tolist() == spectrum.eigenvalues[spectrum.eigenvalues > 1e-6][::-1].tolist()
+    largest = figure.axes[2].lines
+    assert largest[0].get_xdata().tolist() == [0, 5]
+    assert largest[0].get_ydata().tolist() == [realistic(3).eigenvalues[-1], first.eigenvalues[-1]]
+
+
+def test_analyses_are_compared_where_there_are_two(run, tmp_path):
+    assert figures.draw_comparison(run, tmp_path / "figures") == []
+    with store.lock(run.path):
+        run.save_spectrum(10, "empty", realistic(7), {})
+    assert [path.name for path in figures.draw_comparison(run, tmp_path / "figures")] == [
+        "comparison.png",
+        "comparison.pdf",
+    ]
 
 
 @pytest.fixture

@@ -151,6 +151,26 @@ def plot(
             folder.mkdir(parents=True, exist_ok=True)
             figures.draw(opened, name, folder)
         _print(f"figures: {folder}")
+    figures.draw_comparison(opened, to or opened.path / "figures")
+
+
+@app.command(epilog="Example: hessian-dendrogram compact runs/digits --to results/digits --vectors 5")
+def compact(
+    run: RunArgument,
+    to: Annotated[Path, typer.Option("--to", help="Folder for the copy; one that is there already is added to.")],
+    vectors: Annotated[
+        int, typer.Option("--vectors", help="Eigenvectors to keep at each step, those of largest magnitude.")
+    ] = 10,
+    at: Annotated[str | None, typer.Option("--at", help="Steps to keep, as 0,100,200; default all.")] = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Make a small copy of a run directory, to be published: every eigenvalue, few eigenvectors."""
+    from .compact import compact as copy
+    from .store import Run
+
+    made = copy(Run(run), to, vectors=vectors, at=_steps(at))
+    size = sum(file.stat().st_size for file in made.path.rglob("*") if file.is_file())
+    _print(f"{made.path}: {size / 1e6:.1f} MB")
 
 
 @app.command(epilog="Example: hessian-dendrogram info runs/digits --json")
@@ -243,6 +263,8 @@ def _draw(opened: Run, analysis: str, *, again: bool = False) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         figures.draw(opened, analysis, folder)
         opened.mark_figures(analysis)
+        if not again:
+            figures.draw_comparison(opened, opened.path / "figures")
     return folder
 
 

@@ -67,6 +67,23 @@ class Layout:
         """For each flat index the position of its tensor in `names`: shape (size,)."""
         return np.repeat(np.arange(len(self.names)), np.diff(self.offsets))
 
+    def shares(self, vectors: ArrayLike) -> NDArray[np.float64]:
+        """How much of each vector lies in each tensor: the sum of v_i² over its entries, for v of unit length.
+
+        Args:
+            vectors: shape (size, m).
+
+        Returns:
+            Shape (tensors, m); the columns of unit vectors add up to 1.
+
+        Raises:
+            UserError: the vectors have another length.
+        """
+        V = np.asarray(vectors, dtype=np.float64)
+        if V.ndim != 2 or len(V) != self.size:
+            raise UserError(f"vectors must have shape ({self.size}, m) for this layout, got {V.shape}")
+        return np.stack([(V[self.slice(name)] ** 2).sum(axis=0) for name in self.names])
+
     def entry(self, index: int) -> tuple[str, tuple[int, ...]]:
         """The name of the tensor that owns flat `index`, and the place in that tensor.
 

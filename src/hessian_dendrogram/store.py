@@ -5,7 +5,7 @@
     training_state/00000500/          optimiser and random state of the latest checkpoint, for an exact resume
     checkpoints/00000500/model.safetensors
     analyses/hessian-1437/analysis.json
-    analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, spectrum.json, measures.json
+    analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, ..., spectrum.json
     figures/hessian-1437/*.png, *.pdf
 
 A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
@@ -147,6 +147,21 @@ class Run:
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedRunError(f"{folder} is damaged: {error}") from None
 
+    def shares(self, step: int, analysis: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """How much of each eigenvector lies in each tensor, also of eigenvectors that are not stored any more.
+
+        Returns:
+            The numbers of the eigenvalues, shape (m,), and the shares, shape (tensors of the layout, m).
+        """
+        folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
+        if not (folder / "shares.npy").exists():
+            spectrum = self.spectrum(step, analysis)
+            return spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
+        indices, shares = (atomic.read_array(folder / f"{name}.npy") for name in ("share_indices", "shares"))
+        if shares.shape != (len(self.layout.names), len(indices)):
+            raise DamagedRunError(f"{folder} is damaged: shares of shape {shares.shape} for {len(indices)} vectors")
+        return indices, shares
+
     def measures(self, step: int, analysis: str | None = None) -> dict[str, Any]:
         """What the experiment's own hook measured at a step."""
         folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
@@ -219,6 +234,11 @@ class Run:
         with file.open("a", encoding="utf-8") as stream:
             stream.write(text.getvalue())
 
+    def copy_metrics(self, other: Run) -> None:
+        """Take the metrics of another run directory instead of one's own."""
+        if rows := other._metric_rows():
+            atomic.write_text(self.path / "metrics.csv", "".join(",".join(row) + "\n" for row in rows))
+
     def truncate_metrics(self, step: int | None) -> None:
         """Drop the rows recorded after `step`, from which training resumes; all of them for `None`."""
         rows = self._metric_rows()
@@ -233,12 +253,35 @@ class Run:
         with atomic.new_folder(self.path / "analyses" / checked_name(name)) as folder:
             atomic.write_json(folder / "analysis.json", dict(record))
 
-    def save_spectrum(self, step: int, analysis: str, spectrum: Spectrum, measures: Mapping[str, Any]) -> None:
-        """Store a spectrum, its eigenvectors, and the experiment's own measures at a step, once."""
+    def save_spectrum(
+        self,
+        step: int,
+        analysis: str,
+        spectrum: Spectrum,
+        measures: Mapping[str, Any],
+        *,
+        shares: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None,
+        vector_dtype: type[np.floating] = np.float64,
+    ) -> None:
+        """Store a spectrum, its eigenvectors, and the experiment's own measures at a step, once.
+
+        Args:
+            step: the training step.
+            analysis: its name.
+            spectrum: what to store.
+            measures: JSON-like values.
+            shares: as the method `shares` gives them; default those of the spectrum's eigenvectors.
+            vector_dtype: floating-point type of the stored eigenvectors.
+        """
+        if shares is None:
+            shares = spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
         facts = {key: getattr(spectrum, key) for key in ("dim", "num_bottom", "num_top")}
         with atomic.new_folder(self._analysis_folder(analysis) / _folder_name(step)) as folder:
-            for name in (*_VALUES, *_VECTORS):
-                np.save(folder / f"{name}.npy", getattr(spectrum, name), allow_pickle=False)
+            arrays = {name: getattr(spectrum, name) for name in (*_VALUES, *_VECTORS)}
+            arrays["eigenvectors"] = arrays["eigenvectors"].astype(vector_dtype)
+            arrays["share_indices"], arrays["shares"] = shares
+            for name, array in arrays.items():
+                np.save(folder / f"{name}.npy", array, allow_pickle=False)
             atomic.write_json(folder / "spectrum.json", facts | {"provenance": dict(spectrum.provenance)})
             atomic.write_json(folder / "measures.json", dict(measures))
 

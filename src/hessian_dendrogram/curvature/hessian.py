@@ -166,8 +166,8 @@ class Hessian(CurvatureOperator):
 
         Args:
             method: `"layerwise"` propagation or `"products"`; default the one that `plan` chooses.
-            memory_budget: bytes that layerwise propagation may use beside the matrix, half of them for the columns of one
-                pass and half for rows that wait to be multiplied.
+            memory_budget: bytes that layerwise propagation may use beside the matrix, half of them for the columns of
+                one pass and half for rows that wait to be multiplied.
             progress: show a bar with the time left.
 
         Raises:

@@ -16,6 +16,7 @@ from ..spectrum import Spectrum
 from ..store import Run
 from .barcode import barcode
 from .cluster_count import cluster_count_curves, cluster_count_heatmap
+from .comparison import comparison
 from .dendrogram import dendrogram_snapshots
 from .filters import first_layer_filters
 from .gaps import largest_gaps
@@ -28,8 +29,10 @@ __all__ = [
     "barcode",
     "cluster_count_curves",
     "cluster_count_heatmap",
+    "comparison",
     "dendrogram_snapshots",
     "draw",
+    "draw_comparison",
     "first_layer_filters",
     "largest_gaps",
     "level_statistics",
@@ -76,6 +79,32 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         views["filters"] = lambda: first_layer_filters(rows, weights, name=name, title=title)
     folder.mkdir(parents=True, exist_ok=True)
     return [path for view, make in views.items() for path in save(make(), folder / view)]
+
+
+def draw_comparison(run: Run, folder: Path) -> list[Path]:
+    """Draw the analyses of a run beside each other: `comparison.png` and `.pdf`; nothing for fewer than two.
+
+    Args:
+        run: the run directory.
+        folder: where the files go; made where it is missing.
+    """
+    steps = {name: run.analysed_steps(name) for name in run.analyses()}
+    spectra = {
+        name: {step: run.spectrum(step, name, vectors=False) for step in there}
+        for name, there in steps.items()
+        if there
+    }
+    if len(spectra) < 2:
+        return []
+    spectra = dict(sorted(spectra.items(), key=lambda item: _samples(item[1])))
+    title = f"{run.configuration.get('experiment', '')}: {len(spectra)} analyses of the same checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return save(comparison(spectra, title=title), folder / "comparison")
+
+
+def _samples(spectra: dict[int, Spectrum]) -> int:
+    known = next(iter(spectra.values())).provenance.get("samples", 0)
+    return known if isinstance(known, int) else 0
 
 
 def describe(experiment: str, spectrum: Spectrum) -> str:

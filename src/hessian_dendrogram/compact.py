@@ -1,0 +1,85 @@
+"""A small copy of a run directory, to be published or put under version control: all eigenvalues, few eigenvectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .errors import UserError
+from .spectrum import Spectrum
+from .store import Run, lock
+
+
+def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int] | None = None) -> Run:
+    """Copy a run without what makes it large: most eigenvectors and the training state.
+
+    Kept are the configuration, the metrics, the weights of every checkpoint, every eigenvalue with its error bound, the
+    share of every parameter tensor in each stored eigenvector, and the leading eigenvectors themselves as float16,
+    which keeps about three digits of their largest entries. The copy is a run directory like any other; its training
+    cannot be resumed. Analyses that the target has already are left as they are, and steps that it lacks are added.
+
+    Args:
+        run: the run directory.
+        target: where the copy goes.
+        vectors: eigenvectors to keep at each step, those of the largest magnitude.
+        at: the steps to keep, of checkpoints and analyses; default all.
+
+    Returns:
+        The copy.
+
+    Raises:
+        UserError: `vectors` is negative, there is nothing at a step, or the target holds another run.
+        LockedRunError: another process is writing to the target.
+    """
+    if vectors < 0:
+        raise UserError(f"vectors must be >= 0, got {vectors}")
+    if missing := sorted(set(at or ()) - set(run.steps())):
+        raise UserError(f"{run.path} has no checkpoint at {missing}; it has them at {run.steps()}")
+    target = Path(target)
+    with lock(target):
+        if (target / "run.json").exists():
+            copy = Run(target)
+            if copy.record != run.record:
+                raise UserError(f"{target} holds another run than {run.path}; give a new folder")
+        else:
+            copy = Run.create(
+                target,
+                configuration=run.configuration,
+                layout=run.layout,
+                provenance=run.record.get("provenance", {}),
+            )
+        copy.copy_metrics(run)
+        for step in _missing(run.steps(), copy.steps(), at):
+            copy.save_checkpoint(step, run.weights(step))
+        for name in run.analyses():
+            if name not in copy.analyses():
+                copy.create_analysis(name, run.analysis(name))
+            for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
+                copy.save_spectrum(
+                    step,
+                    name,
+                    _with_leading_vectors(run.spectrum(step, name), vectors),
+                    run.measures(step, name),
+                    shares=run.shares(step, name),
+                    vector_dtype=np.float16,
+                )
+    return copy
+
+
+def _missing(there: Sequence[int], copied: Sequence[int], at: Sequence[int] | None) -> list[int]:
+    return sorted(({*there} if at is None else {*there} & {*at}) - {*copied})
+
+
+def _with_leading_vectors(spectrum: Spectrum, count: int) -> Spectrum:
+    """The same spectrum with the eigenvectors of the stored values of largest magnitude."""
+    magnitudes = np.abs(spectrum.eigenvalues[spectrum.vector_indices])
+    kept = np.sort(np.argsort(-magnitudes, kind="stable")[:count])
+    return replace(
+        spectrum,
+        eigenvectors=spectrum.eigenvectors[:, kept],
+        vector_indices=spectrum.vector_indices[kept],
+        provenance={**spectrum.provenance, "stored_vectors": "float16"},
+    )
