@@ -139,7 +139,7 @@ def symmetric_eigenpairs(
     """All eigenvalues of a symmetric matrix, ascending, and the eigenvectors with the wanted indices.
 
     Args:
-        A: shape (n, n), float64; only the lower triangle is read.
+        A: shape (n, n), float64, symmetric to the last bit.
         wanted: indices into the ascending eigenvalues, ascending, shape (m,).
 
     Returns:
@@ -154,7 +154,8 @@ def symmetric_eigenpairs(
     if len(wanted) in (0, n):
         return _with_none_or_all_vectors(A, len(wanted))
     workspace = int(lapack.dsytrd_lwork(n, lower=1)[0])
-    reflectors, diagonal, off_diagonal, tau, status = lapack.dsytrd(np.asfortranarray(A), lower=1, lwork=workspace)
+    # Read by columns, as LAPACK does, the upper triangle is the lower one.
+    reflectors, diagonal, off_diagonal, tau, status = lapack.dsytrd(A.T, lower=1, lwork=workspace)
     values, failed = lapack.dsterf(diagonal, off_diagonal)
     if status or failed:
         raise UserError(f"the eigensolver did not converge: sytrd returned {status}, sterf {failed}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -42,29 +41,27 @@ class Accumulator:
         return held[:size].view(shape)
 
     def finish(self, places: Tensor) -> Tensor:
-        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64.
+        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64. Nothing can follow.
 
         Args:
             places: for each column of the Jacobian its row in the result.
         """
         self._flush()
-        result = torch.empty_like(self.matrix)
-        borders = (
-            torch.cat([torch.tensor([-1]), torch.where(places.diff() != 1)[0], torch.tensor([len(places) - 1])]) + 1
-        )
-        runs = list(pairwise(borders.tolist()))  # columns that stay neighbours, copied together
-        for start, stop in runs:
-            rows = slice(int(places[start]), int(places[start]) + stop - start)
-            for first, last in runs:
-                if first > start:
-                    break
-                columns = slice(int(places[first]), int(places[first]) + last - first)
-                block = self.matrix[start:stop, first:last]
-                if first == start:
-                    block = torch.tril(block) + torch.tril(block, -1).T
-                result[rows, columns] = block
-                result[columns, rows] = block.T
-        return result
+        matrix, size = self.matrix, len(self.matrix)
+        blocks = [slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK)]
+        for block in blocks:
+            inner = matrix[block, block]
+            matrix[block, block] = torch.tril(inner) + torch.tril(inner, -1).T
+            matrix[: block.start, block] = matrix[block, : block.start].T
+        order = torch.argsort(places).to(matrix.device)
+        if bool(
+            (order.diff() != 1).any()
+        ):  # in place, block by block: a second matrix would cost more than the copying
+            for block in blocks:
+                matrix[:, block] = matrix[order, block]
+            for block in blocks:
+                matrix[block] = matrix[block].index_select(1, order)
+        return matrix
 
     def add_output(self, columns: list[Columns], A: Tensor) -> None:
         """Dᵀ A D for columns of an output of F entries: A has shape (B, F, F)."""
