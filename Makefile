@@ -47,7 +47,11 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/dendrogram.py
 	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/exact_hessian.py
+	$(BIN)/python benchmarks/exact_hessian.py --dtype float32
+	$(BIN)/python benchmarks/exact_hessian.py --dtype float64
+	$(BIN)/python benchmarks/samples.py
+	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/dense_eigensolver.py
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
+from common import best_of
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from hessian_dendrogram import Dendrogram
-
-
-def best_of(repeats: int, work: Callable[[], object]) -> float:
-    """The least time of several runs, in seconds."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ matrix product that no way around layerwise propagation avoids. A peer that is n
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from common import best_of, parser, report
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vmap
 
@@ -26,17 +26,6 @@ from hessian_dendrogram.experiments.mnist import lenet_tiny
 CONVOLUTIONAL = 3424  # parameters of both convolutions
 BLOCK = 428
 LOSS = nn.functional.cross_entropy
-
-
-def least(repeats: int, work: Callable[[], object]) -> float:
-    """Give the least time of several runs, after one that is not counted, in seconds."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def floor(samples: int, dtype: torch.dtype) -> Callable[[], object]:
@@ -78,12 +67,12 @@ def hessian_eigenthings(model: nn.Module, inputs: Tensor, targets: Tensor, colum
 
 
 def main() -> None:
-    """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--columns", type=int, default=16, help="columns that each peer is timed on")
-    chosen = parser.parse_args()
+    """Print the table."""
+    options = parser(__doc__)
+    options.add_argument("--samples", type=int, default=1000)
+    options.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    options.add_argument("--columns", type=int, default=16, help="columns that each peer is timed on")
+    chosen = options.parse_args()
     dtype = getattr(torch, chosen.dtype)
     torch.manual_seed(0)
     model = lenet_tiny().to(dtype).eval()
@@ -91,11 +80,14 @@ def main() -> None:
     H = Hessian(model, LOSS, (inputs, targets))
     n = H.shape[0]
 
-    rows = {"floor of the symmetric update": least(3, floor(chosen.samples, dtype))}
-    rows["this package, layerwise"] = least(3, lambda: H.to_dense(method="layerwise"))
-    rows["floor of the symmetric update"] = min(
-        rows["floor of the symmetric update"], least(3, floor(chosen.samples, dtype))
-    )
+    base_work: Callable[[], object] = floor(chosen.samples, dtype)
+    our_work: Callable[[], object] = partial(H.to_dense, method="layerwise")
+    base_work()
+    our_work()
+    # In turns, since other work on the machine comes and goes.
+    turns = [(best_of(1, base_work), best_of(1, our_work)) for _ in range(5)]
+    base, ours = (min(times) for times in zip(*turns, strict=True))
+    seconds = {"floor: the symmetric update alone": base, "this package, layerwise": ours}
     for name, peer in {
         "torch.func, forward over reverse": forward_over_reverse,
         "curvlinops": curvlinops,
@@ -106,15 +98,16 @@ def main() -> None:
         except ImportError as error:
             print(f"({name} is left out: {error})")
             continue
-        rows[name] = least(1, work) / chosen.columns * n
+        work()
+        seconds[name] = best_of(2, work) / chosen.columns * n
 
-    ours, base = rows["this package, layerwise"], rows["floor of the symmetric update"]
-    print(
-        f"\nLeNet-tiny, {n} parameters, {chosen.samples} samples, {chosen.dtype}, {torch.get_num_threads()} threads\n"
+    caption = (
+        f"LeNet-tiny, {n:,} parameters, {chosen.samples:,} samples, {chosen.dtype}, {torch.get_num_threads()} threads; "
+        f"peers extrapolated from {chosen.columns} columns."
     )
-    print("| way | whole matrix, s | times this package | times the floor |\n|---|---|---|---|")
-    for name, seconds in rows.items():
-        print(f"| {name} | {seconds:.2f} | {seconds / ours:.2f} | {seconds / base:.1f} |")
+    table = [[name, f"{t:.2f}", f"{t / ours:.2f}", f"{t / base:.1f}"] for name, t in seconds.items()]
+    header = ["way", "whole matrix, s", "times this package", "times the floor"]
+    report(f"exact_hessian {chosen.dtype}", caption, [header, *table], chosen.into)
 
 
 if __name__ == "__main__":

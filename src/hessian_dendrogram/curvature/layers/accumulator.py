@@ -41,7 +41,7 @@ class Accumulator:
         return held[:size].view(shape)
 
     def finish(self, places: Tensor) -> Tensor:
-        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64. Nothing can follow.
+        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64..
 
         Args:
             places: for each column of the Jacobian its row in the result.
