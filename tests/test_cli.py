@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from conftest import ROOT, TINY
+from hessian_dendrogram import Run
 
 NO_TORCH = """
 import sys
@@ -125,6 +127,25 @@ def test_analyse_adds_another_analysis(finished):
     result = command("analyse", TINY, "--out", finished, "--samples", "10", "--at", "24", "--dtype", "float32")
     assert result.returncode == 0, result.stderr
     assert (finished / "analyses/hessian-10/00000024").is_dir()
+    assert (finished / "figures/comparison.png").is_file()
+
+
+def test_all_eigenvectors_are_stored_on_demand(finished):
+    result = command("analyse", TINY, "--out", finished, "--vectors", "all", "--at", "24", "--name", "vectors")
+    assert result.returncode == 0, result.stderr
+    spectrum = Run(finished).spectrum(24, "vectors")
+    assert spectrum.vector_indices.tolist() == list(range(spectrum.dim))
+
+
+def test_a_compact_copy_is_a_run_that_can_be_read_and_analysed_on(finished, tmp_path):
+    result = command("compact", finished, "--to", tmp_path / "small", "--vectors", "2", start=("-c", NO_TORCH))
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"small: \d+\.\d MB", result.stderr)
+    for step in (0, 24):
+        assert Run(tmp_path / "small").spectrum(step, "hessian-70").eigenvectors.shape[1] == 2
+    again = command("run", TINY, "--out", tmp_path / "small")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "small/figures/hessian-70/dendrogram.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -136,6 +157,7 @@ def test_analyse_adds_another_analysis(finished):
         (["run", TINY, "--at", "1,b"], 2, "--at takes steps separated by commas"),
         (["run", TINY, "--dtype", "float16"], 2, "--dtype is float32 or float64, got 'float16'"),
         (["run", TINY, "--device", "abacus"], 2, "device 'abacus' cannot be used"),
+        (["run", TINY, "--vectors", "most"], 2, "--vectors takes a number or all, got 'most'"),
         (["run", TINY, "--samples", "0"], 2, "samples must be at least 1, got 0"),
         (["analyse", TINY, "--out", "nothing"], 2, "nothing is no run directory; train one with `run`"),
         (["info", "nothing"], 2, "nothing is no run directory"),
@@ -233,7 +255,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
 
 
 def test_help_of_every_command_shows_an_example():
-    for name in ("run", "analyse", "plot", "info"):
+    for name in ("run", "analyse", "plot", "info", "compact"):
         result = command(name, "--help")
         assert result.returncode == 0
         assert "Example: hessian-dendrogram" in result.stdout

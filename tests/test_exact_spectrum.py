@@ -72,6 +72,16 @@ def test_the_eigenvectors_are_those_of_both_ends():
     assert (spectrum.eigenvectors[np.abs(spectrum.eigenvectors).argmax(0), range(6)] > 0).all()
 
 
+@pytest.mark.parametrize("vectors", [0, 3, "all"])
+def test_no_some_or_all_eigenvectors_belong_to_the_same_eigenvalues(vectors):
+    A = with_eigenvalues(PRESCRIBED["ten decades"])
+    spectrum = exact_spectrum(Matrix(A), vectors=vectors)
+    assert len(spectrum.vector_indices) == {0: 0, 3: 6, "all": len(A)}[vectors]
+    assert spectrum.eigenvalues == pytest.approx(np.linalg.eigvalsh(A.numpy()), abs=1e-12)
+    V, values = spectrum.eigenvectors, spectrum.eigenvalues[spectrum.vector_indices]
+    assert np.linalg.norm(A.numpy() @ V - V * values, axis=0).max(initial=0) <= 1e-12
+
+
 def test_a_diagonal_matrix_is_its_own_answer():
     values, vectors = symmetric_eigenpairs(np.diag([3.0, -1.0, 2.0]), np.arange(3))
     assert values.tolist() == [-1, 2, 3]

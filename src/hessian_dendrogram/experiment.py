@@ -56,8 +56,7 @@ class Experiment:
             values.
         seed: of the initial weights, the order of the batches and the choice of `samples`.
         source_sha256: hash of the file that defines the experiment, set when the command loads it. Without it, a
-        changed
-            model, loss or schedule is noticed only where it changes the other things a run is compared with.
+            changed model, loss or schedule is noticed only where it changes the other things a run is compared with.
 
     Raises:
         UserError: a number is out of range.

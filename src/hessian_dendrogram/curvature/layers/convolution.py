@@ -74,7 +74,7 @@ class ConvolutionRule:
             by_channel = values.permute(1, 2, 0, 3).reshape(C, S, B * K)
             bands = self._toeplitz(shape)
             rows = sum(matrices.shape[1] for matrices, _, _ in bands)
-            output = accumulator.scratch((self.start, part.start), (C, rows, B * K), values)
+            output = accumulator.scratch((self, part.start), (C, rows, B * K), values)
             row = 0
             for matrices, first, last in bands:
                 stop = row + matrices.shape[1]
@@ -134,7 +134,7 @@ class ConvolutionRule:
         top, left = dh * (kh - 1) - ph, dw * (kw - 1) - pw
         spread = F.pad(spread, (left, W + pw - spread.shape[3], top, H + ph - spread.shape[2]))
         view = spread.unfold(2, dh * (kh - 1) + 1, 1).unfold(3, dw * (kw - 1) + 1, 1)[..., ::dh, ::dw]
-        shifted = accumulator.scratch((self.start, "shifted"), (B, H, W, O, kh, kw), site.cotangent)
+        shifted = accumulator.scratch((self, "shifted"), (B, H, W, O, kh, kw), site.cotangent)
         return shifted.copy_(view.permute(0, 2, 3, 1, 4, 5)).reshape(B * H * W, O * kh * kw)
 
     def _add_cross(self, shifted: Tensor, part: Columns, accumulator: Accumulator) -> None:
