@@ -90,7 +90,24 @@ def test_mistakes_are_refused(run, tmp_path):
         compact(run, tmp_path / "small", vectors=-1)
     with pytest.raises(UserError, match=r"no checkpoint at \[7\]; it has them at \[0, 5, 10\]"):
         compact(run, tmp_path / "small", at=[0, 7])
+    with pytest.raises(UserError, match="is the run itself"):
+        compact(run, run.path)
     with lock(tmp_path / "other"):
-        Run.create(tmp_path / "other", configuration={"steps": 11}, layout=LAYOUT, provenance={})
+        Run.create(tmp_path / "other", configuration={"steps": 10, "seed": 1}, layout=LAYOUT, provenance={})
     with pytest.raises(UserError, match="holds another run"):
         compact(run, tmp_path / "other")
+    with lock(tmp_path / "third"):
+        third = Run.create(tmp_path / "third", configuration={"steps": 10}, layout=LAYOUT, provenance={})
+        third.create_analysis("hessian-5", {"configuration": {"samples": 6}, "provenance": {}})
+    with pytest.raises(UserError, match="has another analysis 'hessian-5'"):
+        compact(run, third.path)
+
+
+def test_a_run_that_was_extended_is_copied_on(run, tmp_path):
+    compact(run, tmp_path / "small")
+    with lock(run.path):
+        run.extend({"steps": 20})
+        run.save_checkpoint(20, run.weights(10))
+    copy = compact(run, tmp_path / "small")
+    assert copy.configuration == Run(copy.path).configuration == {"steps": 20}
+    assert copy.steps() == [0, 5, 10, 20]

@@ -129,6 +129,14 @@ def test_awkward_analyses_are_compared_without_a_warning(case):
         render(figure)
 
 
+@pytest.mark.parametrize(
+    "spectra",
+    [{}, {"a": {}, "b": {}}, {"a": {0: partial(num_top=0)}}, {"a": {0: complete([-3.0, -2.0])}, "b": {0: partial()}}],
+)
+def test_little_is_compared_without_a_warning(spectra):
+    render(comparison(spectra))
+
+
 def test_a_comparison_shows_each_analysis_at_the_last_step_that_all_share():
     first, second = realistic(1), realistic(2)
     figure = comparison({"a": {0: realistic(3), 5: first}, "b": {5: second, 9: realistic(4)}})

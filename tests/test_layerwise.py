@@ -258,6 +258,30 @@ def test_the_way_is_chosen_by_counted_operations():
     smooth = small(nn.Sequential(nn.Linear(40, 30), nn.Tanh(), nn.Linear(30, 40), nn.Tanh(), nn.Linear(40, 3)), (40,))
     counted = smooth.plan.operations
     assert smooth.plan.method == min(counted, key=counted.get)
+    assert smooth.with_dtype(torch.float32).plan.operations == counted
+    deep = small(nn.Sequential(*[layer for _ in range(14) for layer in (nn.Linear(12, 12), nn.Tanh())]), (12,))
+    for dtype in (torch.float32, torch.float64):
+        plan = deep.with_dtype(dtype).plan
+        assert plan.method == "products"
+        assert plan.operations["products"] < plan.operations["layerwise"] / 3
+
+
+@pytest.mark.parametrize("inner", [3, 6])
+def test_a_frozen_layer_at_the_end(inner):
+    """Its output is no compact group of its own parameters: columns of the layer before, dense, come to the loss."""
+    model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 3, inner), nn.Flatten())
+    model[1].requires_grad_(False)
+    H = small(model, (2, 6, 6))
+    assert H.plan.chain is not None
+    expected = H.to_dense(method="products").numpy()
+    assert H.to_dense(method="layerwise").numpy() == pytest.approx(expected, abs=1e-13)
+
+
+def test_a_convolution_without_bias_before_pooling():
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 3))
+    H = small(model, (1, 6, 6))
+    expected = H.to_dense(method="products").numpy()
+    assert H.to_dense(method="layerwise").numpy() == pytest.approx(expected, abs=1e-13)
 
 
 def test_weights_and_ragged_batches():

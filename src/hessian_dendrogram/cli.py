@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,16 +142,14 @@ def plot(
     names = [analysis] if analysis else opened.analyses()
     if not names:
         raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
-    for name in names:
-        if to is None:
-            with store.lock(run):
-                folder = _draw(opened, name, again=True)
-        else:
-            folder = to / name
-            folder.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if to else store.lock(run):
+        for name in names:
+            folder = to / name if to else opened.figures_folder(name)
             figures.draw(opened, name, folder)
-        _print(f"figures: {folder}")
-    figures.draw_comparison(opened, to or opened.path / "figures")
+            if not to:
+                opened.mark_figures(name)
+            _print(f"figures: {folder}")
+        figures.draw_comparison(opened, to or opened.path / "figures")
 
 
 @app.command(epilog="Example: hessian-dendrogram compact runs/digits --to results/digits --vectors 5")
@@ -254,18 +252,14 @@ def _stage(what: str) -> Iterator[None]:
     _print(f"{what}: {time.perf_counter() - start:.1f} s")
 
 
-def _draw(opened: Run, analysis: str, *, again: bool = False) -> Path:
-    """Draw an analysis into the run directory, unless nothing has changed since; the folder it is in."""
-    folder = opened.figures_folder(analysis)
-    if again or not opened.figures_are_current(analysis):
+def _draw(opened: Run, analysis: str) -> None:
+    """Draw an analysis into the run directory, unless nothing has changed since."""
+    if not opened.figures_are_current(analysis):
         from . import figures
 
-        folder.mkdir(parents=True, exist_ok=True)
-        figures.draw(opened, analysis, folder)
+        figures.draw(opened, analysis, opened.figures_folder(analysis))
+        figures.draw_comparison(opened, opened.path / "figures")
         opened.mark_figures(analysis)
-        if not again:
-            figures.draw_comparison(opened, opened.path / "figures")
-    return folder
 
 
 def _finish(opened: Run, analysis: str) -> None:

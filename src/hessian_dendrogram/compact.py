@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,11 +40,15 @@ def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int
     if missing := sorted(set(at or ()) - set(run.steps())):
         raise UserError(f"{run.path} has no checkpoint at {missing}; it has them at {run.steps()}")
     target = Path(target)
+    if target.resolve() == run.path.resolve():
+        raise UserError(f"{target} is the run itself; give another folder for the copy")
     with lock(target):
         if (target / "run.json").exists():
             copy = Run(target)
-            if copy.record != run.record:
+            if _without_steps(copy) != _without_steps(run):
                 raise UserError(f"{target} holds another run than {run.path}; give a new folder")
+            if copy.configuration != run.configuration:
+                copy.extend(run.configuration)
         else:
             copy = Run.create(
                 target,
@@ -57,6 +62,8 @@ def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int
         for name in run.analyses():
             if name not in copy.analyses():
                 copy.create_analysis(name, run.analysis(name))
+            elif copy.analysis(name) != run.analysis(name):
+                raise UserError(f"{target} has another analysis {name!r} than {run.path}; give a new folder")
             for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
                 copy.save_spectrum(
                     step,
@@ -67,6 +74,11 @@ def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int
                     vector_dtype=np.float16,
                 )
     return copy
+
+
+def _without_steps(run: Run) -> tuple[dict[str, Any], Any]:
+    """What tells one run from another; a run may have been given more steps since it was copied."""
+    return {key: value for key, value in run.configuration.items() if key != "steps"}, run.layout
 
 
 def _missing(there: Sequence[int], copied: Sequence[int], at: Sequence[int] | None) -> list[int]:

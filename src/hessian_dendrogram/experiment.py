@@ -94,8 +94,10 @@ class Experiment:
             "seed": 0,
         }.items():
             value = getattr(self, name)
-            if value not in (None, "all") and value < least:
-                raise UserError(f"{name} must be at least {least}, got {value}")
+            if value is None or (name == "vectors" and value == "all"):
+                continue
+            if isinstance(value, str) or value < least:
+                raise UserError(f"{name} must be at least {least}, got {value!r}")
         for name in ("checkpoint_steps", "analysed_steps"):
             if any(step < 0 for step in getattr(self, name) or ()):
                 raise UserError(f"{name} must not be negative, got {min(getattr(self, name))}")

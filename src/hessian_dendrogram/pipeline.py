@@ -63,6 +63,8 @@ def train(
     if stored != now:
         raise UserError(f"the optimizer of {run.path} was {stored}, is now {now}; give another --out")
     if run.configuration["steps"] < experiment.steps:
+        if run.steps():
+            run.training_state(run.steps()[-1])  # a compact copy has none and cannot be trained further
         run.extend(run.configuration | {"steps": experiment.steps})
     training.fit(experiment, run, data, torch.device(device), progress=progress)
 

@@ -183,9 +183,9 @@ def _resume(run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int |
         run.truncate_metrics(None)
         return None
     step = run.steps()[-1]
+    arrays, facts = run.training_state(step)  # first: a compact copy of a run has none
     run.truncate_metrics(step)
     load_weights(model, run, step)
-    arrays, facts = run.training_state(step)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     torch.set_rng_state(tensors.pop("random_state"))
     if "cuda_random_state" in tensors:

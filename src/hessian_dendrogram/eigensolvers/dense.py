@@ -62,8 +62,8 @@ def exact_spectrum(
     """
     n = operator.shape[0]
     vectors = n if vectors == "all" else vectors
-    if vectors < 0:
-        raise UserError(f"vectors must be >= 0, got {vectors}")
+    if isinstance(vectors, str) or vectors < 0:
+        raise UserError(f'vectors must be >= 0 or "all", got {vectors!r}')
     _check_memory(n)
     dense = operator.to_dense(progress=progress)
     if not torch.isfinite(dense).all():

@@ -7,11 +7,12 @@ edited. `draw` makes all of them for an analysis of a run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..errors import UserError
+from ..errors import DamagedRunError, UserError
 from ..spectrum import Spectrum
 from ..store import Run
 from .barcode import barcode
@@ -84,20 +85,21 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
 def draw_comparison(run: Run, folder: Path) -> list[Path]:
     """Draw the analyses of a run beside each other: `comparison.png` and `.pdf`; nothing for fewer than two.
 
+    An analysis that cannot be read is left out: whoever opens it is told what is wrong with it.
+
     Args:
         run: the run directory.
         folder: where the files go; made where it is missing.
     """
-    steps = {name: run.analysed_steps(name) for name in run.analyses()}
-    spectra = {
-        name: {step: run.spectrum(step, name, vectors=False) for step in there}
-        for name, there in steps.items()
-        if there
-    }
+    spectra = {}
+    for name in run.analyses():
+        with suppress(DamagedRunError):
+            if steps := run.analysed_steps(name):
+                spectra[name] = {step: run.spectrum(step, name, vectors=False) for step in steps}
     if len(spectra) < 2:
         return []
     spectra = dict(sorted(spectra.items(), key=lambda item: _samples(item[1])))
-    title = f"{run.configuration.get('experiment', '')}: {len(spectra)} analyses of the same checkpoints"
+    title = f"{run.configuration.get('experiment', '')}: {len(spectra)} analyses"
     folder.mkdir(parents=True, exist_ok=True)
     return save(comparison(spectra, title=title), folder / "comparison")
 

@@ -17,7 +17,7 @@ from .style import COLOURS, STYLE, new_figure, say
 
 Spectra = Mapping[str, Mapping[int, Spectrum]]
 _LEADING = 100
-_MARKERS = "os^Dv<>"
+_MARKERS = "os^Dv<>P"  # one more than colours, so that their pairs repeat late
 _NUMBERS: dict[str, Callable[[SpectrumSummary], float | None]] = {
     "largest eigenvalue": lambda known: known.largest,
     "trace": lambda known: known.trace,
@@ -38,13 +38,16 @@ def comparison(spectra: Spectra, *, title: str = "") -> Figure:
     figure = new_figure(7.6, title)
     panels = figure.subplots(3, 2)
     if common:
-        _draw_leading(panels[0, 0], {name: by_step[common[-1]] for name, by_step in spectra.items()}, common[-1])
-        _draw_counts(panels[0, 1], {name: by_step[common[-1]] for name, by_step in spectra.items()}, common[-1])
+        last = {name: by_step[common[-1]] for name, by_step in spectra.items()}
+        _draw_leading(panels[0, 0], last, common[-1])
+        _draw_counts(panels[0, 1], last, common[-1])
     else:
         for axes in panels[0]:
             say(axes, "the analyses share no step")
     for axes, name in zip(panels[1:].flat, _NUMBERS, strict=True):
         _draw_over_training(axes, spectra, name)
+    if spectra:
+        panels[1, 0].legend()
     first = _first_step(spectra)
     for axes in panels[2]:
         axes.set_xlabel(f"training step (symlog, linear up to {first:,})")
@@ -62,6 +65,9 @@ def _draw_leading(axes: Axes, spectra: Mapping[str, Spectrum], step: int) -> Non
         shown = np.flatnonzero(values[:_LEADING] > bounds[:_LEADING])
         style: Any = {"color": COLOURS[position % len(COLOURS)], "marker": _MARKERS[position % len(_MARKERS)]}
         axes.plot(shown + 1, values[shown], linewidth=0.6, markersize=2.2, label=name, **style)
+    if not axes.lines:
+        say(axes, "left out: the largest eigenvalues are not known")
+        return
     axes.set(xscale="log", yscale="log", xlabel="rank, from the largest", ylabel="eigenvalue λ")
     axes.legend()
 
@@ -73,27 +79,28 @@ def _draw_counts(axes: Axes, spectra: Mapping[str, Spectrum], step: int) -> None
         say(axes, "left out: n(ε) needs every eigenvalue, converged")
         return
     resolutions = resolution_grid(list(trees.values()), 300)
-    for position, (name, tree) in enumerate(trees.items()):
+    for name, tree in trees.items():
         resolved = resolutions > tree.resolution
         colour = COLOURS[list(spectra).index(name) % len(COLOURS)]
         axes.step(resolutions[resolved], tree.num_clusters(resolutions[resolved]), where="post", color=colour)
-        axes.plot([], [], color=colour, marker=_MARKERS[position % len(_MARKERS)], markersize=2.2, label=name)
     axes.set(xscale="log", yscale="log", xlabel="resolution ε (units of λ)", ylabel="n(ε)")
 
 
 def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
-    """Draw one number of each spectrum; errors are far smaller than the markers wherever they are worth comparing."""
+    """Draw one number of each spectrum; its error is drawn by the summary of each analysis."""
     axes.set_title(name, loc="left")
-    for position, by_step in enumerate(spectra.values()):
+    for position, (analysis, by_step) in enumerate(spectra.items()):
         known = {step: _NUMBERS[name](summarise(spectrum)) for step, spectrum in sorted(by_step.items())}
         points = [(step, value) for step, value in known.items() if value is not None]
         style: Any = {"color": COLOURS[position % len(COLOURS)], "marker": _MARKERS[position % len(_MARKERS)]}
-        axes.plot(*np.array(points, dtype=float).reshape(-1, 2).T, linewidth=0.9, markersize=2.5, **style)
+        axes.plot(
+            *np.array(points, dtype=float).reshape(-1, 2).T, linewidth=0.9, markersize=2.5, label=analysis, **style
+        )
     first = _first_step(spectra)
     axes.set_xscale("symlog", linthresh=first)
-    axes.set_xlim(-0.08 * first, 1.15 * max(first, *(step for by_step in spectra.values() for step in by_step)))
+    axes.set_xlim(-0.08 * first, 1.15 * max([first, *(step for by_step in spectra.values() for step in by_step)]))
     axes.minorticks_off()
-    if name.startswith(("number", "largest")):
+    if name.startswith(("number", "largest")) and axes.dataLim.y0 >= 0:
         axes.set_ylim(bottom=0)
 
 

@@ -41,7 +41,7 @@ class Accumulator:
         return held[:size].view(shape)
 
     def finish(self, places: Tensor) -> Tensor:
-        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64..
+        """The whole matrix in another order, symmetric to the last bit: shape (size, size), float64.
 
         Args:
             places: for each column of the Jacobian its row in the result.
@@ -54,9 +54,8 @@ class Accumulator:
             matrix[block, block] = torch.tril(inner) + torch.tril(inner, -1).T
             matrix[: block.start, block] = matrix[block, : block.start].T
         order = torch.argsort(places).to(matrix.device)
-        if bool(
-            (order.diff() != 1).any()
-        ):  # in place, block by block: a second matrix would cost more than the copying
+        # In place, block by block: the pages of a second matrix would cost more than the copying.
+        if bool((order.diff() != 1).any()):
             for block in blocks:
                 matrix[:, block] = matrix[order, block]
             for block in blocks:
@@ -66,11 +65,12 @@ class Accumulator:
     def add_output(self, columns: list[Columns], A: Tensor) -> None:
         """Dᵀ A D for columns of an output of F entries: A has shape (B, F, F)."""
         *dense, last = columns
-        if not last.compact or last.values.shape[2] > 1:
-            dense = [*dense, last.densified()]
-            last = Columns(last.values[..., :0], last.start + last.count, compact=True)
         B, F = A.shape[:2]
-        P, own = last.start, last.values[:, :, 0] if last.values.shape[3] else A.new_empty(B, F, 0)
+        if last.compact and last.values.shape[2] == 1:
+            P, own = last.start, last.values[:, :, 0]
+        else:
+            dense = [*dense, last.densified()]
+            P, own = last.start + last.count, A.new_empty(B, F, 0)
         D, AD, own_waiting, A_waiting = self._room(B, F, P, own.shape[2], A)
         for part in dense:
             D[:, :, part.start : part.start + part.count] = part.flat.reshape(B, F, part.count)
@@ -109,10 +109,11 @@ class Accumulator:
     def add_product(self, left: Tensor, right: Tensor, row: int, column: int) -> None:
         """Add the block left @ right."""
         target = self.matrix[row : row + left.shape[0], column : column + right.shape[1]]
-        if left.dtype == target.dtype:
-            target.addmm_(left, right)
-        else:
-            target += left @ right
+        for some, others in zip(left.split(_ROWS, dim=1), right.split(_ROWS), strict=True):
+            if left.dtype == target.dtype:
+                torch.addmm(target, some, others, out=target)  # addmm_ would not be counted as operations
+            else:
+                target += some @ others
 
     def add_diagonal(self, columns: list[Columns], weights: Tensor) -> None:
         """Dᵀ diag(w) D for columns of an activation: weights of the activation's shape."""

@@ -63,7 +63,7 @@ class Columns:
         *middle, K = self.values.shape[3:]
         values = self.values
         if values.stride(-1) != 1 or any(stride % K for stride in values.stride()[:-1]) or values.storage_offset() % K:
-            values = values.contiguous()
+            values = values.clone(memory_format=torch.contiguous_format)
         # As it lies in memory, the array is rows of length K; strides tell the number of each.
         steps = [stride // K for stride in values.stride()[:-1]]
         numbers = indices * steps[2] + values.storage_offset() // K

@@ -14,7 +14,7 @@ def own_values(features: Tensor, channels: int, *, weight: bool, bias: bool) -> 
     parts = [features] if weight else []
     if bias:
         parts.append(torch.ones_like(features[..., :1]))
-    values = torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+    values = torch.cat(parts, dim=2) if len(parts) > 1 else parts[0].contiguous()
     return values[:, None].expand(-1, channels, -1, -1)
 
 
