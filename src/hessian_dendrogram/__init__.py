@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .curvature.operator import CurvatureOperator
     from .dendrogram import Barcode, Dendrogram, Gaps, single_linkage
     from .eigensolvers.dense import exact_spectrum
+    from .eigensolvers.lanczos import lanczos_spectrum
     from .experiment import Experiment, top_1_accuracy
     from .layout import Layout
     from .level_statistics import gap_ratio, reference_gap_ratio, relative_gaps
@@ -34,6 +35,7 @@ _HOMES = {
     "SpectrumSummary": "spectrum",
     "exact_spectrum": "eigensolvers.dense",
     "gap_ratio": "level_statistics",
+    "lanczos_spectrum": "eigensolvers.lanczos",
     "reference_gap_ratio": "level_statistics",
     "relative_gaps": "level_statistics",
     "single_linkage": "dendrogram",
@@ -54,6 +56,7 @@ __all__ = [
     "SpectrumSummary",
     "exact_spectrum",
     "gap_ratio",
+    "lanczos_spectrum",
     "reference_gap_ratio",
     "relative_gaps",
     "single_linkage",

@@ -1,0 +1,120 @@
+"""Lanczos on prescribed spectra: what is reported as converged is there, once, and nothing is missing."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hessian_dendrogram import Hessian, lanczos_spectrum
+from hessian_dendrogram.errors import UserError
+from test_exact_spectrum import Matrix, with_eigenvalues
+
+RANDOM = np.random.default_rng(0)
+# Eigenvalues, how many at the top and at the bottom, and more arguments.
+CASES = {
+    "evenly spaced": (np.linspace(-3, 5, 60), 5, 5, {}),
+    "multiplicities up to the block size": (np.repeat(RANDOM.standard_normal(40), 8), 24, 24, {}),
+    "rank deficient": (np.r_[np.zeros(55), np.geomspace(1e-3, 50, 5)], 8, 3, {}),
+    "ten decades": (
+        np.r_[-np.geomspace(1e-3, 1e-8, 100), np.geomspace(1e-8, 1e2, 300)],
+        20,
+        20,
+        {"bottom_tolerance": 1e-3},
+    ),
+    "clusters narrower than the tolerance": (
+        np.r_[RANDOM.uniform(-1, 1, 200), 3 + 1e-9 * np.arange(5), -2 - 1e-9 * np.arange(4)],
+        8,
+        8,
+        {},
+    ),
+    "a narrow negative band": (
+        np.r_[-np.linspace(0.001, 0.00128, 200), RANDOM.uniform(-0.001, 0.003, 200), np.geomspace(0.003, 72, 60)],
+        30,
+        40,
+        {"bottom_tolerance": 1e-3},
+    ),
+    "restarts": (RANDOM.standard_normal(400), 15, 15, {"memory_budget": 8 * 400 * 100}),
+    "more than half": (RANDOM.standard_normal(100), 40, 30, {}),
+    "all": (RANDOM.standard_normal(50), 30, 30, {}),
+    "zero": (np.zeros(40), 3, 3, {}),
+    "one": (np.array([2.0]), 1, 1, {}),
+    "the top alone": (RANDOM.standard_normal(200), 10, 0, {}),
+    "the bottom alone": (RANDOM.standard_normal(200), 0, 10, {}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_converged_values_are_within_their_bounds_and_none_is_missing(name):
+    values, top, bottom, more = CASES[name]
+    values = np.sort(values)
+    n = len(values)
+    A = with_eigenvalues(values)
+    spectrum = lanczos_spectrum(Matrix(A), top=top, bottom=bottom, **more)
+    is_whole = top + bottom >= n
+    expected = values if is_whole else np.r_[values[:bottom], values[n - top :]]
+    assert spectrum.is_complete == is_whole
+    assert spectrum.converged.all()
+    rounding = 20 * np.finfo(float).eps * np.abs(values).max()
+    assert (np.abs(spectrum.eigenvalues - expected) <= spectrum.error_bounds + rounding).all()
+    X = spectrum.eigenvectors
+    assert pytest.approx(np.eye(X.shape[1]), abs=1e-12) == X.T @ X
+    residuals = np.linalg.norm(A.numpy() @ X - X * spectrum.eigenvalues, axis=0)
+    assert (residuals <= spectrum.error_bounds).all()
+    if not is_whole:
+        assert (spectrum.num_bottom, spectrum.num_top) == (bottom, top)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_spectra(seed):
+    """Sizes, blocks and spreads drawn at random."""
+    random = np.random.default_rng(seed)
+    n = int(random.integers(50, 400))
+    values = np.sort(random.choice([-1, 1], n, p=[0.3, 0.7]) * 10 ** random.uniform(-random.uniform(0, 8), 1, n))
+    k = int(random.integers(1, n // 4))
+    block = int(random.integers(1, 12))
+    spectrum = lanczos_spectrum(Matrix(with_eigenvalues(values)), top=k, bottom=k, block_size=block, seed=seed)
+    found, expected = spectrum.converged, np.r_[values[:k], values[n - k :]]
+    assert found.all()
+    assert (np.abs(spectrum.eigenvalues - expected) <= spectrum.error_bounds + 1e-12).all()
+
+
+def test_what_has_not_converged_says_so_and_how_far_it_is():
+    values = np.sort(RANDOM.standard_normal(500))
+    A = with_eigenvalues(values)
+    spectrum = lanczos_spectrum(Matrix(A), top=20, bottom=20, max_products=80)
+    assert not spectrum.converged.all()
+    distances = np.abs(spectrum.eigenvalues[:, None] - values).min(axis=1)
+    assert (distances <= spectrum.error_bounds).all()
+    assert (spectrum.error_bounds[~spectrum.converged] > 1e-6 * np.abs(values).max()).all()
+    assert spectrum.provenance["products"] == 80 + 40
+
+
+def test_the_same_seed_gives_the_same_bits():
+    A = Matrix(with_eigenvalues(np.linspace(-1, 4, 120)))
+    first, again, other = (lanczos_spectrum(A, top=5, bottom=5, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.eigenvectors, again.eigenvectors)
+    assert not np.array_equal(first.eigenvectors, other.eigenvectors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_ends_of_a_hessian(dtype):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 5))
+    H = Hessian(model, F.cross_entropy, (torch.randn(50, 6), torch.randint(5, (50,))), dtype=dtype)
+    exact = np.linalg.eigvalsh(H.with_dtype(torch.float64).to_dense().numpy())
+    spectrum = lanczos_spectrum(H, top=10, bottom=10, tolerance=1e-5)
+    assert spectrum.converged.all()
+    assert (np.abs(spectrum.eigenvalues - np.r_[exact[:10], exact[-10:]]) <= spectrum.error_bounds + 1e-13).all()
+    assert spectrum.provenance["dtype"] == str(dtype).removeprefix("torch.")
+    assert spectrum.provenance["solver"] == "lanczos"
+
+
+def test_bad_input_is_refused():
+    A = Matrix(torch.eye(3, dtype=torch.float64))
+    with pytest.raises(UserError, match="one of them > 0, got 0 and 0"):
+        lanczos_spectrum(A, top=0, bottom=0)
+    with pytest.raises(UserError, match="got 0, 5000 and 1e-06"):
+        lanczos_spectrum(A, block_size=0)
+    with pytest.raises(UserError, match="not finite"):
+        lanczos_spectrum(Matrix(torch.full((30, 30), torch.inf, dtype=torch.float64)), top=2, bottom=2)
