@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import http.server
+import math
 import struct
 import threading
 from functools import partial
@@ -12,7 +13,7 @@ import torch
 from hessian_dendrogram.curvature.parameters import parameter_layout
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiment import built_in_experiments, load_experiment
-from hessian_dendrogram.experiments import mnist
+from hessian_dendrogram.experiments import mnist, modular_addition
 
 
 def idx(array):
@@ -146,6 +147,35 @@ def test_lenet_tiny_has_the_parameters_it_should():
     assert sizes == [208, 3216, 2570]
     assert layout.size == 5994
     assert mnist.lenet_tiny()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("hidden", [None, 24])
+def test_the_factored_forward_is_the_network_written_out(hidden):
+    torch.manual_seed(0)
+    model = modular_addition.Transformer(7, width=16, heads=4, hidden=hidden).double()
+    tokens, answers = modular_addition.pairs(7)
+    assert answers.tolist() == [(a + b) % 7 for a, b, _ in tokens.tolist()]
+    some = torch.randperm(49)[:20]
+    factored, plain = model(tokens[some]), model.forward_any(tokens[some])
+    assert factored.shape == (20, 7)
+    assert (factored - plain).abs().max() < 1e-14
+    gradients = [torch.autograd.grad(out.square().sum(), model.parameters()) for out in (factored, plain)]
+    for one, other in zip(*gradients, strict=True):
+        assert (one - other).abs().max() < 1e-12 * (1 + other.abs().max())
+
+
+def test_modular_addition_has_its_size_and_split():
+    assert parameter_layout(modular_addition.Transformer())[0].size == 94_976
+    (train, answers), (test, _) = modular_addition.split(None, fraction=0.3)
+    assert (len(train), len(test)) == (3830, 8939)
+    assert len({*map(tuple, train.tolist()), *map(tuple, test.tolist())}) == 113**2
+    assert answers.tolist() == ((train[:, 0] + train[:, 1]) % 113).tolist()
+
+
+def test_the_loss_of_modular_addition_resolves_what_float32_does_not():
+    logits = torch.zeros(1, 3)
+    logits[0, 0] = 25.0
+    assert float(modular_addition.loss(logits, torch.tensor([0]))) == pytest.approx(2 * math.exp(-25), rel=1e-5)
 
 
 def test_mnist_has_its_25_analysed_checkpoints():

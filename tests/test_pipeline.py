@@ -48,6 +48,18 @@ def test_a_run_has_what_the_experiment_asks_for(finished):
     assert spectrum.eigenvectors.shape == (38, 4)
 
 
+def test_both_ends_of_the_spectrum_are_those_of_the_whole(finished, tiny, tmp_path):
+    experiment = replace(tiny, lanczos={"top": 5, "bottom": 4, "block_size": 2}, vectors=3, steps=8)
+    everything(experiment, tmp_path / "run")
+    spectrum, whole = Run(tmp_path / "run").spectrum(8), Run(finished).spectrum(8)
+    assert (spectrum.num_bottom, spectrum.num_top, spectrum.dim) == (4, 5, 38)
+    expected = np.r_[whole.eigenvalues[:4], whole.eigenvalues[-5:]]
+    assert (np.abs(spectrum.eigenvalues - expected) <= spectrum.error_bounds + 1e-12).all()
+    assert spectrum.converged.all()
+    assert spectrum.vector_indices.tolist() == [0, 1, 2, 6, 7, 8]
+    assert spectrum.eigenvectors.shape == (38, 6)
+
+
 def test_the_stored_spectrum_is_that_of_the_stored_weights(finished, tiny):
     from hessian_dendrogram import Hessian
 

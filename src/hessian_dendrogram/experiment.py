@@ -50,6 +50,8 @@ class Experiment:
             anyway.
         samples: training samples the curvature is taken on; `None` is all.
         vectors: eigenvectors to store at each end of the spectrum, or `"all"`.
+        lanczos: arguments of `lanczos_spectrum` (`top`, `bottom`, `tolerance`, ...), for a model whose Hessian does not
+            fit in memory; `None` takes every eigenvalue.
         parameters: names or patterns of the parameters whose curvature is taken; `None` is all that are not frozen.
         weight: what a batch's targets weigh in the mean loss, where that is not their number (see `Hessian`).
         measures: `measures(model, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
@@ -77,6 +79,7 @@ class Experiment:
     evaluate_every: int | None = None
     samples: int | None = None
     vectors: int | Literal["all"] = 50
+    lanczos: Mapping[str, Any] | None = None
     parameters: Sequence[str] | None = None
     weight: Callable[[Tensor], Tensor | float] | None = None
     measures: Callable[[nn.Module, Data], Mapping[str, Any]] | None = None

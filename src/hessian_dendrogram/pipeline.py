@@ -17,10 +17,12 @@ from . import samples, training
 from .checkpoints import read_state_dict
 from .curvature.hessian import Hessian
 from .eigensolvers.dense import exact_spectrum
+from .eigensolvers.lanczos import lanczos_spectrum
 from .errors import UserError
 from .experiment import Experiment
 from .opening import Load, compare, describe_optimizer, environment, new_model
 from .samples import Data
+from .spectrum import Spectrum
 from .store import Run, checked_name
 
 _CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the order of any epoch
@@ -108,7 +110,7 @@ def analyse(
     device: torch.device | str = "cpu",
     progress: bool = False,
 ) -> str:
-    """Take the exact spectrum of the Hessian at checkpoints that have none yet.
+    """Take the spectrum of the Hessian at checkpoints that have none yet.
 
     Args:
         experiment: its `samples` and `vectors` say what to take.
@@ -134,7 +136,7 @@ def analyse(
         # The first of one seeded permutation, so smaller choices nest in larger ones.
         "sample_order_seed": None if count == total else experiment.seed,
         "dtype": str(dtype).removeprefix("torch."),
-        "solver": "exact",
+        "solver": "exact" if experiment.lanczos is None else {"lanczos": dict(experiment.lanczos)},
         "vectors": experiment.vectors,
     }
     name = name or f"hessian-{count}"
@@ -156,10 +158,24 @@ def analyse(
         training.load_weights(model, run, step)
         measures = _measures(experiment, model, train_data)
         operator = _hessian(experiment, model, chosen, dtype, device)
-        spectrum = exact_spectrum(operator, vectors=experiment.vectors, seed=experiment.seed, progress=progress)
+        spectrum = _spectrum(experiment, operator, progress=progress)
         spectrum = replace(spectrum, provenance={**spectrum.provenance, "samples_total": total})
         run.save_spectrum(step, name, spectrum, measures)
     return name
+
+
+def _spectrum(experiment: Experiment, operator: Hessian, *, progress: bool) -> Spectrum:
+    """The whole spectrum, or both ends of it, with the eigenvectors that are to be stored."""
+    if experiment.lanczos is None:
+        return exact_spectrum(operator, vectors=experiment.vectors, seed=experiment.seed, progress=progress)
+    spectrum = lanczos_spectrum(operator, **experiment.lanczos, seed=experiment.seed, progress=progress)
+    if experiment.vectors == "all":
+        return spectrum
+    count, at = len(spectrum.eigenvalues), np.arange(len(spectrum.eigenvalues))
+    stored = (at < min(experiment.vectors, spectrum.num_bottom)) | (
+        at >= count - min(experiment.vectors, spectrum.num_top)
+    )
+    return replace(spectrum, eigenvectors=spectrum.eigenvectors[:, stored], vector_indices=at[stored])
 
 
 def _hessian(
@@ -173,6 +189,7 @@ def _hessian(
         weight=experiment.weight,
         dtype=dtype,
         device=device,
+        batch_size=512 if experiment.batch_size else samples.size(data),  # what training takes at once, so can this
     )
 
 

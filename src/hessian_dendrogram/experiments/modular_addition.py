@@ -1,0 +1,159 @@
+"""Modular addition: a one-layer transformer that memorises a + b mod 113 first and generalises long after ("grokking").
+
+Task and network of N. Nanda, L. Chan, T. Lieberum, J. Smith and J. Steinhardt, "Progress measures for grokking via
+mechanistic interpretability" (2023), by default without the MLP: 94,976 parameters. Every pair (a, b) is a sequence of
+the tokens [a, b, =]; the answer is read at '='. A share of all pairs is for training, the others are for test. In the
+network that has generalised, embedding and unembedding are sparse in the Fourier basis over Z_113; `fourier_measures`
+follows that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hessian_dendrogram.experiment import Experiment, top_1_accuracy
+
+P = 113
+
+
+class Transformer(nn.Module):
+    """One attention layer, an MLP where `hidden` is given, no normalisation: tokens (N, 3) to logits (N, p) at '='.
+
+    `forward` takes sequences [a, b, =] alone, and is exact for them. Only 2 p + 1 different (token, position) rows
+    exist, and the answer is read at '=', so there is one query; a key enters through its product with that query, and
+    the attention of a pair depends on three numbers per head. What belongs to a pair is computed for all p² pairs on
+    their grid, and the pairs asked for are taken from there. `forward_any` is the same network written out for
+    arbitrary tokens.
+
+    Args:
+        p: the modulus; tokens 0 to p - 1 are numbers, p is '='.
+        width: of the residual stream.
+        heads: of the attention; each has width / heads dimensions.
+        hidden: units of the ReLU MLP, which has biases; `None` for no MLP.
+    """
+
+    def __init__(self, p: int = P, *, width: int = 128, heads: int = 4, hidden: int | None = None) -> None:
+        super().__init__()
+        self.p, self.heads = p, heads
+
+        def normal(*shape: int, variance: float = 1 / width) -> nn.Parameter:
+            return nn.Parameter(torch.randn(*shape) * math.sqrt(variance))
+
+        self.embedding, self.position = normal(p + 1, width), normal(3, width)
+        self.query, self.key, self.value, self.output = (normal(width, width) for _ in range(4))
+        self.mlp: nn.Module | None = None
+        if hidden:
+            layers = nn.Linear(width, hidden), nn.Linear(hidden, width)
+            for layer in layers:
+                nn.init.normal_(layer.weight, std=math.sqrt(1 / width))
+                nn.init.zeros_(layer.bias)
+            self.mlp = nn.Sequential(layers[0], nn.ReLU(), layers[1])
+        self.unembedding = normal(width, p, variance=1 / p)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The logits at '=' of sequences [a, b, =]."""
+        p = self.p
+        numbers, equals = self.embedding[:p], self.embedding[p] + self.position[2]
+        rows = torch.cat([numbers + self.position[0], numbers + self.position[1], equals[None]])  # (2 p + 1, width)
+        scores = rows @ self._key_directions(equals).T
+        values = torch.bmm(
+            (rows @ self.value.T).unflatten(1, (self.heads, -1)).transpose(0, 1),
+            self.output.T.unflatten(0, (self.heads, -1)),
+        )  # (heads, 2 p + 1, width)
+        if self.mlp is None:  # what follows is linear
+            values, equals = values @ self.unembedding, equals @ self.unembedding
+        # The three weights of a pair add up to one, so the value at '=' can be taken out of the other two.
+        base = values[:, 2 * p :]
+        by_first, by_second = values[:, :p] - base, values[:, p : 2 * p] - base
+        first, second, last = scores[:p].T[:, :, None], scores[p : 2 * p].T[:, None], scores[2 * p :].T[:, :, None]
+        normaliser = torch.logaddexp(torch.logaddexp(first, second), last)  # (heads, p, p)
+        grid = torch.bmm((first - normaliser).exp().permute(1, 2, 0), by_first.transpose(0, 1))
+        grid = grid + torch.bmm((second - normaliser).exp().permute(2, 1, 0), by_second.transpose(0, 1)).transpose(0, 1)
+        stream = grid.flatten(0, 1)[tokens[:, 0] * p + tokens[:, 1]] + (equals + base.sum((0, 1)))
+        return stream if self.mlp is None else self._unembedded(stream)
+
+    def _key_directions(self, equals: Tensor) -> Tensor:
+        """For each head the vector whose product with a row is that row's attention score: (heads, width)."""
+        query = (self.query @ equals).view(self.heads, -1, 1)
+        return torch.sum(self.key.unflatten(0, (self.heads, -1)) * query, dim=1) / math.sqrt(query.shape[1])
+
+    def forward_any(self, tokens: Tensor) -> Tensor:
+        """The logits at the last of three arbitrary tokens."""
+        stream = self.embedding[tokens] + self.position
+        query, key, value = (
+            (stream @ weight.T).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for weight in (self.query, self.key, self.value)
+        )
+        attention = (query @ key.transpose(2, 3) / math.sqrt(query.shape[3])).softmax(3)
+        return self._unembedded((stream + (attention @ value).transpose(1, 2).flatten(2) @ self.output.T)[:, 2])
+
+    def _unembedded(self, stream: Tensor) -> Tensor:
+        """The logits of a stream behind the attention, (N, width)."""
+        if self.mlp is not None:
+            stream = stream + self.mlp(stream)
+        return torch.matmul(stream, self.unembedding)
+
+
+def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy, in float64: below 1e-7 float32 logits have no loss left."""
+    return F.cross_entropy(logits.double(), targets)
+
+
+def pairs(p: int = P) -> tuple[Tensor, Tensor]:
+    """Every sequence [a, b, =], a before b in row-major order: tokens (p², 3) and answers (p²,)."""
+    first, second = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
+    return torch.stack([first, second, torch.full_like(first, p)], dim=1), (first + second) % p
+
+
+def split(data_dir: Path | None, *, fraction: float, p: int = P) -> Any:  # noqa: ARG001 (no folder is needed)
+    """Training and test pairs, always the same for a fraction: ⌊fraction · p²⌋ for training."""
+    tokens, answers = pairs(p)
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(0))
+    count = int(fraction * len(tokens))
+    train, test = order[:count], order[count:]
+    return (tokens[train], answers[train]), (tokens[test], answers[test])
+
+
+def modular_addition(
+    name: str, *, fraction: float, steps: int, hidden: int | None = None, analysed_steps: Sequence[int]
+) -> Experiment:
+    """The experiment with a share of the pairs for training.
+
+    Args:
+        name: of the experiment and its run directory.
+        fraction: of all 12,769 pairs that are for training.
+        steps: of full-batch AdamW.
+        hidden: units of the MLP; `None` for none.
+        analysed_steps: where the Hessian's spectrum is taken.
+    """
+    return Experiment(
+        name=name,
+        model=partial(Transformer, hidden=hidden),
+        loss=loss,
+        data=partial(split, fraction=fraction),
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1.0, betas=(0.9, 0.98)),
+        steps=steps,
+        checkpoint_steps=sorted({*analysed_steps, *range(0, steps + 1, 1000)}),
+        analysed_steps=analysed_steps,
+        accuracy=top_1_accuracy,
+        log_every=10,
+        evaluate_every=100,
+        vectors=10,
+        lanczos={"top": 200, "bottom": 200, "tolerance": 1e-6, "bottom_tolerance": 1e-3},
+    )
+
+
+experiment = modular_addition(
+    "modular-addition",
+    fraction=0.5,
+    steps=40_000,
+    analysed_steps=[0, 100, 200, 500, 1000, 2000, 5000, 10_000, *range(14_000, 26_001, 500), 30_000, 35_000, 40_000],
+)
