@@ -105,6 +105,24 @@ def main() -> None:
     rows = [summary_row(name.removeprefix("hessian-"), spectrum) for name, spectrum in by_samples.items()]
     report("samples", f"Step {last:,}.", [["samples", *SUMMARY_HEADER], *rows], into)
 
+    compared = ["hessian-50", "hessian-1000", ALL]
+    rows = []
+    for step in steps:
+        found = [run.spectrum(step, name, vectors=False) for name in compared]
+        gaps = [single_linkage(spectrum).gaps(1) for spectrum in found]
+        rows.append(
+            [
+                f"{step:,}",
+                *(f"{spectrum.eigenvalues[-1]:.2f}" for spectrum in found),
+                *(f"{summarise(spectrum).trace:.1f}" for spectrum in found),
+                *(f"{gap.sizes[0]:.2f} ({gap.num_above[0]})" for gap in gaps),
+            ]
+        )
+    counts = [name.removeprefix("hessian-") for name in compared]
+    header = [f"{what}, {count}" for what in ("λ_max", "trace", "largest gap") for count in counts]
+    caption = "On 50, 1,000 and 60,000 samples; the number in brackets is that of the eigenvalues above the gap."
+    report("steps and samples", caption, [["step", *header], *rows], into)
+
     seeds = {"42": run.spectrum(last, "hessian-10000", vectors=False)}
     accuracies = {"42": metrics["test_accuracy"][-1]}
     for folder in sorted((HERE / "mnist-seeds").iterdir()):

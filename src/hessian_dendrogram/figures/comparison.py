@@ -22,7 +22,7 @@ _NUMBERS: dict[str, Callable[[SpectrumSummary], float | None]] = {
     "largest eigenvalue": lambda known: known.largest,
     "trace": lambda known: known.trace,
     "smallest eigenvalue": lambda known: known.smallest,
-    "number of eigenvalues below zero by more than their error": lambda known: known.num_negative,
+    "eigenvalues below zero by more than their error": lambda known: known.num_negative,
 }
 
 
@@ -46,7 +46,7 @@ def comparison(spectra: Spectra, *, title: str = "") -> Figure:
             say(axes, "the analyses share no step")
     for axes, name in zip(panels[1:].flat, _NUMBERS, strict=True):
         _draw_over_training(axes, spectra, name)
-    if spectra:
+    if spectra and not panels[0, 0].get_legend():
         panels[1, 0].legend()
     first = _first_step(spectra)
     for axes in panels[2]:
@@ -88,7 +88,6 @@ def _draw_counts(axes: Axes, spectra: Mapping[str, Spectrum], step: int) -> None
 
 def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
     """Draw one number of each spectrum; its error is drawn by the summary of each analysis."""
-    axes.set_title(name, loc="left")
     for position, (analysis, by_step) in enumerate(spectra.items()):
         known = {step: _NUMBERS[name](summarise(spectrum)) for step, spectrum in sorted(by_step.items())}
         points = [(step, value) for step, value in known.items() if value is not None]
@@ -100,7 +99,11 @@ def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
     axes.set_xscale("symlog", linthresh=first)
     axes.set_xlim(-0.08 * first, 1.15 * max([first, *(step for by_step in spectra.values() for step in by_step)]))
     axes.minorticks_off()
-    if name.startswith(("number", "largest")) and axes.dataLim.y0 >= 0:
+    is_logarithmic = name in ("largest eigenvalue", "trace") and axes.dataLim.y0 > 0
+    axes.set_title(f"{name} (log scale)" if is_logarithmic else name, loc="left")
+    if is_logarithmic:
+        axes.set_yscale("log")
+    elif axes.dataLim.y0 >= 0:
         axes.set_ylim(bottom=0)
 
 
