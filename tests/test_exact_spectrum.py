@@ -140,7 +140,7 @@ def test_a_matrix_beyond_memory_is_refused_before_any_work():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(UserError, match="vectors must be >= 0, got -1"):
+    with pytest.raises(UserError, match='vectors must be >= 0 or "all", got -1'):
         exact_spectrum(Matrix(torch.eye(3, dtype=torch.float64)), vectors=-1)
     with pytest.raises(UserError, match="not finite"):
         exact_spectrum(Matrix(torch.full((3, 3), torch.inf, dtype=torch.float64)))

@@ -202,7 +202,7 @@ def test_digits_are_split_by_class():
     ("source", "message"),
     [
         ("minst", "no experiment 'minst'; did you mean 'mnist'\\? there are digits, mnist"),
-        ("zzz", "no experiment 'zzz'; there are digits, mnist, or a path to a .py file"),
+        ("zzz", "no experiment 'zzz'; there are digits, mnist, modular-addition, or a path to a .py file"),
         ("nowhere.py", "there is no experiment file nowhere.py"),
     ],
 )
@@ -236,7 +236,7 @@ def test_a_faulty_experiment_file_is_one_line(tmp_path, text, message):
 def test_overrides_and_identity(tiny):
     from conftest import TINY
 
-    assert built_in_experiments() == ["digits", "mnist"]
+    assert built_in_experiments() == ["digits", "mnist", "modular-addition"]
     changed = load_experiment(str(TINY), seed=7, steps=None, samples=5)
     assert (changed.seed, changed.steps, changed.samples) == (7, tiny.steps, 5)
     assert changed.identity()["source_sha256"] == hashlib.sha256(TINY.read_bytes()).hexdigest()

@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 ExperimentArgument = Annotated[
-    str, typer.Argument(metavar="EXPERIMENT", help="A built-in name (digits, mnist) or a .py file.")
+    str, typer.Argument(metavar="EXPERIMENT", help="A built-in name (digits, mnist, modular-addition) or a .py file.")
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run directory; default runs/NAME.")]

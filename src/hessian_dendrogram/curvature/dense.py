@@ -35,7 +35,7 @@ class Plan:
         method: the way.
         reason: in words.
         operations: floating-point operations per sample that were counted for each way.
-        chain: the layers, for the layerwise way.
+        chain: the layers, where the layerwise way is possible.
         bytes_per_sample: memory that the layerwise way needs for one sample.
     """
 
@@ -68,9 +68,8 @@ def plan_assembly(hessian: Hessian) -> Plan:
     with FlopCounterMode(display=False) as counter:
         hessian.product_of_batch((inputs, targets), torch.zeros(hessian.shape[0], 1).to(inputs))
     operations = {"layerwise": layerwise, "products": counter.get_total_flops() * hessian.shape[0] // len(targets)}
-    if operations["products"] < layerwise:
-        return Plan("products", "fewer operations counted", operations)
-    return Plan("layerwise", "fewer operations counted", operations, chain, needed)
+    cheaper: AssemblyMethod = "products" if operations["products"] < layerwise else "layerwise"
+    return Plan(cheaper, "fewer operations counted", operations, chain, needed)
 
 
 def assemble_layerwise(

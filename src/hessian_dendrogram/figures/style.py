@@ -6,6 +6,7 @@ with `matplotlib.figure.Figure`, without pyplot.
 
 from __future__ import annotations
 
+import io
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -83,5 +84,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
         atomic.write_file(png, FigureCanvasAgg(figure).print_png)
         figure.set_layout_engine("none")
         canvas: Any = FigureCanvasPdf(figure)
-        atomic.write_file(pdf, lambda path: canvas.print_pdf(path, metadata={"CreationDate": None}))
+        content = io.BytesIO()  # on a full disk matplotlib's PDF writer would hide what is wrong
+        canvas.print_pdf(content, metadata={"CreationDate": None})
+        atomic.write_file(pdf, lambda path: path.write_bytes(content.getvalue()))
     return [png, pdf]
