@@ -99,11 +99,12 @@ def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
     axes.set_xscale("symlog", linthresh=first)
     axes.set_xlim(-0.08 * first, 1.15 * max([first, *(step for by_step in spectra.values() for step in by_step)]))
     axes.minorticks_off()
-    is_logarithmic = name in ("largest eigenvalue", "trace") and axes.dataLim.y0 > 0
+    least = min((min(line.get_ydata()) for line in axes.lines if len(line.get_ydata())), default=0)
+    is_logarithmic = name in ("largest eigenvalue", "trace") and least > 0
     axes.set_title(f"{name} (log scale)" if is_logarithmic else name, loc="left")
     if is_logarithmic:
         axes.set_yscale("log")
-    elif axes.dataLim.y0 >= 0:
+    elif least >= 0:
         axes.set_ylim(bottom=0)
 
 
