@@ -88,9 +88,11 @@ def _draw_counts(axes: Axes, spectra: Mapping[str, Spectrum], step: int) -> None
 
 def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
     """Draw one number of each spectrum; its error is drawn by the summary of each analysis."""
+    drawn: list[float] = []
     for position, (analysis, by_step) in enumerate(spectra.items()):
         known = {step: _NUMBERS[name](summarise(spectrum)) for step, spectrum in sorted(by_step.items())}
         points = [(step, value) for step, value in known.items() if value is not None]
+        drawn += [value for _, value in points]
         style: Any = {"color": COLOURS[position % len(COLOURS)], "marker": _MARKERS[position % len(_MARKERS)]}
         axes.plot(
             *np.array(points, dtype=float).reshape(-1, 2).T, linewidth=0.9, markersize=2.5, label=analysis, **style
@@ -99,7 +101,7 @@ def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
     axes.set_xscale("symlog", linthresh=first)
     axes.set_xlim(-0.08 * first, 1.15 * max([first, *(step for by_step in spectra.values() for step in by_step)]))
     axes.minorticks_off()
-    least = min((min(line.get_ydata()) for line in axes.lines if len(line.get_ydata())), default=0)
+    least = min(drawn, default=0.0)
     is_logarithmic = name in ("largest eigenvalue", "trace") and least > 0
     axes.set_title(f"{name} (log scale)" if is_logarithmic else name, loc="left")
     if is_logarithmic:
