@@ -288,8 +288,8 @@ def test_a_model_with_random_state_outside_its_state_is_made_alike_every_time(ti
         ),
         ({"data": lambda _: ([torch.zeros(9, 3), torch.zeros(9)], None)}, "data must give"),
         ({"data": lambda _: ((torch.zeros(9, 3), torch.zeros(9).long()), 3)}, "test samples must be .*got a int"),
-        ({"measures": lambda model, data: {"norm": model[0].weight}}, "measures must give finite numbers"),
-        ({"measures": lambda model, data: {"norm": float("nan")}}, "measures must give finite numbers"),
+        ({"measures": lambda model, last, data: {"norm": model[0].weight}}, "measures must give finite numbers"),
+        ({"measures": lambda model, last, data: {"norm": float("nan")}}, "measures must give finite numbers"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch, change, message):

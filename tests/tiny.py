@@ -29,5 +29,5 @@ experiment = Experiment(
     log_every=3,
     evaluate_every=5,
     vectors=2,
-    measures=lambda model, data: {"weight_norm": float(model[0].weight.norm())},
+    measures=lambda model, last, data: {"weight_norm": float(model[0].weight.norm())},
 )

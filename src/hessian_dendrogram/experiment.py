@@ -54,8 +54,8 @@ class Experiment:
             fit in memory; `None` takes every eigenvalue.
         parameters: names or patterns of the parameters whose curvature is taken; `None` is all that are not frozen.
         weight: what a batch's targets weigh in the mean loss, where that is not their number (see `Hessian`).
-        measures: `measures(model, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
-            values.
+        measures: `measures(model, last, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
+            values; `last` is the model at the run's last checkpoint, for what only the trained network can tell.
         seed: of the initial weights, the order of the batches and the choice of `samples`.
         source_sha256: hash of the file that defines the experiment, set when the command loads it. Without it, a
             changed model, loss or schedule is noticed only where it changes the other things a run is compared with.
@@ -82,7 +82,7 @@ class Experiment:
     lanczos: Mapping[str, Any] | None = None
     parameters: Sequence[str] | None = None
     weight: Callable[[Tensor], Tensor | float] | None = None
-    measures: Callable[[nn.Module, Data], Mapping[str, Any]] | None = None
+    measures: Callable[[nn.Module, nn.Module, Data], Mapping[str, Any]] | None = None
     seed: int = 42
     source_sha256: str = field(default="", repr=False)
 

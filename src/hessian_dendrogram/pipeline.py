@@ -153,10 +153,12 @@ def analyse(
         chosen = samples.select(chosen, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
     if not stored:
         run.create_analysis(name, {"configuration": configuration, "provenance": environment(device)})
+    last = new_model(experiment)
+    training.load_weights(last, run, run.steps()[-1])
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)
-        measures = _measures(experiment, model, train_data)
+        measures = _measures(experiment, model, last, train_data)
         operator = _hessian(experiment, model, chosen, dtype, device)
         spectrum = _spectrum(experiment, operator, progress=progress)
         spectrum = replace(spectrum, provenance={**spectrum.provenance, "samples_total": total})
@@ -194,9 +196,11 @@ def _hessian(
 
 
 @torch.no_grad()
-def _measures(experiment: Experiment, model: torch.nn.Module, train_data: Data) -> Mapping[str, Any]:
+def _measures(
+    experiment: Experiment, model: torch.nn.Module, last: torch.nn.Module, train_data: Data
+) -> Mapping[str, Any]:
     """The experiment's own numbers, before anything expensive is computed that they could spoil."""
-    measures = experiment.measures(model.eval(), train_data) if experiment.measures else {}
+    measures = experiment.measures(model.eval(), last.eval(), train_data) if experiment.measures else {}
     try:
         json.dumps(measures, allow_nan=False)
     except (TypeError, ValueError) as error:

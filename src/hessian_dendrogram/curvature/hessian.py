@@ -9,13 +9,16 @@ L = Σ_b w_b ℓ_b / Σ_b w_b with w_b = n_b, so ragged batches count by their s
 is a mean over something else, such as the tokens that are not ignored.
 
 A product H v is the derivative of the gradient along v, forward-mode over reverse-mode (Pearlmutter 1994), for a block
-of vectors at a time. A model without forward-mode derivatives takes reverse mode twice instead, one vector at a time.
+of vectors at a time; or reverse mode twice, one vector at a time, on a graph of the gradient that is built once and
+kept while it fits in memory. Which is faster depends on the model; `Hessian.fastest_method` measures it. A model
+without forward-mode derivatives takes the second.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -38,6 +41,7 @@ from .parameters import parameter_layout
 logger = logging.getLogger(__name__)
 
 _CHECKED_SAMPLES = 256
+_GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
 
 Loss = Callable[[Any, Tensor], Tensor]
 Weight = Callable[[Tensor], Tensor | float]
@@ -101,6 +105,8 @@ class Hessian(CurvatureOperator):
         self.data = samples.reusable(data)
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
+        self._graphs: dict[int, list[Tensor]] = {}
+        self._graph_bytes = 0
         with _plain_attention(), torch.enable_grad():
             self.num_samples, self._total_weight = checked_loss(self)
             self.method: Method = method or self._supported_method()
@@ -109,10 +115,15 @@ class Hessian(CurvatureOperator):
         """The same Hessian, of the model as it was given, with products in another floating-point type."""
         if dtype == self.dtype:
             return self
-        other = copy.copy(self)
+        other = self._copy()
         other.__dict__.pop("plan", None)
         other.dtype = dtype
         other.model, other.loss = self._converted(dtype)
+        return other
+
+    def _copy(self) -> Self:
+        other = copy.copy(self)
+        other._graphs, other._graph_bytes = {}, 0
         return other
 
     def _converted(self, dtype: torch.dtype) -> tuple[nn.Module, Loss]:
@@ -136,7 +147,7 @@ class Hessian(CurvatureOperator):
             first += samples.count(batch)
             if len(rows):
                 batches.append(samples.take(batch, rows))
-        other = copy.copy(self)
+        other = self._copy()
         other.data, other.num_samples = batches, _CHECKED_SAMPLES
         other._total_weight = sum(other.batch_weight(batch) for batch in batches)
         return other if other._total_weight > 0 else self
@@ -186,15 +197,48 @@ class Hessian(CurvatureOperator):
 
     def _products(self, V: Tensor) -> Tensor:
         total = torch.zeros(V.shape, dtype=torch.float64, device=self.device)  # float32 batches add up in float64
-        for inputs, targets, share in self.weighted_batches():
-            total += self.product_of_batch((inputs, targets), V) * share
+        for place, (inputs, targets, share) in enumerate(self.weighted_batches()):
+            total += self.product_of_batch((inputs, targets), V, place) * share
         return total.to(self.dtype)
 
-    def product_of_batch(self, batch: Batch, V: Tensor) -> Tensor:
-        """The Hessian of one batch's own mean loss times V: shape (n, k) to (n, k)."""
-        product = self._forward_over_reverse if self.method == "forward-over-reverse" else self._double_backward
+    def product_of_batch(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
+        """The Hessian of one batch's own mean loss times V: shape (n, k) to (n, k).
+
+        `place` is the batch's place in the data; with it, the graph of its gradient can be kept for later products.
+        """
         with _plain_attention(), torch.enable_grad():
-            return product(batch, V.detach())
+            if self.method == "forward-over-reverse":
+                return self._forward_over_reverse(batch, V.detach())
+            return self._double_backward(batch, V.detach(), place)
+
+    def fastest_method(self, columns: int = 8) -> Method:
+        """Time a block of products by each method that this model supports, a second time each: the quickest one.
+
+        Set it as `method` before many products. It is the machine's choice: another day may choose differently, and the
+        last digits of products follow.
+
+        Args:
+            columns: vectors in the block.
+        """
+        if self.method == "double-backward":
+            return self.method
+        V = torch.ones(self.shape[0], columns, dtype=self.dtype, device=self.device)
+        methods: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
+        seconds: dict[Method, float] = {}
+        for method in methods:
+            trial = self._copy()
+            trial.method = method
+            try:
+                for _ in range(2):
+                    start = time.perf_counter()
+                    trial.matmat(V).sum().item()  # waits for a GPU
+                    seconds[method] = time.perf_counter() - start
+            except (RuntimeError, NotImplementedError):
+                seconds.pop(method, None)
+        logger.info(
+            "products of %d vectors: %s", columns, ", ".join(f"{name} {s:.3g} s" for name, s in seconds.items())
+        )
+        return min(seconds, key=seconds.__getitem__, default=self.method)
 
     def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
         point = {name: tensor.detach() for name, tensor in self._parameters().items()}
@@ -206,10 +250,28 @@ class Hessian(CurvatureOperator):
 
         return vmap(product, in_dims=1, out_dims=0)(V).T
 
-    def _double_backward(self, batch: Batch, V: Tensor) -> Tensor:
+    def _gradient(self, batch: Batch, place: int | None) -> list[Tensor]:
+        """The gradient with its graph, kept while all that is kept fits in the memory set aside for it."""
+        if place is not None and place in self._graphs:
+            return self._graphs[place]
+        sizes: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            gradient = torch.autograd.grad(
+                self.batch_loss(batch), list(self._parameters().values()), create_graph=True, materialize_grads=True
+            )
+        if place is not None and self._graph_bytes + sum(sizes.values()) <= _GRAPH_MEMORY:
+            self._graphs[place] = list(gradient)
+            self._graph_bytes += sum(sizes.values())
+        return list(gradient)
+
+    def _double_backward(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
         tensors = list(self._parameters().values())
-        value = self.batch_loss(batch)
-        gradient = torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
+        gradient = self._gradient(batch, place)
         curved = [i for i, part in enumerate(gradient) if part.requires_grad]
         columns = []
         for v in V.T:

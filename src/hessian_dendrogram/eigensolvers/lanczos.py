@@ -18,6 +18,7 @@ ends have converged, a random block in the complement of all that was found has 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from ..spectrum import Spectrum
 
 MEMORY_BUDGET = 2 * 2**30
 _PROBE = 6  # blocks that look for what was missed
+_SAFE = 20.0  # digits lost to a plain QR: a factor of this, at most
 _ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-14}  # of a product, relative to the norm
 
 
@@ -94,23 +96,29 @@ def lanczos_spectrum(
 class _Krylov:
     """A growing orthonormal basis V, the projected matrix T, and the next block Q with its coupling B.
 
+    Basis vectors are rows, so that taking one in writes one stretch of memory, and memory is used only as it fills.
+    The coupling B has entries for the last columns of V alone, those from `coupled` on. After `start`, the Ritz vectors
+    kept before have residuals that no block holds: their norms are in `locked`.
+
     Args:
         operator: A.
-        capacity: columns that V can hold.
+        capacity: vectors that V can hold.
         generator: of random vectors.
     """
 
     def __init__(self, operator: CurvatureOperator, capacity: int, generator: torch.Generator) -> None:
         self.operator, self.capacity, self.generator = operator, capacity, generator
-        self.all_columns = torch.zeros(operator.shape[0], capacity, dtype=torch.float64, device=operator.device)
+        self.all_rows = torch.empty(capacity, operator.shape[0], dtype=torch.float64, device=operator.device)
         self.projected = torch.zeros(capacity, capacity, dtype=torch.float64, device=operator.device)
-        self.size = self.products = 0
+        self.size = self.products = self.coupled = 0
         self.norm = 0.0  # of the largest column of A V: ‖A‖ from below
+        self.rounding = _ROUNDING[operator.dtype]
+        self.B = self.locked = self.all_rows.new_zeros(0)
 
     @property
-    def basis(self) -> Tensor:
-        """The basis: shape (n, size)."""
-        return self.all_columns[:, : self.size]
+    def rows(self) -> Tensor:
+        """The basis: shape (size, n)."""
+        return self.all_rows[: self.size]
 
     @property
     def projection(self) -> Tensor:
@@ -120,64 +128,93 @@ class _Krylov:
     @property
     def is_full(self) -> bool:
         """Whether the next block has no room, or there is none since the basis spans the whole space."""
-        return self.size + self.Q.shape[1] > self.capacity or not self.Q.shape[1]
+        return self.size + len(self.Q) > self.capacity or not len(self.Q)
 
-    def start(self, columns: int) -> None:
-        """Go on from random vectors that are orthogonal to the basis."""
-        self.Q, _ = self._orthonormal(torch.zeros(len(self.basis), columns).to(self.basis))
-        self.B = self.basis.new_zeros(self.Q.shape[1], self.size)
+    def start(self, count: int) -> None:
+        """Go on from random vectors that are orthogonal to the basis, which has just been reduced, or is empty."""
+        self.locked = self.locked + torch.linalg.vector_norm(self.B, dim=0)
+        self.Q, _ = self._orthonormal(self.all_rows.new_zeros(count, self.all_rows.shape[1]))
+        self.B, self.coupled = self.all_rows.new_zeros(len(self.Q), 0), self.size
 
     def expand(self) -> None:
         """Multiply the next block, and take it into the basis."""
-        first, b = self.size, self.Q.shape[1]
-        self.all_columns[:, first : first + b] = self.Q
-        W = self.operator.matmat(self.Q.to(self.operator.dtype)).double()
+        Q, B = self.Q, self.B
+        W = self.operator.matmat(Q.T.to(self.operator.dtype)).T.to(torch.float64, memory_format=torch.contiguous_format)
         if not torch.isfinite(W).all():
             raise UserError("a product with the curvature matrix is not finite; look for overflow in the loss")
-        self.products += b
-        self.size = first + b
-        self.norm = max(self.norm, float(torch.linalg.vector_norm(W, dim=0).max()))
-        H = self.basis.T @ W
-        W -= self.basis @ H
-        H[first:] = (H[first:] + H[first:].T) / 2
-        self.projection[:, first:] = H
-        self.projection[first:] = H.T
-        self.Q, R = self._orthonormal(W)
-        self.B = torch.cat([R.new_zeros(len(R), first), R], dim=1)
+        first, self.size = self.size, self.size + len(Q)
+        self.products += len(Q)
+        self.norm = max(self.norm, float(torch.linalg.vector_norm(W, dim=1).max()))
+        W -= B @ self.all_rows[self.coupled : first]
+        own = W @ Q.T
+        self._check_symmetry(own - own.T)
+        W -= own @ Q
+        before = float(torch.linalg.vector_norm(W, dim=1).max())
+        self.all_rows[first : self.size] = Q
+        H = W @ self.rows.T  # what rounding has left, and the coupling to vectors that were locked
+        W -= H @ self.rows
+        self._check_symmetry(H)
+        H[:, self.coupled : first] += B
+        H[:, first:] += own
+        H[:, first:] = (H[:, first:] + H[:, first:].T) / 2
+        self.projection[first:] = H
+        self.projection[:, first:] = H.T
+        self.Q, self.B = self._next(W, before)
+        self.coupled = first
 
     def ritz(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Ritz values ascending, shape (size,), their vectors in the basis, and their residual norms."""
+        """Ritz values ascending, shape (size,), their vectors in the basis as columns, and their residual norms."""
         values, S = torch.linalg.eigh(self.projection)
-        return values, S, torch.linalg.vector_norm(self.B @ S, dim=0)
+        residuals = torch.linalg.vector_norm(self.B @ S[self.coupled :], dim=0)
+        return values, S, residuals + self.locked @ S[: len(self.locked)].abs()
 
     def restart(self, S: Tensor, values: Tensor) -> None:
         """Reduce the basis to the Ritz vectors V S; the next block stays."""
         k = S.shape[1]
-        for rows in self.basis.split(4096):  # views: each is replaced before the next is read
-            rows[:, :k] = rows @ S
-        self.B = self.B @ S
+        for columns in self.rows.split(4096, dim=1):  # views: each is replaced before the next is read
+            columns[:k] = S.T @ columns
+        self.B, self.coupled = self.B @ S[self.coupled :], 0
+        self.locked = self.locked @ S[: len(self.locked)].abs()
         self.size = k
         self.projection[:] = torch.diag(values)
 
+    def _check_symmetry(self, difference: Tensor) -> None:
+        largest = float(difference.abs().max()) if difference.numel() else 0.0
+        if largest > math.sqrt(self.rounding) * self.norm + float(self.locked.sum()):
+            raise UserError(
+                f"the operator is not symmetric: uᵀ(A v) and vᵀ(A u) differ by {largest:.3g}, where ‖A v‖ is up to "
+                f"{self.norm:.3g}"
+            )
+
+    def _next(self, W: Tensor, before: float) -> tuple[Tensor, Tensor]:
+        """Q and R as `_orthonormal` gives them; a plain QR where W, orthogonal to the basis but for rounding, is well
+        conditioned against its norm before it was made orthogonal.
+        """
+        if self.size + len(W) <= W.shape[1] and before > _SAFE * self.norm * self.rounding:
+            Q, R = torch.linalg.qr(W.T)
+            if float(torch.linalg.svdvals(R)[-1]) > before / _SAFE:
+                return Q.T.contiguous(), R
+        return self._orthonormal(W)
+
     def _orthonormal(self, W: Tensor) -> tuple[Tensor, Tensor]:
-        """Q with orthonormal columns that are orthogonal to the basis, and R with W = Q R but for rounding.
+        """Q with orthonormal rows that are orthogonal to the basis, and R with Wᵀ = Qᵀ R but for rounding.
 
         Directions of W that are nothing but rounding are replaced by random ones, with zeros in R.
         """
-        count = min(W.shape[1], len(self.basis) - self.size)
-        W = W - self.basis @ (self.basis.T @ W)
-        U, singular, Zt = torch.linalg.svd(W, full_matrices=False)
-        rank = min(count, int((singular > _ROUNDING[self.operator.dtype] * self.norm).sum()))
-        Q, R = U[:, :rank], singular[:rank, None] * Zt[:rank]
+        count = min(len(W), W.shape[1] - self.size)
+        W = W - (W @ self.rows.T) @ self.rows
+        U, singular, Zt = torch.linalg.svd(W.T, full_matrices=False)
+        rank = min(count, int((singular > self.rounding * self.norm).sum()))
+        Q, R = U.T[:rank], singular[:rank, None] * Zt[:rank]
         if rank < count:
-            random = torch.randn(len(W), count - rank, dtype=torch.float64, generator=self.generator)
-            Q = torch.cat([Q, random.to(W)], dim=1)
+            random = torch.randn(count - rank, W.shape[1], dtype=torch.float64, generator=self.generator)
+            Q = torch.cat([Q, random.to(W)])
             R = torch.cat([R, R.new_zeros(count - rank, R.shape[1])])
         for _ in range(2 if count else 0):
-            Q = Q - self.basis @ (self.basis.T @ Q)
-            Q, upper = torch.linalg.qr(Q)
-            Q = Q * torch.where(upper.diagonal() < 0, -1.0, 1.0).to(Q)
-        return Q, R
+            Q = Q - (Q @ self.rows.T) @ self.rows
+            orthonormal, upper = torch.linalg.qr(Q.T)
+            Q = (orthonormal * torch.where(upper.diagonal() < 0, -1.0, 1.0).to(Q)).T
+        return Q.contiguous(), R
 
 
 def _iterate(
@@ -188,7 +225,7 @@ def _iterate(
     check, restarts, is_probed = 0, 0, False
     while True:
         krylov.expand()
-        is_last = krylov.size == len(krylov.basis) or krylov.products >= max_products
+        is_last = krylov.size == krylov.all_rows.shape[1] or krylov.products >= max_products
         if not (krylov.is_full or is_last or krylov.size >= check):
             continue
         values, S, residuals = krylov.ritz()
@@ -209,7 +246,7 @@ def _iterate(
             continue
         check = krylov.size + max(8 * block_size, krylov.size // 8)
         if krylov.is_full:
-            spare = max(0, krylov.capacity - krylov.Q.shape[1] - top - bottom) // 2
+            spare = max(0, krylov.capacity - len(krylov.Q) - top - bottom) // 2
             # More vectors of an end that has not converged yet speed it up.
             more = {end: 0 if done[end] else spare // sum(not is_done for is_done in done.values()) for end in done}
             kept = (at >= len(values) - top - more["top"]) | (at < bottom + more["bottom"])
@@ -224,8 +261,8 @@ def _columns(S: Tensor, values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
 
 def _verified(krylov: _Krylov, S: Tensor, top: int, tolerances: dict[str, float], restarts: int, seed: int) -> Spectrum:
     """The Ritz pairs with residuals of the true operator in float64."""
-    operator, n = krylov.operator, len(krylov.basis)
-    X = torch.linalg.qr(krylov.basis @ S)[0]
+    operator, n = krylov.operator, krylov.all_rows.shape[1]
+    X = torch.linalg.qr(krylov.rows.T @ S)[0]
     AX = operator.with_dtype(torch.float64).matmat(X)
     values, rotation = torch.linalg.eigh((X.T @ AX + AX.T @ X) / 2)
     X, AX = X @ rotation, AX @ rotation

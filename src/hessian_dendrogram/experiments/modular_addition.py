@@ -9,8 +9,9 @@ follows that.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,73 @@ def split(data_dir: Path | None, *, fraction: float, p: int = P) -> Any:  # noqa
     return (tokens[train], answers[train]), (tokens[test], answers[test])
 
 
+@torch.no_grad()
+def fourier_measures(model: nn.Module, last: nn.Module, training_samples: Any) -> Mapping[str, Any]:
+    """How far the circuit that adds by trigonometry has formed, after Nanda et al. (2023), section 5.
+
+    The components of the logits along cos w(a + b) and sin w(a + b), as functions of the pair (a, b), with
+    w = 2 π k / p for the key frequencies k of the last network, are what its circuit computes. All in float64.
+
+    Args:
+        model: a `Transformer` at a checkpoint.
+        last: the same at the last checkpoint; it decides the key frequencies.
+        training_samples: tokens (N, 3) and answers (N,).
+
+    Returns:
+        `embedding_norms` and `unembedding_norms`, the norm over the residual stream per frequency 1 to (p - 1) / 2;
+        `key_frequencies`; `key_share`, the share of the logits' variance (over all pairs and answers, each pair's mean
+        taken off) along cos w(a + b - c) for these; `restricted_loss`, over all pairs, of the logits' mean and those
+        components alone; `excluded_loss`, over the training pairs, of the logits without those components.
+    """
+    assert isinstance(model, Transformer)
+    p = model.p
+    frequencies = torch.arange(1, (p + 1) // 2, dtype=torch.float64)
+    angles = 2 * math.pi / p * torch.outer(torch.arange(p, dtype=torch.float64), frequencies)
+    waves = torch.stack([angles.cos(), angles.sin()], dim=2) * math.sqrt(2 / p)  # orthonormal: (p, frequencies, 2)
+    norms = {
+        name: torch.einsum("nfs,nd->fsd", waves, weight.double()).flatten(1).norm(dim=1).tolist()
+        for name, weight in (("embedding_norms", model.embedding[:p]), ("unembedding_norms", model.unembedding.T))
+    }
+    energies = _energies(_by_sum(_logits(last)), waves)
+    descending = energies.sort(descending=True)
+    count = 1 + int((descending.values.cumsum(0) < 0.95 * energies.sum()).sum())
+    key = descending.indices[:count].sort().values
+    answers = pairs(p)[1]
+    logits = _logits(model)
+    mean_by_sum = _by_sum(logits)
+    kept = waves[:, key].flatten(1)
+    component = (kept @ (kept.T @ mean_by_sum))[answers]  # of each pair
+    total = float((logits - logits.mean(dim=1, keepdim=True)).square().sum()) / p
+    train_tokens, train_answers = training_samples
+    train = train_tokens[:, 0] * p + train_tokens[:, 1]
+    return {
+        **norms,
+        "key_frequencies": [int(frequencies[at]) for at in key],
+        "key_share": float(_energies(mean_by_sum, waves)[key].sum()) / total if total else 0.0,
+        "restricted_loss": float(loss(component + logits.mean(dim=0), answers)),
+        "excluded_loss": float(loss((logits - component)[train], train_answers)),
+    }
+
+
+def _logits(model: nn.Module) -> Tensor:
+    """Those of all p² pairs, in float64."""
+    assert isinstance(model, Transformer)
+    logits: Tensor = copy.deepcopy(model).double()(pairs(model.p)[0])
+    return logits
+
+
+def _by_sum(logits: Tensor) -> Tensor:
+    """The mean logits of the p pairs with a + b = s mod p: (p, p)."""
+    p = logits.shape[1]
+    return torch.zeros(p, p, dtype=logits.dtype).index_add_(0, pairs(p)[1], logits) / p
+
+
+def _energies(mean_by_sum: Tensor, waves: Tensor) -> Tensor:
+    """The squared coefficient of the normalised cos w(s - c) for each frequency."""
+    coefficients = torch.einsum("sfx,sc,cfx->f", waves, mean_by_sum, waves) / math.sqrt(2)
+    return coefficients.square()
+
+
 def modular_addition(
     name: str, *, fraction: float, steps: int, hidden: int | None = None, analysed_steps: Sequence[int]
 ) -> Experiment:
@@ -147,6 +215,7 @@ def modular_addition(
         log_every=10,
         evaluate_every=100,
         vectors=10,
+        measures=fourier_measures,
         lanczos={"top": 200, "bottom": 200, "tolerance": 1e-6, "bottom_tolerance": 1e-3},
     )
 

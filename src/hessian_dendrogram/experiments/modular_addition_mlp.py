@@ -1,0 +1,16 @@
+"""Modular addition with the MLP of 512 units, 30 % of the pairs for training: the network whose circuit is known.
+
+N. Nanda et al., "Progress measures for grokking via mechanistic interpretability" (2023). See `modular_addition`.
+"""
+
+from __future__ import annotations
+
+from hessian_dendrogram.experiments.modular_addition import modular_addition
+
+experiment = modular_addition(
+    "modular-addition-mlp",
+    fraction=0.3,
+    hidden=512,
+    steps=30_000,
+    analysed_steps=[0, 200, 1000, 5000, 8000, 9000, 10_000, 11_000, 12_000, 14_000, 20_000, 30_000],
+)
