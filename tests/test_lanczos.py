@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from hessian_dendrogram import Hessian, lanczos_spectrum
-from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.errors import InterruptedSolverError, UserError
 from test_exact_spectrum import Matrix, with_eigenvalues
 
 RANDOM = np.random.default_rng(0)
@@ -34,7 +34,7 @@ CASES = {
         40,
         {"bottom_tolerance": 1e-3},
     ),
-    "restarts": (RANDOM.standard_normal(400), 15, 15, {"memory_budget": 8 * 400 * 100}),
+    "restarts": (RANDOM.standard_normal(400), 15, 15, {"memory_budget": 8 * (400 * 100 + 4 * 100**2)}),
     "more than half": (RANDOM.standard_normal(100), 40, 30, {}),
     "all": (RANDOM.standard_normal(50), 30, 30, {}),
     "zero": (np.zeros(40), 3, 3, {}),
@@ -110,11 +110,70 @@ def test_both_ends_of_a_hessian(dtype):
     assert spectrum.provenance["solver"] == "lanczos"
 
 
+class Failing(Matrix):
+    """Works for some products, then raises or gives NaN."""
+
+    def __init__(self, A, products, error):
+        super().__init__(A)
+        self.left, self.error_raised = products, error
+
+    def _products(self, V):
+        self.left -= V.shape[1]
+        if self.left < 0 and self.error_raised:
+            raise self.error_raised
+        return super()._products(V) * (1.0 if self.left >= 0 else torch.nan)
+
+    def with_dtype(self, dtype):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(RuntimeError("out of memory\nin block 3"), "RuntimeError: out of memory, after"), (None, "is not finite")],
+)
+@pytest.mark.parametrize("products", [96, 200])
+def test_what_had_been_found_outlives_an_operator_that_fails(products, error, message):
+    values = np.sort(np.r_[RANDOM.standard_normal(390), 5 + np.arange(10.0)])
+    A = with_eigenvalues(values)
+    with pytest.raises(InterruptedSolverError, match=message) as caught:
+        lanczos_spectrum(Failing(A, products, error), top=20, bottom=20)
+    spectrum = caught.value.spectrum
+    assert spectrum.provenance["products"] == products
+    assert f"{spectrum.converged[-20:].sum()} of 20 largest" in str(caught.value)
+    assert spectrum.converged[-10:].all()
+    assert not spectrum.converged.all()
+    assert np.abs(spectrum.eigenvalues - np.r_[values[:20], values[-20:]])[spectrum.converged].max() < 1e-6
+    residuals = np.linalg.norm(A.numpy() @ spectrum.eigenvectors - spectrum.eigenvectors * spectrum.eigenvalues, axis=0)
+    assert (residuals <= spectrum.error_bounds).all()
+
+
+def test_residuals_that_cannot_be_taken_are_estimated():
+    A = with_eigenvalues(np.linspace(-1, 1, 200))
+    enough = lanczos_spectrum(Matrix(A), top=3, bottom=3).provenance["products"] - 6
+    with pytest.raises(InterruptedSolverError, match="3 of 3 largest and 3 of 3 smallest") as caught:
+        lanczos_spectrum(Failing(A, enough, RuntimeError("x")), top=3, bottom=3)
+    assert caught.value.spectrum.converged.all()
+
+
+def test_an_operator_that_is_not_symmetric_is_named():
+    A = with_eigenvalues(np.linspace(-1, 1, 100))
+    for block_size in (1, 4):
+        lanczos_spectrum(Matrix(A), top=3, bottom=3, block_size=block_size)
+        with pytest.raises(UserError, match="not symmetric: u"):
+            lanczos_spectrum(Matrix(A + 1e-3 * torch.triu(A)), top=3, bottom=3, block_size=block_size)
+
+
 def test_bad_input_is_refused():
-    A = Matrix(torch.eye(3, dtype=torch.float64))
+    A = Matrix(torch.eye(300, dtype=torch.float64))
     with pytest.raises(UserError, match="one of them > 0, got 0 and 0"):
         lanczos_spectrum(A, top=0, bottom=0)
-    with pytest.raises(UserError, match="got 0, 5000 and 1e-06"):
+    with pytest.raises(UserError, match="at most 300, the size of the matrix, got 301 and 2"):
+        lanczos_spectrum(A, top=301, bottom=2)
+    with pytest.raises(UserError, match="got 0, 5000, 1e-06 and None"):
         lanczos_spectrum(A, block_size=0)
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="got 8, 0, 1e-06"):
+        lanczos_spectrum(A, max_products=0)
+    with pytest.raises(UserError, match="need a basis of 52 vectors and a memory_budget of 211328 bytes, got 200000"):
+        lanczos_spectrum(A, top=5, bottom=5, memory_budget=200_000)
+    with pytest.raises(UserError, match="the first product failed: a product with the operator is not finite"):
         lanczos_spectrum(Matrix(torch.full((30, 30), torch.inf, dtype=torch.float64)), top=2, bottom=2)

@@ -4,6 +4,8 @@
 file, a run that diverged, a directory that another process is writing).
 """
 
+from typing import Any
+
 
 class HessianDendrogramError(Exception):
     """Base of every error raised on purpose, apart from plain `ValueError` and `OSError`."""
@@ -23,6 +25,18 @@ class DamagedRunError(HessianDendrogramError):
 
 class LockedRunError(HessianDendrogramError):
     """Another process is writing to the run directory."""
+
+
+class InterruptedSolverError(HessianDendrogramError):
+    """The operator failed after some products.
+
+    Attributes:
+        spectrum: what had been found, a `Spectrum`.
+    """
+
+    def __init__(self, message: str, spectrum: Any) -> None:
+        super().__init__(message)
+        self.spectrum = spectrum
 
 
 class TrainingDivergedError(HessianDendrogramError):

@@ -19,6 +19,7 @@ ends have converged, a random block in the complement of all that was found has 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..curvature.operator import CurvatureOperator
-from ..errors import UserError
+from ..errors import InterruptedSolverError, UserError
 from ..spectrum import Spectrum
 
-MEMORY_BUDGET = 2 * 2**30
+MEMORY_BUDGET = 5 * 2**29  # bytes
 _PROBE = 6  # blocks that look for what was missed
 _SAFE = 20.0  # digits lost to a plain QR: a factor of this, at most
 _ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-14}  # of a product, relative to the norm
@@ -61,7 +62,8 @@ def lanczos_spectrum(
             cheaper and need more products.
         max_products: products with single vectors before the iteration gives up; the residuals at the end take
             top + bottom more, in float64 whatever the operator's own type is.
-        memory_budget: bytes for the basis. It holds twice the wanted vectors at least.
+        memory_budget: bytes for the basis and the projected matrix; restarts keep to it. Twice the wanted vectors at
+            least have to fit.
         seed: of the random start.
         progress: show a bar with the number of converged pairs.
 
@@ -70,27 +72,83 @@ def lanczos_spectrum(
         the tolerance; where `max_products` came first, the others have error bounds that say how far they are.
 
     Raises:
-        UserError: nothing is asked for, a number is out of range, or products are not finite.
+        UserError: nothing is asked for, more than the matrix has or the memory holds, a number is out of range, the
+            operator is not symmetric, or its first product fails.
+        InterruptedSolverError: a later product raised or is not finite; the error's `spectrum` holds what had been
+            found, with the iteration's own estimates of the residuals as bounds.
     """
     n = operator.shape[0]
     if min(top, bottom) < 0 or top + bottom == 0:
         raise UserError(f"top and bottom must be >= 0 and one of them > 0, got {top} and {bottom}")
-    if min(block_size, max_products) < 1 or not tolerance > 0:
+    if max(top, bottom) > n:
+        raise UserError(f"top and bottom must be at most {n}, the size of the matrix, got {top} and {bottom}")
+    if min(block_size, max_products) < 1 or not min(tolerance, bottom_tolerance or tolerance) > 0:
         raise UserError(
-            f"block_size and max_products must be >= 1 and tolerance > 0, got {block_size}, {max_products} and "
-            f"{tolerance}"
+            f"block_size and max_products must be >= 1 and the tolerances > 0, got {block_size}, {max_products}, "
+            f"{tolerance} and {bottom_tolerance}"
         )
     if top + bottom >= n:
         top, bottom = n, 0
-    tolerances = {"top": tolerance, "bottom": tolerance if bottom_tolerance is None else bottom_tolerance}
+    ends = _Ends(top, bottom, tolerance, tolerance if bottom_tolerance is None else bottom_tolerance)
     block_size = min(block_size, n)
-    capacity = min(n, max(2 * (top + bottom) + 4 * block_size, memory_budget // (8 * n)))
-    krylov = _Krylov(operator, capacity, torch.Generator().manual_seed(seed))
+    krylov = _Krylov(operator, _capacity(n, ends, block_size, memory_budget), seed)
     with tqdm(
         total=top + bottom, desc="eigenpairs", unit="pair", leave=False, disable=None if progress else True
     ) as bar:
-        S, restarts = _iterate(krylov, top, bottom, tolerances, block_size, max_products, bar)
-    return _verified(krylov, S, top, tolerances, restarts, seed)
+        try:
+            _iterate(krylov, ends, block_size, max_products, bar)
+            return _verified(krylov, ends)
+        except _ProductError as error:
+            cause, reason = error.__cause__, str(error)
+            if not krylov.size:
+                raise UserError(f"the first product failed: {reason}") from cause
+            partial = _unverified(krylov, ends, reason)
+            found = [int(part.sum()) for part in np.split(partial.converged, [partial.num_bottom])]
+            raise InterruptedSolverError(
+                f"{reason}, after {krylov.products} products; {found[1]} of {top} largest and {found[0]} of {bottom} "
+                "smallest eigenvalues had converged, by the iteration's own estimates",
+                partial,
+            ) from cause
+
+
+class _ProductError(Exception):
+    """The operator raised, or gave numbers that are not finite."""
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What is wanted at both ends: how many pairs, and their residuals relative to the end's largest magnitude."""
+
+    top: int
+    bottom: int
+    top_tolerance: float
+    bottom_tolerance: float
+
+    def numbers(self, size: int) -> tuple[int, int]:
+        """How many of `size` ascending Ritz values belong to the bottom and to the top."""
+        top = min(self.top, size)
+        return min(self.bottom, size - top), top
+
+    def within_tolerance(self, values: Tensor, residuals: Tensor, norm: float) -> tuple[Tensor, Tensor]:
+        """Which Ritz pairs, of ascending values, would count as converged at the bottom, and which at the top."""
+        least = _ROUNDING[torch.float64] * norm  # an end at zero has no scale of its own
+        scales = self.bottom_tolerance * float(values[0].abs()), self.top_tolerance * float(values[-1].abs())
+        return residuals <= max(scales[0], least), residuals <= max(scales[1], least)
+
+
+def _capacity(n: int, ends: _Ends, block_size: int, memory_budget: int) -> int:
+    """How many basis vectors a budget holds, with the projected matrix and the work space of its eigensolver."""
+
+    def size(count: int) -> int:
+        return 8 * (n * count + 4 * count**2)
+
+    least = min(n, 2 * (ends.top + ends.bottom) + 4 * block_size)
+    if size(least) > memory_budget:
+        raise UserError(
+            f"{ends.top} + {ends.bottom} pairs of size {n} need a basis of {least} vectors and a memory_budget of "
+            f"{size(least)} bytes, got {memory_budget}; ask for fewer pairs or give more memory"
+        )
+    return min(n, int((math.sqrt(n**2 + 2 * memory_budget) - n) / 8))
 
 
 class _Krylov:
@@ -103,14 +161,15 @@ class _Krylov:
     Args:
         operator: A.
         capacity: vectors that V can hold.
-        generator: of random vectors.
+        seed: of random vectors.
     """
 
-    def __init__(self, operator: CurvatureOperator, capacity: int, generator: torch.Generator) -> None:
-        self.operator, self.capacity, self.generator = operator, capacity, generator
+    def __init__(self, operator: CurvatureOperator, capacity: int, seed: int) -> None:
+        self.operator, self.capacity, self.seed = operator, capacity, seed
+        self.generator = torch.Generator().manual_seed(seed)
         self.all_rows = torch.empty(capacity, operator.shape[0], dtype=torch.float64, device=operator.device)
         self.projected = torch.zeros(capacity, capacity, dtype=torch.float64, device=operator.device)
-        self.size = self.products = self.coupled = 0
+        self.size = self.coupled = self.products = self.restarts = 0
         self.norm = 0.0  # of the largest column of A V: ‖A‖ from below
         self.rounding = _ROUNDING[operator.dtype]
         self.B = self.locked = self.all_rows.new_zeros(0)
@@ -139,11 +198,8 @@ class _Krylov:
     def expand(self) -> None:
         """Multiply the next block, and take it into the basis."""
         Q, B = self.Q, self.B
-        W = self.operator.matmat(Q.T.to(self.operator.dtype)).T.to(torch.float64, memory_format=torch.contiguous_format)
-        if not torch.isfinite(W).all():
-            raise UserError("a product with the curvature matrix is not finite; look for overflow in the loss")
+        W = self.product(self.operator, Q)
         first, self.size = self.size, self.size + len(Q)
-        self.products += len(Q)
         self.norm = max(self.norm, float(torch.linalg.vector_norm(W, dim=1).max()))
         W -= B @ self.all_rows[self.coupled : first]
         own = W @ Q.T
@@ -162,6 +218,22 @@ class _Krylov:
         self.Q, self.B = self._next(W, before)
         self.coupled = first
 
+    def product(self, operator: CurvatureOperator, rows: Tensor) -> Tensor:
+        """A times each row, in float64.
+
+        Raises:
+            _ProductError: the operator raised, or the product is not finite.
+        """
+        try:
+            W = operator.matmat(rows.T.to(operator.dtype)).T.to(torch.float64, memory_format=torch.contiguous_format)
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [""]
+            raise _ProductError(f"the operator raised {type(error).__name__}: {lines[0]}") from error
+        if not torch.isfinite(W).all():
+            raise _ProductError("a product with the operator is not finite; look for overflow in the loss")
+        self.products += len(rows)
+        return W
+
     def ritz(self) -> tuple[Tensor, Tensor, Tensor]:
         """Ritz values ascending, shape (size,), their vectors in the basis as columns, and their residual norms."""
         values, S = torch.linalg.eigh(self.projection)
@@ -177,6 +249,10 @@ class _Krylov:
         self.locked = self.locked @ S[: len(self.locked)].abs()
         self.size = k
         self.projection[:] = torch.diag(values)
+
+    def shrink(self) -> None:
+        """Give the memory back that the basis does not use."""
+        self.all_rows, self.projected = self.rows.clone(), self.projection.clone()
 
     def _check_symmetry(self, difference: Tensor) -> None:
         largest = float(difference.abs().max()) if difference.numel() else 0.0
@@ -217,78 +293,107 @@ class _Krylov:
         return Q.contiguous(), R
 
 
-def _iterate(
-    krylov: _Krylov, top: int, bottom: int, tolerances: dict[str, float], block_size: int, max_products: int, bar: Any
-) -> tuple[Tensor, int]:
-    """Expand and restart until both ends have converged and a probe finds nothing more; the wanted Ritz vectors."""
+def _iterate(krylov: _Krylov, ends: _Ends, block_size: int, max_products: int, bar: Any) -> None:
+    """Expand and restart until both ends have converged and a probe finds nothing more; leave the wanted Ritz pairs."""
     krylov.start(block_size)
-    check, restarts, is_probed = 0, 0, False
+    check, is_probed = 0, False
     while True:
         krylov.expand()
         is_last = krylov.size == krylov.all_rows.shape[1] or krylov.products >= max_products
         if not (krylov.is_full or is_last or krylov.size >= check):
             continue
         values, S, residuals = krylov.ritz()
-        at = torch.arange(len(values), device=values.device)
-        wanted = {"top": at >= len(values) - top, "bottom": at < min(bottom, max(0, len(values) - top))}
-        scale = {"top": abs(float(values[-1])), "bottom": abs(float(values[0]))}
-        least = _ROUNDING[torch.float64] * krylov.norm  # an end at zero has no scale of its own
-        converged = {end: wanted[end] & (residuals <= max(tolerances[end] * scale[end], least)) for end in wanted}
-        done = {end: int(converged[end].sum()) == {"top": top, "bottom": bottom}[end] for end in wanted}
-        bar.set_postfix({end: int(mask.sum()) for end, mask in converged.items()}, refresh=False)
-        bar.update(sum(int(mask.sum()) for mask in converged.values()) - bar.n)
-        if is_last or (all(done.values()) and is_probed):
-            return S[:, wanted["top"] | wanted["bottom"]], restarts
-        if is_probed := all(done.values()):
-            krylov.restart(*_columns(S, values, wanted["top"] | wanted["bottom"]))
+        bottom, top = ends.numbers(len(values))
+        low, high = ends.within_tolerance(values, residuals, krylov.norm)
+        found = int(low[:bottom].sum()), int(high[len(values) - top :].sum())
+        is_done = found[0] == ends.bottom, found[1] == ends.top
+        bar.set_postfix({"top": found[1], "bottom": found[0]}, refresh=False)
+        bar.update(sum(found) - bar.n)
+        if is_last or (all(is_done) and is_probed):
+            krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
+            krylov.shrink()
+            return
+        if is_probed := all(is_done):
+            krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
             krylov.start(block_size)
             check = min(krylov.size + _PROBE * block_size, krylov.capacity)
             continue
-        check = krylov.size + max(8 * block_size, krylov.size // 8)
         if krylov.is_full:
-            spare = max(0, krylov.capacity - len(krylov.Q) - top - bottom) // 2
-            # More vectors of an end that has not converged yet speed it up.
-            more = {end: 0 if done[end] else spare // sum(not is_done for is_done in done.values()) for end in done}
-            kept = (at >= len(values) - top - more["top"]) | (at < bottom + more["bottom"])
-            krylov.restart(*_columns(S, values, kept))
-            restarts += 1
-            check = krylov.size + 8 * block_size
+            bottom, top = _kept(is_done, (bottom, top), (low, high), (krylov.capacity + bottom + top) // 2)
+            krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
+            krylov.restarts += 1
+        check = krylov.size + max(8 * block_size, krylov.size // 8)
 
 
-def _columns(S: Tensor, values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    return S[:, kept], values[kept]
+def _kept(
+    is_done: tuple[bool, bool], numbers: tuple[int, int], converged: tuple[Tensor, Tensor], most: int
+) -> tuple[int, int]:
+    """How many Ritz vectors of the bottom and of the top to keep in a restart, `most` in all.
+
+    An end that has converged keeps what has converged beyond the wanted pairs: without its vectors these outliers would
+    have to be found again, and the other end would wait for them. The rest goes to the ends that have not converged,
+    where more vectors speed up the wanted ones.
+    """
+    low, high = converged
+    beyond = int((~low).int().argmax()), int((~high.flip(0)).int().argmax())
+    spare = most - sum(numbers)
+    kept = list(numbers)
+    for end in (0, 1):
+        if is_done[end] and not is_done[1 - end]:
+            kept[end] += min(max(0, beyond[end] - numbers[end]), 3 * spare // 4)
+    spare = most - sum(kept)
+    for end in (0, 1):
+        if not is_done[end]:
+            kept[end] += spare // (2 - sum(is_done))
+    return kept[0], kept[1]
 
 
-def _verified(krylov: _Krylov, S: Tensor, top: int, tolerances: dict[str, float], restarts: int, seed: int) -> Spectrum:
-    """The Ritz pairs with residuals of the true operator in float64."""
-    operator, n = krylov.operator, krylov.all_rows.shape[1]
-    X = torch.linalg.qr(krylov.rows.T @ S)[0]
-    AX = operator.with_dtype(torch.float64).matmat(X)
+def _both_ends(ascending: Tensor, bottom: int, top: int) -> Tensor:
+    """The first `bottom` and the last `top` along the last axis."""
+    count = ascending.shape[-1]
+    return torch.cat([ascending[..., :bottom], ascending[..., count - top :]], dim=-1)
+
+
+def _verified(krylov: _Krylov, ends: _Ends) -> Spectrum:
+    """The Ritz pairs, alone in the basis by now, with residuals of the true operator in float64."""
+    X = torch.linalg.qr(krylov.rows.T)[0]
+    AX = krylov.product(krylov.operator.with_dtype(torch.float64), X.T).T
     values, rotation = torch.linalg.eigh((X.T @ AX + AX.T @ X) / 2)
     X, AX = X @ rotation, AX @ rotation
-    residuals = torch.linalg.vector_norm(AX - X * values, dim=0).cpu().numpy()
-    values, X = values.cpu().numpy(), X.cpu().numpy()
-    num_top = min(top, len(values))
-    num_bottom = len(values) - num_top
-    is_top = np.arange(len(values)) >= num_bottom
-    scale = np.where(is_top, tolerances["top"] * abs(values[-1]), tolerances["bottom"] * abs(values[0]))
+    return _spectrum(krylov, ends, values, X, torch.linalg.vector_norm(AX - X * values, dim=0))
+
+
+def _unverified(krylov: _Krylov, ends: _Ends, reason: str) -> Spectrum:
+    """The Ritz pairs with the residuals that the iteration estimates, where no more products can be had."""
+    values, S, residuals = krylov.ritz()
+    values, S, residuals = (_both_ends(part, *ends.numbers(len(values))) for part in (values, S, residuals))
+    spectrum = _spectrum(krylov, ends, values, krylov.rows.T @ S, residuals)
+    return replace(spectrum, provenance={**spectrum.provenance, "interrupted": reason})
+
+
+def _spectrum(krylov: _Krylov, ends: _Ends, values: Tensor, X: Tensor, residuals: Tensor) -> Spectrum:
+    n = len(X)
+    num_bottom, num_top = ends.numbers(len(values))
+    low, high = ends.within_tolerance(values, residuals, krylov.norm)
     rounding = n * np.finfo(np.float64).eps / 2 * krylov.norm
-    largest = np.take_along_axis(X, np.abs(X).argmax(axis=0)[None], axis=0)
+    vectors = X.cpu().numpy()
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    vectors *= np.where(largest < 0, -1.0, 1.0)
     return Spectrum(
-        eigenvalues=values,
-        error_bounds=residuals + rounding,
+        eigenvalues=values.cpu().numpy(),
+        error_bounds=residuals.cpu().numpy() + rounding,
         dim=n,
         **({} if len(values) == n else {"num_bottom": num_bottom, "num_top": num_top}),
-        converged=residuals <= np.maximum(scale, _ROUNDING[torch.float64] * krylov.norm),
-        eigenvectors=X * np.where(largest < 0, -1.0, 1.0),
+        converged=torch.cat([low[:num_bottom], high[num_bottom:]]).cpu().numpy(),
+        eigenvectors=vectors,
         vector_indices=np.arange(len(values)),
         provenance={
-            **operator.describe(),
+            **krylov.operator.describe(),
             "solver": "lanczos",
-            "products": krylov.products + X.shape[1],
-            "tolerances": tolerances,
-            "restarts": restarts,
-            "seed": seed,
+            "products": krylov.products,
+            "tolerances": {"top": ends.top_tolerance, "bottom": ends.bottom_tolerance},
+            "restarts": krylov.restarts,
+            "seed": krylov.seed,
             "error_sources": {"largest_residual": float(residuals.max()), "rounding": float(rounding)},
         },
     )
