@@ -172,6 +172,50 @@ def test_modular_addition_has_its_size_and_split():
     assert answers.tolist() == ((train[:, 0] + train[:, 1]) % 113).tolist()
 
 
+@pytest.mark.parametrize("name", ["modular-addition", "modular-addition-30", "modular-addition-mlp"])
+def test_every_modular_addition_can_be_analysed(name):
+    experiment = load_experiment(name)
+    assert experiment.name == name
+    assert set(experiment.analysed()) <= set(experiment.checkpoints())
+    assert experiment.model()(modular_addition.pairs()[0][:2]).shape == (2, 113)
+    sizes = [len(part[0]) for part in experiment.data(None)]
+    assert sizes == ([6384, 6385] if name == "modular-addition" else [3830, 8939])
+
+
+class Trigonometry(modular_addition.Transformer):
+    """Logits that are known: a mean, waves of a + b - c, and a table that no function of a + b explains."""
+
+    def __init__(self, amplitudes, noise):
+        super().__init__(11, width=4, heads=1)
+        self.amplitudes, self.noise = amplitudes, noise
+
+    def forward(self, tokens):
+        a, b, c = tokens[:, :1], tokens[:, 1:2], torch.arange(11)
+        waves = [h * torch.cos(2 * math.pi * k * (a + b - c) / 11) for k, h in self.amplitudes.items()]
+        logits = 0.1 * c + sum(waves) + self.noise * torch.cos(2 * math.pi * (a - b) / 11) * (c == 3)
+        return logits.to(self.embedding)
+
+
+def test_fourier_measures_of_known_logits():
+    samples = modular_addition.pairs(11)
+    last = Trigonometry({2: 3.0, 5: 2.0, 1: 0.1}, 0.0)
+    model = Trigonometry({2: 1.0, 4: 1.0}, 0.5).double()
+    found = modular_addition.fourier_measures(model, last, samples)
+    assert found["key_frequencies"] == [2, 5]
+    with torch.no_grad():
+        restricted = Trigonometry({2: 1.0}, 0.0).double()(samples[0])
+        excluded = Trigonometry({4: 1.0}, 0.5).double()(samples[0])
+        logits = model(samples[0])
+        logits = logits - logits.mean(1, keepdim=True)
+        wave = torch.cos(2 * math.pi * 2 * (samples[0][:, :1] + samples[0][:, 1:2] - torch.arange(11.0)) / 11)
+    assert found["restricted_loss"] == pytest.approx(float(modular_addition.loss(restricted, samples[1])))
+    assert found["excluded_loss"] == pytest.approx(float(modular_addition.loss(excluded, samples[1])))
+    assert found["key_share"] == pytest.approx(float(wave.square().sum() / logits.square().sum()), rel=1e-5)
+    for name, weight in (("embedding_norms", model.embedding[:11].T), ("unembedding_norms", model.unembedding)):
+        power = np.abs(np.fft.rfft(weight.detach().numpy(), axis=1)) ** 2
+        assert found[name] == pytest.approx(np.sqrt(2 / 11 * power.sum(0)[1:]))
+
+
 def test_the_loss_of_modular_addition_resolves_what_float32_does_not():
     logits = torch.zeros(1, 3)
     logits[0, 0] = 25.0
@@ -202,7 +246,10 @@ def test_digits_are_split_by_class():
     ("source", "message"),
     [
         ("minst", "no experiment 'minst'; did you mean 'mnist'\\? there are digits, mnist"),
-        ("zzz", "no experiment 'zzz'; there are digits, mnist, modular-addition, or a path to a .py file"),
+        (
+            "zzz",
+            "no experiment 'zzz'; there are digits, mnist, modular-addition.*, or a path to a .py file",
+        ),
         ("nowhere.py", "there is no experiment file nowhere.py"),
     ],
 )
@@ -236,7 +283,13 @@ def test_a_faulty_experiment_file_is_one_line(tmp_path, text, message):
 def test_overrides_and_identity(tiny):
     from conftest import TINY
 
-    assert built_in_experiments() == ["digits", "mnist", "modular-addition"]
+    assert built_in_experiments() == [
+        "digits",
+        "mnist",
+        "modular-addition",
+        "modular-addition-30",
+        "modular-addition-mlp",
+    ]
     changed = load_experiment(str(TINY), seed=7, steps=None, samples=5)
     assert (changed.seed, changed.steps, changed.samples) == (7, tiny.steps, 5)
     assert changed.identity()["source_sha256"] == hashlib.sha256(TINY.read_bytes()).hexdigest()

@@ -87,7 +87,19 @@ def test_what_has_not_converged_says_so_and_how_far_it_is():
     distances = np.abs(spectrum.eigenvalues[:, None] - values).min(axis=1)
     assert (distances <= spectrum.error_bounds).all()
     assert (spectrum.error_bounds[~spectrum.converged] > 1e-6 * np.abs(values).max()).all()
-    assert spectrum.provenance["products"] == 80 + 40
+    assert spectrum.provenance["products"] == 80 + 40 + 32
+
+
+def test_the_trace_is_estimated_from_what_lies_between():
+    values = np.r_[-np.arange(5.0) - 10, RANDOM.standard_normal(300), 100 + np.arange(5.0)]
+    A = with_eigenvalues(values)
+    estimates = [lanczos_spectrum(Matrix(A), top=5, bottom=5, seed=seed).provenance["trace"] for seed in range(20)]
+    errors = np.array([estimate["value"] - values.sum() for estimate in estimates])
+    expected = np.sqrt(2 * np.square(values[5:-5]).sum() / 32)  # of Gaussian probes; Rademacher's is a little less
+    assert np.mean([estimate["standard_error"] for estimate in estimates]) == pytest.approx(expected, rel=0.2)
+    assert 0.6 * expected < np.sqrt(np.mean(errors**2)) < 1.4 * expected
+    assert "trace" not in lanczos_spectrum(Matrix(A), top=5, bottom=5, trace_probes=0).provenance
+    assert "trace" not in lanczos_spectrum(Matrix(A), top=200, bottom=200).provenance
 
 
 def test_the_same_seed_gives_the_same_bits():

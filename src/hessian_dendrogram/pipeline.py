@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from . import samples, training
 from .checkpoints import read_state_dict
-from .curvature.hessian import Hessian
+from .curvature.hessian import Hessian, Method
 from .eigensolvers.dense import exact_spectrum
 from .eigensolvers.lanczos import lanczos_spectrum
-from .errors import UserError
+from .errors import InterruptedSolverError, UserError
 from .experiment import Experiment
 from .opening import Load, compare, describe_optimizer, environment, new_model
 from .samples import Data
@@ -152,36 +152,65 @@ def analyse(
     if count < total:
         chosen = samples.select(chosen, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
     if not stored:
-        run.create_analysis(name, {"configuration": configuration, "provenance": environment(device)})
+        provenance = environment(device)
+        if experiment.lanczos is not None:  # thousands of products; a resumed analysis takes the same way
+            model = new_model(experiment)
+            training.load_weights(model, run, todo[0])
+            provenance["products_by"] = _hessian(experiment, model, chosen, dtype, device).fastest_method()
+        run.create_analysis(name, {"configuration": configuration, "provenance": provenance})
+    method = run.analysis(name)["provenance"].get("products_by")
     last = new_model(experiment)
     training.load_weights(last, run, run.steps()[-1])
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)
         measures = _measures(experiment, model, last, train_data)
-        operator = _hessian(experiment, model, chosen, dtype, device)
-        spectrum = _spectrum(experiment, operator, progress=progress)
+        operator = _hessian(experiment, model, chosen, dtype, device, method)
+        try:
+            spectrum = _spectrum(experiment, operator, progress=progress)
+        except InterruptedSolverError as error:
+            kept = _keep_interrupted(run, name, step, _for_storage(error.spectrum, experiment.vectors), measures)
+            raise InterruptedSolverError(f"step {step}: {error}; see analysis {kept!r} of {run.path}", None) from error
+        spectrum = _for_storage(spectrum, experiment.vectors)
         spectrum = replace(spectrum, provenance={**spectrum.provenance, "samples_total": total})
         run.save_spectrum(step, name, spectrum, measures)
     return name
 
 
+def _keep_interrupted(run: Run, name: str, step: int, spectrum: Spectrum, measures: Mapping[str, Any]) -> str:
+    """Store what a solver had found when its operator failed, beside the analysis, which can take the step again."""
+    kept = f"{name}-interrupted"
+    if kept not in run.analyses():
+        run.create_analysis(kept, run.analysis(name))
+    if step not in run.analysed_steps(kept):
+        run.save_spectrum(step, kept, spectrum, measures)
+    return kept
+
+
 def _spectrum(experiment: Experiment, operator: Hessian, *, progress: bool) -> Spectrum:
-    """The whole spectrum, or both ends of it, with the eigenvectors that are to be stored."""
+    """The whole spectrum, or both ends of it."""
     if experiment.lanczos is None:
         return exact_spectrum(operator, vectors=experiment.vectors, seed=experiment.seed, progress=progress)
-    spectrum = lanczos_spectrum(operator, **experiment.lanczos, seed=experiment.seed, progress=progress)
-    if experiment.vectors == "all":
+    return lanczos_spectrum(operator, **experiment.lanczos, seed=experiment.seed, progress=progress)
+
+
+def _for_storage(spectrum: Spectrum, vectors: int | Literal["all"]) -> Spectrum:
+    """The same with the eigenvectors alone that are to be stored: `vectors` of each end."""
+    count, at = len(spectrum.eigenvalues), spectrum.vector_indices
+    if vectors == "all":
         return spectrum
-    count, at = len(spectrum.eigenvalues), np.arange(len(spectrum.eigenvalues))
-    stored = (at < min(experiment.vectors, spectrum.num_bottom)) | (
-        at >= count - min(experiment.vectors, spectrum.num_top)
-    )
+    bottom, top = min(vectors, spectrum.num_bottom), min(vectors, spectrum.num_top)
+    stored = (at < bottom) | (at >= count - top)
     return replace(spectrum, eigenvectors=spectrum.eigenvectors[:, stored], vector_indices=at[stored])
 
 
 def _hessian(
-    experiment: Experiment, model: torch.nn.Module, data: Data, dtype: torch.dtype, device: torch.device | str
+    experiment: Experiment,
+    model: torch.nn.Module,
+    data: Data,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    method: Method | None = None,
 ) -> Hessian:
     return Hessian(
         model,
@@ -192,6 +221,7 @@ def _hessian(
         dtype=dtype,
         device=device,
         batch_size=512 if experiment.batch_size else samples.size(data),  # what training takes at once, so can this
+        method=method,
     )
 
 

@@ -131,7 +131,8 @@ class SpectrumSummary:
         smallest, smallest_error, largest, largest_error: the extreme eigenvalues and their error bounds.
         num_negative: eigenvalues below zero by more than their error bound.
         num_unresolved_sign: eigenvalues whose error bound is at least their magnitude.
-        trace, trace_error: the sum of all eigenvalues; the error is the sum of the bounds, the worst case.
+        trace, trace_error: the sum of all eigenvalues; the error is the sum of the bounds, the worst case. Of a partial
+            spectrum an estimate with its standard error, where `provenance["trace"]` has one.
         entropy, entropy_error: Shannon entropy -Σ p log p of p = |λ| / Σ|λ|, in nats, and a bound on its error.
     """
 
@@ -153,6 +154,7 @@ def summarise(spectrum: Spectrum) -> SpectrumSummary:
     parts = spectrum.segments()
     has_bottom, has_top, whole = "all" in parts or "bottom" in parts, "all" in parts or "top" in parts, "all" in parts
     magnitude = np.abs(values)
+    estimate = spectrum.provenance.get("trace", {})
     return SpectrumSummary(
         smallest=float(values[0]) if has_bottom else None,
         smallest_error=float(bounds[0]) if has_bottom else None,
@@ -160,8 +162,8 @@ def summarise(spectrum: Spectrum) -> SpectrumSummary:
         largest_error=float(bounds[-1]) if has_top else None,
         num_negative=int((values < -bounds).sum()) if whole else None,
         num_unresolved_sign=int((magnitude <= bounds).sum()) if whole else None,
-        trace=float(values.sum()) if whole else None,
-        trace_error=float(bounds.sum()) if whole else None,
+        trace=float(values.sum()) if whole else estimate.get("value"),
+        trace_error=float(bounds.sum()) if whole else estimate.get("standard_error"),
         entropy=_entropy(magnitude) if whole else None,
         entropy_error=_entropy_error(magnitude, bounds) if whole else None,
     )

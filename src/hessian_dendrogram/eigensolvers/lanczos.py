@@ -47,6 +47,7 @@ def lanczos_spectrum(
     block_size: int = 8,
     max_products: int = 5000,
     memory_budget: int = MEMORY_BUDGET,
+    trace_probes: int = 32,
     seed: int = 0,
     progress: bool = False,
 ) -> Spectrum:
@@ -61,9 +62,12 @@ def lanczos_spectrum(
         block_size: columns of a block, the largest multiplicity that is found. Larger blocks make the orthogonalisation
             cheaper and need more products.
         max_products: products with single vectors before the iteration gives up; the residuals at the end take
-            top + bottom more, in float64 whatever the operator's own type is.
+            top + bottom more, and the trace `trace_probes`, in float64 whatever the operator's own type is.
         memory_budget: bytes for the basis and the projected matrix; restarts keep to it. Twice the wanted vectors at
             least have to fit.
+        trace_probes: random vectors that estimate the trace of what lies between the ends, by Hutchinson's method on
+            the complement of the vectors found; its value and standard error go to `provenance["trace"]`. Fewer than
+            2 leave it out.
         seed: of the random start.
         progress: show a bar with the number of converged pairs.
 
@@ -97,7 +101,7 @@ def lanczos_spectrum(
     ) as bar:
         try:
             _iterate(krylov, ends, block_size, max_products, bar)
-            return _verified(krylov, ends)
+            return _verified(krylov, ends, trace_probes)
         except _ProductError as error:
             cause, reason = error.__cause__, str(error)
             if not krylov.size:
@@ -354,13 +358,28 @@ def _both_ends(ascending: Tensor, bottom: int, top: int) -> Tensor:
     return torch.cat([ascending[..., :bottom], ascending[..., count - top :]], dim=-1)
 
 
-def _verified(krylov: _Krylov, ends: _Ends) -> Spectrum:
+def _verified(krylov: _Krylov, ends: _Ends, trace_probes: int) -> Spectrum:
     """The Ritz pairs, alone in the basis by now, with residuals of the true operator in float64."""
+    operator = krylov.operator.with_dtype(torch.float64)
     X = torch.linalg.qr(krylov.rows.T)[0]
-    AX = krylov.product(krylov.operator.with_dtype(torch.float64), X.T).T
+    AX = krylov.product(operator, X.T).T
     values, rotation = torch.linalg.eigh((X.T @ AX + AX.T @ X) / 2)
     X, AX = X @ rotation, AX @ rotation
-    return _spectrum(krylov, ends, values, X, torch.linalg.vector_norm(AX - X * values, dim=0))
+    residuals = torch.linalg.vector_norm(AX - X * values, dim=0)
+    del AX
+    more: dict[str, Any] = {}
+    if trace_probes > 1 and len(values) < len(X):
+        # tr A = tr Xᵀ A X + E zᵀ P A P z with P = 1 - X Xᵀ (Hutchinson 1989; deflation: Meyer et al. 2021, Hutch++).
+        Z = torch.randint(2, (trace_probes, len(X)), generator=krylov.generator).to(X) * 2 - 1
+        Z -= (Z @ X) @ X.T
+        samples = (krylov.product(operator, Z) * Z).sum(dim=1)
+        more["trace"] = {
+            "value": float(values.sum() + samples.mean()),
+            "standard_error": float(samples.std()) / math.sqrt(trace_probes),
+            "probes": trace_probes,
+        }
+    spectrum = _spectrum(krylov, ends, values, X, residuals)
+    return replace(spectrum, provenance={**spectrum.provenance, **more})
 
 
 def _unverified(krylov: _Krylov, ends: _Ends, reason: str) -> Spectrum:

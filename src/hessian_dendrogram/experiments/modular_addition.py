@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -39,25 +39,39 @@ class Transformer(nn.Module):
         width: of the residual stream.
         heads: of the attention; each has width / heads dimensions.
         hidden: units of the ReLU MLP, which has biases; `None` for no MLP.
+        initial: normal initial weights with the variances of `"torch"`'s own layers, 1 for embeddings and 1 / (3 width)
+            for matrices, or those of the `"paper"`, 1 / width for both and 1 / p for the unembedding.
     """
 
-    def __init__(self, p: int = P, *, width: int = 128, heads: int = 4, hidden: int | None = None) -> None:
+    def __init__(
+        self,
+        p: int = P,
+        *,
+        width: int = 128,
+        heads: int = 4,
+        hidden: int | None = None,
+        initial: Literal["torch", "paper"] = "torch",
+    ) -> None:
         super().__init__()
         self.p, self.heads = p, heads
+        embedding, matrix, unembedding = {
+            "torch": (1.0, 1 / (3 * width), 1 / (3 * width)),
+            "paper": (1 / width, 1 / width, 1 / p),
+        }[initial]
 
-        def normal(*shape: int, variance: float = 1 / width) -> nn.Parameter:
+        def normal(*shape: int, variance: float) -> nn.Parameter:
             return nn.Parameter(torch.randn(*shape) * math.sqrt(variance))
 
-        self.embedding, self.position = normal(p + 1, width), normal(3, width)
-        self.query, self.key, self.value, self.output = (normal(width, width) for _ in range(4))
+        self.embedding, self.position = (normal(rows, width, variance=embedding) for rows in (p + 1, 3))
+        self.query, self.key, self.value, self.output = (normal(width, width, variance=matrix) for _ in range(4))
         self.mlp: nn.Module | None = None
         if hidden:
             layers = nn.Linear(width, hidden), nn.Linear(hidden, width)
             for layer in layers:
-                nn.init.normal_(layer.weight, std=math.sqrt(1 / width))
+                nn.init.normal_(layer.weight, std=math.sqrt(matrix))
                 nn.init.zeros_(layer.bias)
             self.mlp = nn.Sequential(layers[0], nn.ReLU(), layers[1])
-        self.unembedding = normal(width, p, variance=1 / p)
+        self.unembedding = normal(width, p, variance=unembedding)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The logits at '=' of sequences [a, b, =]."""
@@ -191,7 +205,13 @@ def _energies(mean_by_sum: Tensor, waves: Tensor) -> Tensor:
 
 
 def modular_addition(
-    name: str, *, fraction: float, steps: int, hidden: int | None = None, analysed_steps: Sequence[int]
+    name: str,
+    *,
+    fraction: float,
+    steps: int,
+    hidden: int | None = None,
+    initial: Literal["torch", "paper"] = "torch",
+    analysed_steps: Sequence[int],
 ) -> Experiment:
     """The experiment with a share of the pairs for training.
 
@@ -200,16 +220,17 @@ def modular_addition(
         fraction: of all 12,769 pairs that are for training.
         steps: of full-batch AdamW.
         hidden: units of the MLP; `None` for none.
+        initial: variances of the initial weights, see `Transformer`.
         analysed_steps: where the Hessian's spectrum is taken.
     """
     return Experiment(
         name=name,
-        model=partial(Transformer, hidden=hidden),
+        model=partial(Transformer, hidden=hidden, initial=initial),
         loss=loss,
         data=partial(split, fraction=fraction),
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1.0, betas=(0.9, 0.98)),
         steps=steps,
-        checkpoint_steps=sorted({*analysed_steps, *range(0, steps + 1, 1000)}),
+        checkpoint_steps=sorted({*analysed_steps, *range(0, steps + 1, 500)}),
         analysed_steps=analysed_steps,
         accuracy=top_1_accuracy,
         log_every=10,
@@ -224,5 +245,10 @@ experiment = modular_addition(
     "modular-addition",
     fraction=0.5,
     steps=40_000,
-    analysed_steps=[0, 100, 200, 500, 1000, 2000, 5000, 10_000, *range(14_000, 26_001, 500), 30_000, 35_000, 40_000],
+    analysed_steps=[
+        *(0, 100, 200, 500, 1000),
+        *range(2000, 10_001, 500),
+        *range(12_000, 20_001, 1000),
+        *(25_000, 30_000, 35_000, 40_000),
+    ],
 )

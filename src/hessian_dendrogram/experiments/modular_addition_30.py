@@ -1,4 +1,4 @@
-"""Modular addition with 30 % of the pairs for training, as in the literature; this network memorises and does not grok.
+"""Modular addition with 30 % of the pairs for training, the share that is usual in the literature.
 
 See `modular_addition`.
 """

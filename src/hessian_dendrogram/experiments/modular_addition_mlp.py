@@ -11,6 +11,7 @@ experiment = modular_addition(
     "modular-addition-mlp",
     fraction=0.3,
     hidden=512,
+    initial="paper",
     steps=30_000,
-    analysed_steps=[0, 200, 1000, 5000, 8000, 9000, 10_000, 11_000, 12_000, 14_000, 20_000, 30_000],
+    analysed_steps=[0, 200, 1000, 3000, 4000, 5000, 5500, 6000, 6500, 7000, 10_000, 30_000],
 )

@@ -20,7 +20,8 @@ _CURVES = {
     "loss": {"batch_loss": ("batch", "0.75"), "train_loss": ("train", COLOURS[0]), "test_loss": ("test", COLOURS[1])},
     "accuracy": {"train_accuracy": ("train", COLOURS[0]), "test_accuracy": ("test", COLOURS[1])},
 }
-_COMPLETE_ONLY = "number of negative eigenvalues, trace and entropy are left out: they need every eigenvalue, converged"
+_NUMBERS = {"number of negative eigenvalues": "num_negative", "trace": "trace", "entropy": "entropy"}
+_COMPLETE_ONLY = "{} left out: every eigenvalue would be needed, converged"
 
 
 @matplotlib.rc_context(STYLE)
@@ -38,17 +39,22 @@ def summary(
     curves = metrics or {}
     measured = [name for name, lines in _CURVES.items() if any(_is_measured(curves, line) for line in lines)]
     columns = _summary_columns(spectra)
-    is_whole = bool(np.isfinite(columns["trace"]).any())
-    names = [*measured, "extremes", *(["negative", "trace", "entropy"] if is_whole else [])]
+    known = {name: bool(np.isfinite(columns[column]).any()) for name, column in _NUMBERS.items()}
+    names = [*measured, "extremes", *(name for name in known if known[name])]
     rows = -(-len(names) // 2)
-    figure = new_figure(1.9 * rows + 0.6, title if is_whole else f"{title}\n{_COMPLETE_ONLY}".strip())
+    absent = [name for name in known if not known[name]]
+    note = _COMPLETE_ONLY.format(", ".join(absent)) if absent else ""
+    figure = new_figure(1.9 * rows + 0.6, f"{title}\n{note}".strip())
     panels = {name: figure.add_subplot(rows, 2, place + 1) for place, name in enumerate(names)}
     for name in measured:
         _draw_curves(panels[name], curves, name)
     _draw_extremes(panels["extremes"], steps, columns)
-    if is_whole:
-        _draw_negative(panels["negative"], steps, columns)
-        _draw_number(panels["trace"], steps, columns, "trace", "trace", COLOURS[2])
+    if known["number of negative eigenvalues"]:
+        _draw_negative(panels["number of negative eigenvalues"], steps, columns)
+    if known["trace"]:
+        label = "trace" if known["entropy"] else "trace, estimated"
+        _draw_number(panels["trace"], steps, columns, "trace", label, COLOURS[2])
+    if known["entropy"]:
         _draw_number(panels["entropy"], steps, columns, "entropy", "entropy of |λ| / Σ|λ| (nats)", COLOURS[3])
     _share_step_axis(list(panels.values()), steps, curves)
     return figure
@@ -110,7 +116,8 @@ def _draw_number(
 ) -> None:
     """Draw one number of the summary with its error as a bar."""
     values, errors = columns[name], columns[f"{name}_error"]
-    axes.set_title(f"{label}, error ≤ {np.nanmax(errors):.1g}", loc="left")
+    kind = "standard error" if "estimated" in label else "error"
+    axes.set_title(f"{label}, {kind} ≤ {np.nanmax(errors):.1g}", loc="left")
     _draw_with_errors(axes, steps, values, errors, color=colour)
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
 
