@@ -22,6 +22,7 @@ from hessian_dendrogram.figures import (
     describe,
     draw,
     first_layer_filters,
+    fourier,
     largest_gaps,
     level_statistics,
     spectrum_evolution,
@@ -119,6 +120,28 @@ def test_awkward_spectra_make_figures_without_a_warning(view, case):
 
 
 @pytest.mark.parametrize("case", AWKWARD)
+def measures_of(count):
+    random = np.random.default_rng(0)
+    norms = {name: random.uniform(0, 3, 56).tolist() for name in ("embedding_norms", "unembedding_norms")}
+    return [{**norms, "key_frequencies": [3, 40], "restricted_loss": 0.2, "excluded_loss": 5.0}] * count
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_fourier_measures_are_drawn_under_awkward_spectra_without_a_warning(case):
+    spectra = AWKWARD[case]
+    steps = [10 * position for position in range(len(spectra))]
+    metrics = {
+        "step": np.array(steps, float),
+        "train_loss": np.full(len(steps), 0.1),
+        "test_accuracy": np.ones(len(steps)),
+    }
+    render(fourier(steps, spectra, measures_of(len(steps)), title="x"))
+    figure = render(fourier(steps, spectra, measures_of(len(steps)), metrics=metrics))
+    meshes = [mesh for axes in figure.axes for mesh in axes.collections if isinstance(mesh, QuadMesh)]
+    heat = [mesh.get_array() for mesh in meshes if mesh.get_array().size == 56 * len(steps)]
+    assert np.allclose(heat[0][:, 0], measures_of(1)[0]["embedding_norms"])
+
+
 def test_awkward_analyses_are_compared_without_a_warning(case):
     by_step = {10 * i: spectrum for i, spectrum in enumerate(AWKWARD[case])}
     figure = comparison({"few": by_step, "many": {0: realistic()}, "elsewhere": {}}, title="a title")

@@ -323,7 +323,7 @@ def _iterate(krylov: _Krylov, ends: _Ends, block_size: int, max_products: int, b
             check = min(krylov.size + _PROBE * block_size, krylov.capacity)
             continue
         if krylov.is_full:
-            bottom, top = _kept(is_done, (bottom, top), (low, high), (krylov.capacity + bottom + top) // 2)
+            bottom, top = _kept(is_done, (bottom, top), (low, high), krylov.capacity * 7 // 10)
             krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
             krylov.restarts += 1
         check = krylov.size + max(8 * block_size, krylov.size // 8)
@@ -344,7 +344,7 @@ def _kept(
     kept = list(numbers)
     for end in (0, 1):
         if is_done[end] and not is_done[1 - end]:
-            kept[end] += min(max(0, beyond[end] - numbers[end]), 3 * spare // 4)
+            kept[end] += min(max(0, beyond[end] - numbers[end]), 9 * spare // 10)
     spare = most - sum(kept)
     for end in (0, 1):
         if not is_done[end]:

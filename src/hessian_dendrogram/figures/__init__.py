@@ -20,6 +20,7 @@ from .cluster_count import cluster_count_curves, cluster_count_heatmap
 from .comparison import comparison
 from .dendrogram import dendrogram_snapshots
 from .filters import first_layer_filters
+from .fourier import MEASURES, fourier
 from .gaps import largest_gaps
 from .level_statistics import level_statistics
 from .spectrum_evolution import spectrum_evolution
@@ -35,6 +36,7 @@ __all__ = [
     "draw",
     "draw_comparison",
     "first_layer_filters",
+    "fourier",
     "largest_gaps",
     "level_statistics",
     "spectrum_evolution",
@@ -72,6 +74,9 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         "level_statistics": lambda: level_statistics(steps, spectra, title=title),
         "summary": lambda: summary(steps, spectra, metrics=run.metrics(), title=title),
     }
+    measures = [run.measures(step, analysis) for step in steps]
+    if all(name in row for row in measures for name in MEASURES):
+        views["fourier"] = lambda: fourier(steps, spectra, measures, metrics=run.metrics(), title=title)
     name = _first_convolution(run)
     rows = sorted({*steps} & {*run.steps()})
     if name and rows:
