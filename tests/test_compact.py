@@ -85,11 +85,20 @@ def test_a_copy_of_some_steps_is_added_to(run, tmp_path):
     assert [again.spectrum(step).eigenvectors.shape[1] for step in (0, 5, 10)] == [0, 1, 1]
 
 
+def test_a_copy_can_keep_few_weights(run, tmp_path):
+    copy = compact(run, tmp_path / "small", vectors=0, weights_at=[10])
+    assert (copy.steps(), copy.analysed_steps()) == ([10], [0, 5, 10])
+    assert compact(run, tmp_path / "none", weights_at=[]).steps() == []
+    assert compact(run, tmp_path / "small", weights_at=[0]).steps() == [0, 10]
+
+
 def test_mistakes_are_refused(run, tmp_path):
     with pytest.raises(UserError, match="vectors must be >= 0, got -1"):
         compact(run, tmp_path / "small", vectors=-1)
     with pytest.raises(UserError, match=r"no checkpoint at \[7\]; it has them at \[0, 5, 10\]"):
         compact(run, tmp_path / "small", at=[0, 7])
+    with pytest.raises(UserError, match=r"no checkpoint at \[7\]"):
+        compact(run, tmp_path / "small", weights_at=[7])
     with pytest.raises(UserError, match="is the run itself"):
         compact(run, run.path)
     with lock(tmp_path / "other"):

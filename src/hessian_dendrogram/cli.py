@@ -160,13 +160,16 @@ def compact(
         int, typer.Option("--vectors", help="Eigenvectors to keep at each step, those of largest magnitude.")
     ] = 10,
     at: Annotated[str | None, typer.Option("--at", help="Steps to keep, as 0,100,200; default all.")] = None,
+    weights_at: Annotated[
+        str | None, typer.Option("--weights-at", help="Steps whose weights to keep; default those of --at.")
+    ] = None,
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Make a small copy of a run directory, to be published: every eigenvalue, few eigenvectors."""
     from .compact import compact as copy
     from .store import Run
 
-    made = copy(Run(run), to, vectors=vectors, at=_steps(at))
+    made = copy(Run(run), to, vectors=vectors, at=_steps(at), weights_at=_steps(weights_at))
     size = sum(file.stat().st_size for file in made.path.rglob("*") if file.is_file())
     _print(f"{made.path}: {size / 1e6:.1f} MB")
 

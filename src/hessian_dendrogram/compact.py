@@ -14,10 +14,17 @@ from .spectrum import Spectrum
 from .store import Run, lock
 
 
-def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int] | None = None) -> Run:
+def compact(
+    run: Run,
+    target: Path | str,
+    *,
+    vectors: int = 10,
+    at: Sequence[int] | None = None,
+    weights_at: Sequence[int] | None = None,
+) -> Run:
     """Copy a run without what makes it large: most eigenvectors and the training state.
 
-    Kept are the configuration, the metrics, the weights of every checkpoint, every eigenvalue with its error bound, the
+    Kept are the configuration, the metrics, the weights of the checkpoints, every eigenvalue with its error bound, the
     share of every parameter tensor in each stored eigenvector, and the leading eigenvectors themselves as float16,
     which keeps about three digits of their largest entries. The copy is a run directory like any other; its training
     cannot be resumed. Analyses that the target has already are left as they are, and steps that it lacks are added.
@@ -27,6 +34,7 @@ def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int
         target: where the copy goes.
         vectors: eigenvectors to keep at each step, those of the largest magnitude.
         at: the steps to keep, of checkpoints and analyses; default all.
+        weights_at: the steps whose weights to keep; default those of `at`.
 
     Returns:
         The copy.
@@ -37,7 +45,7 @@ def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int
     """
     if vectors < 0:
         raise UserError(f"vectors must be >= 0, got {vectors}")
-    if missing := sorted(set(at or ()) - set(run.steps())):
+    if missing := sorted({*(at or ()), *(weights_at or ())} - {*run.steps()}):
         raise UserError(f"{run.path} has no checkpoint at {missing}; it has them at {run.steps()}")
     target = Path(target)
     if target.resolve() == run.path.resolve():
@@ -57,7 +65,7 @@ def compact(run: Run, target: Path | str, *, vectors: int = 10, at: Sequence[int
                 provenance=run.record.get("provenance", {}),
             )
         copy.copy_metrics(run)
-        for step in _missing(run.steps(), copy.steps(), at):
+        for step in _missing(run.steps(), copy.steps(), at if weights_at is None else weights_at):
             copy.save_checkpoint(step, run.weights(step))
         for name in run.analyses():
             if name not in copy.analyses():
