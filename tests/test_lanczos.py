@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from hessian_dendrogram import Hessian, lanczos_spectrum
 from hessian_dendrogram.errors import InterruptedSolverError, UserError
+from hessian_dendrogram.layout import Layout
 from test_exact_spectrum import Matrix, with_eigenvalues
 
 RANDOM = np.random.default_rng(0)
@@ -34,7 +35,7 @@ CASES = {
         40,
         {"bottom_tolerance": 1e-3},
     ),
-    "restarts": (RANDOM.standard_normal(400), 15, 15, {"memory_budget": 8 * (400 * 100 + 4 * 100**2)}),
+    "restarts": (RANDOM.standard_normal(400), 15, 15, {"block_size": 8, "memory_budget": 8 * (400 * 100 + 4 * 100**2)}),
     "more than half": (RANDOM.standard_normal(100), 40, 30, {}),
     "all": (RANDOM.standard_normal(50), 30, 30, {}),
     "zero": (np.zeros(40), 3, 3, {}),
@@ -63,6 +64,53 @@ def test_converged_values_are_within_their_bounds_and_none_is_missing(name):
     assert (residuals <= spectrum.error_bounds).all()
     if not is_whole:
         assert (spectrum.num_bottom, spectrum.num_top) == (bottom, top)
+
+
+class Reflected(Matrix):
+    """A diagonal matrix between two Householder reflections: any spectrum at any size."""
+
+    def __init__(self, values, dtype=torch.float64):
+        self.values, self.dtype, self.device = torch.as_tensor(values, dtype=dtype), dtype, torch.device("cpu")
+        self.layout = Layout(("weight",), ((len(values),),))
+        normal = torch.randn(len(values), 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        self.normal = (normal / normal.norm()).to(dtype)
+
+    def _reflect(self, V):
+        return V - 2 * self.normal @ (self.normal.T @ V)
+
+    def _products(self, V):
+        return self._reflect(self.values[:, None] * self._reflect(V))
+
+    def with_dtype(self, dtype):
+        return Reflected(self.values, dtype)
+
+
+LARGE = {
+    "bulk and outliers": np.r_[RANDOM.uniform(-1, 1, 19_940), -2 - np.arange(30.0), 3 + np.arange(30.0)],
+    "repeated up to the block size": np.r_[
+        RANDOM.uniform(-1, 1, 19_904), np.repeat([-9.0, -5.0, -3.0], 16), np.repeat([4.0, 5.0, 8.0], 16)
+    ],
+    "ten decades": np.r_[-np.geomspace(1e-9, 1, 10_000), np.geomspace(1e-9, 10, 10_000)],
+    "deficient": np.r_[np.zeros(19_950), np.geomspace(1e-8, 1, 50)],
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_size_20000(name):
+    values = np.sort(LARGE[name])
+    spectrum = lanczos_spectrum(Reflected(values), top=40, bottom=40, tolerance=1e-8, memory_budget=2**28)
+    expected = np.r_[values[:40], values[-40:]]
+    assert spectrum.converged.all()
+    assert (np.abs(spectrum.eigenvalues - expected) <= spectrum.error_bounds).all()
+
+
+@pytest.mark.parametrize("multiplicity", [17, 40])
+def test_beyond_the_block_size_what_is_reported_is_still_right(multiplicity):
+    """That none is missing is promised up to the block size alone."""
+    values = np.sort(np.r_[RANDOM.uniform(-1, 1, 300), np.full(multiplicity, 2.0)])
+    spectrum = lanczos_spectrum(Reflected(values), top=multiplicity + 5, bottom=5)
+    distances = np.abs(spectrum.eigenvalues[:, None] - values).min(axis=1)
+    assert (distances <= spectrum.error_bounds)[spectrum.converged].all()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -148,7 +196,7 @@ def test_what_had_been_found_outlives_an_operator_that_fails(products, error, me
     values = np.sort(np.r_[RANDOM.standard_normal(390), 5 + np.arange(10.0)])
     A = with_eigenvalues(values)
     with pytest.raises(InterruptedSolverError, match=message) as caught:
-        lanczos_spectrum(Failing(A, products, error), top=20, bottom=20)
+        lanczos_spectrum(Failing(A, products, error), top=20, bottom=20, block_size=8)
     spectrum = caught.value.spectrum
     assert spectrum.provenance["products"] == products
     assert f"{spectrum.converged[-20:].sum()} of 20 largest" in str(caught.value)
@@ -181,11 +229,11 @@ def test_bad_input_is_refused():
         lanczos_spectrum(A, top=0, bottom=0)
     with pytest.raises(UserError, match="at most 300, the size of the matrix, got 301 and 2"):
         lanczos_spectrum(A, top=301, bottom=2)
-    with pytest.raises(UserError, match="got 0, 5000, 1e-06 and None"):
+    with pytest.raises(UserError, match="got 0, 4000, 1e-06 and None"):
         lanczos_spectrum(A, block_size=0)
-    with pytest.raises(UserError, match="got 8, 0, 1e-06"):
+    with pytest.raises(UserError, match="got 16, 0, 1e-06"):
         lanczos_spectrum(A, max_products=0)
-    with pytest.raises(UserError, match="need a basis of 52 vectors and a memory_budget of 211328 bytes, got 200000"):
+    with pytest.raises(UserError, match="need a basis of 84 vectors and a memory_budget of 427392 bytes, got 200000"):
         lanczos_spectrum(A, top=5, bottom=5, memory_budget=200_000)
     with pytest.raises(UserError, match="the first product failed: a product with the operator is not finite"):
         lanczos_spectrum(Matrix(torch.full((30, 30), torch.inf, dtype=torch.float64)), top=2, bottom=2)
