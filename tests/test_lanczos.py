@@ -234,6 +234,6 @@ def test_bad_input_is_refused():
     with pytest.raises(UserError, match="got 16, 0, 1e-06"):
         lanczos_spectrum(A, max_products=0)
     with pytest.raises(UserError, match="need a basis of 84 vectors and a memory_budget of 427392 bytes, got 200000"):
-        lanczos_spectrum(A, top=5, bottom=5, memory_budget=200_000)
+        lanczos_spectrum(A, top=5, bottom=5, block_size=16, memory_budget=200_000)
     with pytest.raises(UserError, match="the first product failed: a product with the operator is not finite"):
         lanczos_spectrum(Matrix(torch.full((30, 30), torch.inf, dtype=torch.float64)), top=2, bottom=2)

@@ -44,7 +44,7 @@ def lanczos_spectrum(
     bottom: int = 200,
     tolerance: float = 1e-6,
     bottom_tolerance: float | None = None,
-    block_size: int = 16,
+    block_size: int | None = None,
     max_products: int = 4000,
     memory_budget: int = MEMORY_BUDGET,
     trace_probes: int = 32,
@@ -59,8 +59,8 @@ def lanczos_spectrum(
         bottom: how many of the smallest.
         tolerance: a pair has converged once its residual is at most this times the largest magnitude of its own end.
         bottom_tolerance: the same for the bottom; default `tolerance`.
-        block_size: columns of a block, the largest multiplicity that is found. Larger blocks make the orthogonalisation
-            cheaper and need more products.
+        block_size: columns of a block, the largest multiplicity that is found; default a 25th of the wanted pairs, 4 at
+            least and 16 at most. Larger blocks make the orthogonalisation cheaper and need more products.
         max_products: products with single vectors before the iteration gives up; the residuals at the end take
             top + bottom more, and the trace `trace_probes`, in float64 whatever the operator's own type is.
         memory_budget: bytes for the basis and the projected matrix; restarts keep to it. Twice the wanted vectors at
@@ -86,6 +86,7 @@ def lanczos_spectrum(
         raise UserError(f"top and bottom must be >= 0 and one of them > 0, got {top} and {bottom}")
     if max(top, bottom) > n:
         raise UserError(f"top and bottom must be at most {n}, the size of the matrix, got {top} and {bottom}")
+    block_size = min(16, max(4, (top + bottom) // 25)) if block_size is None else block_size
     if min(block_size, max_products) < 1 or not min(tolerance, bottom_tolerance or tolerance) > 0:
         raise UserError(
             f"block_size and max_products must be >= 1 and the tolerances > 0, got {block_size}, {max_products}, "
@@ -326,7 +327,7 @@ def _iterate(krylov: _Krylov, ends: _Ends, block_size: int, max_products: int, b
             bottom, top = _kept(is_done, (bottom, top), (low, high), krylov.capacity * 7 // 10)
             krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
             krylov.restarts += 1
-        check = krylov.size + max(8 * block_size, krylov.size // 8)
+        check = krylov.size + max(2 * block_size, krylov.size // 8)
 
 
 def _kept(
