@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from cases import CASES, Case
 from hessian_dendrogram import Hessian
+from hessian_dendrogram.curvature import hessian as hessian_module
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.samples import map_inputs
 
@@ -67,6 +68,41 @@ def test_equal_to_autograd_in_float64(case, method):
     assert (dense - expected).norm() <= 1e-10 * expected.norm()
     assert torch.equal(dense, dense.T)
     assert expected.norm() > 0
+
+
+@pytest.mark.parametrize("memory", [2**30, 3000, 0])
+def test_gradient_graphs_are_kept_where_all_of_them_fit(memory, monkeypatch):
+    monkeypatch.setattr(hessian_module, "_GRAPH_MEMORY", memory)
+    case = linear_case()
+    case["model"] = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    case["data"] = torch.randn(20, 4, dtype=torch.float64), torch.randint(3, (20,))
+    H = Hessian(**case, method="double-backward", batch_size=8)
+    expected = Hessian(**case, method="forward-over-reverse").to_dense()
+    built = []
+    monkeypatch.setattr(H, "batch_loss", lambda *args: built.append(1) or Hessian.batch_loss(H, *args))
+    for _ in range(3):
+        assert torch.allclose(H.matmat(torch.eye(len(expected), dtype=torch.float64)), expected, atol=1e-14)
+    assert len(built) == (3 if memory == 2**30 else 9)
+
+
+def test_another_dtype_has_graphs_of_its_own():
+    H = Hessian(**linear_case(), method="double-backward")
+    eye = torch.eye(H.shape[0])
+    single, double = H.matmat(eye), H.with_dtype(torch.float64).matmat(eye.double())
+    assert double.dtype == torch.float64
+    assert 0 < (single - double).abs().max() < 1e-6
+
+
+def test_the_fastest_method_is_measured(monkeypatch, caplog):
+    H = Hessian(**linear_case(), dtype=torch.float64)
+    slow, seconds = "_forward_over_reverse", iter(range(100))
+    monkeypatch.setattr(hessian_module.time, "perf_counter", lambda: next(seconds))
+    original = getattr(H, slow)
+    monkeypatch.setattr(Hessian, slow, lambda *args: [next(seconds) for _ in range(5)] and original(*args[1:]))
+    with caplog.at_level(logging.INFO):
+        assert H.fastest_method() == "double-backward"
+    assert "forward-over-reverse 6 s, double-backward 1 s" in caplog.text
+    assert Hessian(**linear_case(), method="double-backward").fastest_method() == "double-backward"
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -12,7 +12,7 @@ import torch
 
 from conftest import TINY, numbers
 from hessian_dendrogram import Run, atomic, opening, pipeline
-from hessian_dendrogram.errors import LockedRunError, TrainingDivergedError, UserError
+from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
 
 
 def everything(experiment, path, **options):
@@ -58,6 +58,46 @@ def test_both_ends_of_the_spectrum_are_those_of_the_whole(finished, tiny, tmp_pa
     assert spectrum.converged.all()
     assert spectrum.vector_indices.tolist() == [0, 1, 2, 6, 7, 8]
     assert spectrum.eigenvectors.shape == (38, 6)
+
+
+def test_a_resumed_analysis_takes_products_in_the_same_way(tiny, tmp_path, monkeypatch):
+    experiment = replace(tiny, lanczos={"top": 3, "bottom": 3}, vectors=0, steps=8)
+    monkeypatch.setattr(pipeline.Hessian, "fastest_method", lambda *_: "double-backward")
+    everything(experiment, tmp_path / "run", at=[0])
+    monkeypatch.setattr(pipeline.Hessian, "fastest_method", lambda *_: "forward-over-reverse")
+    everything(experiment, tmp_path / "run", at=[0, 8])
+    run = Run(tmp_path / "run")
+    assert [run.spectrum(step).provenance["products_by"] for step in (0, 8)] == ["double-backward"] * 2
+
+
+def test_what_an_interrupted_solver_found_is_kept_beside_the_analysis(tiny, tmp_path, monkeypatch):
+    experiment = replace(tiny, lanczos={"top": 3, "bottom": 3}, vectors=1, steps=8)
+    original, left = pipeline.Hessian.matmat, [0]
+
+    def failing(self, V):
+        left[0] -= V.shape[1] if V.shape[1] != 8 else 0  # blocks of 8 are those of `fastest_method`
+        if left[0] < 0:
+            raise RuntimeError("out of memory")
+        return original(self, V)
+
+    monkeypatch.setattr(pipeline.Hessian, "matmat", failing)
+    for _ in range(2):
+        left[0] = 20
+        with pytest.raises(InterruptedSolverError, match=r"step 0: the operator raised .* memory, after 20 .*interr"):
+            everything(experiment, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert run.analyses() == ["hessian-70", "hessian-70-interrupted"]
+    found = run.spectrum(0, "hessian-70-interrupted")
+    assert (len(found.eigenvalues), found.eigenvectors.shape[1]) == (6, 2)
+    assert "out of memory" in found.provenance["interrupted"]
+    assert run.analysed_steps("hessian-70") == []
+    monkeypatch.setattr(pipeline.Hessian, "matmat", original)
+    everything(experiment, tmp_path / "run")
+    whole = run.spectrum(0, "hessian-70")
+    assert whole.converged.all()
+    assert (np.abs(found.eigenvalues - whole.eigenvalues) <= found.error_bounds + whole.error_bounds)[
+        found.converged
+    ].all()
 
 
 def test_the_stored_spectrum_is_that_of_the_stored_weights(finished, tiny):

@@ -251,7 +251,7 @@ class Hessian(CurvatureOperator):
         return vmap(product, in_dims=1, out_dims=0)(V).T
 
     def _gradient(self, batch: Batch, place: int | None) -> list[Tensor]:
-        """The gradient with its graph, kept while all that is kept fits in the memory set aside for it."""
+        """The gradient with its graph, kept where those of all batches fit in the memory set aside for them."""
         if place is not None and place in self._graphs:
             return self._graphs[place]
         sizes: dict[int, int] = {}
@@ -264,9 +264,11 @@ class Hessian(CurvatureOperator):
             gradient = torch.autograd.grad(
                 self.batch_loss(batch), list(self._parameters().values()), create_graph=True, materialize_grads=True
             )
-        if place is not None and self._graph_bytes + sum(sizes.values()) <= _GRAPH_MEMORY:
+        if place is not None and self._graph_bytes <= _GRAPH_MEMORY:
             self._graphs[place] = list(gradient)
             self._graph_bytes += sum(sizes.values())
+            if self._graph_bytes > _GRAPH_MEMORY:  # all or none: data may come in another order every time
+                self._graphs.clear()
         return list(gradient)
 
     def _double_backward(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
