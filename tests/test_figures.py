@@ -119,7 +119,6 @@ def test_awkward_spectra_make_figures_without_a_warning(view, case):
         render(figure)
 
 
-@pytest.mark.parametrize("case", AWKWARD)
 def measures_of(count):
     random = np.random.default_rng(0)
     norms = {name: random.uniform(0, 3, 56).tolist() for name in ("embedding_norms", "unembedding_norms")}
@@ -142,6 +141,7 @@ def test_fourier_measures_are_drawn_under_awkward_spectra_without_a_warning(case
     assert np.allclose(heat[0][:, 0], measures_of(1)[0]["embedding_norms"])
 
 
+@pytest.mark.parametrize("case", AWKWARD)
 def test_awkward_analyses_are_compared_without_a_warning(case):
     by_step = {10 * i: spectrum for i, spectrum in enumerate(AWKWARD[case])}
     figure = comparison({"few": by_step, "many": {0: realistic()}, "elsewhere": {}}, title="a title")
