@@ -33,7 +33,7 @@ from ..spectrum import Spectrum
 
 MEMORY_BUDGET = 5 * 2**29  # bytes
 _PROBE = 6  # blocks that look for what was missed
-_SAFE = 20.0  # digits lost to a plain QR: a factor of this, at most
+_SAFE = 20.0  # the loss of orthogonality that a plain QR may cause, as a factor
 _ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-14}  # of a product, relative to the norm
 
 
