@@ -207,12 +207,21 @@ def test_what_had_been_found_outlives_an_operator_that_fails(products, error, me
     assert (residuals <= spectrum.error_bounds).all()
 
 
-def test_residuals_that_cannot_be_taken_are_estimated():
+@pytest.mark.parametrize(
+    ("last_products", "message"), [(6, "by the iteration's own estimates"), (32, "the trace was not estimated")]
+)
+def test_what_fails_at_the_end_costs_no_more_than_itself(last_products, message):
     A = with_eigenvalues(np.linspace(-1, 1, 200))
-    enough = lanczos_spectrum(Matrix(A), top=3, bottom=3).provenance["products"] - 6
-    with pytest.raises(InterruptedSolverError, match="3 of 3 largest and 3 of 3 smallest") as caught:
+    whole = lanczos_spectrum(Matrix(A), top=3, bottom=3, trace_probes=last_products if last_products > 6 else 0)
+    enough = whole.provenance["products"] - last_products
+    with pytest.raises(InterruptedSolverError, match=f"3 of 3 largest and 3 of 3 smallest .*{message}") as caught:
         lanczos_spectrum(Failing(A, enough, RuntimeError("x")), top=3, bottom=3)
-    assert caught.value.spectrum.converged.all()
+    spectrum = caught.value.spectrum
+    assert spectrum.converged.all()
+    assert "trace" not in spectrum.provenance
+    assert spectrum.provenance["interrupted"] == "the operator raised RuntimeError: x"
+    if last_products > 6:
+        np.testing.assert_array_equal(spectrum.error_bounds, whole.error_bounds)
 
 
 def test_an_operator_that_is_not_symmetric_is_named():

@@ -79,7 +79,7 @@ def lanczos_spectrum(
         UserError: nothing is asked for, more than the matrix has or the memory holds, a number is out of range, the
             operator is not symmetric, or its first product fails.
         InterruptedSolverError: a later product raised or is not finite; the error's `spectrum` holds what had been
-            found, with the iteration's own estimates of the residuals as bounds.
+            found, with the iteration's own estimates of the residuals as bounds where the true ones were not known yet.
     """
     n = operator.shape[0]
     if min(top, bottom) < 0 or top + bottom == 0:
@@ -100,18 +100,22 @@ def lanczos_spectrum(
     with tqdm(
         total=top + bottom, desc="eigenpairs", unit="pair", leave=False, disable=None if progress else True
     ) as bar:
+        verified = None
         try:
             _iterate(krylov, ends, block_size, max_products, bar)
-            return _verified(krylov, ends, trace_probes)
+            verified = _verified(krylov, ends)
+            return _with_trace(verified, krylov, trace_probes)
         except _ProductError as error:
             cause, reason = error.__cause__, str(error)
             if not krylov.size:
                 raise UserError(f"the first product failed: {reason}") from cause
-            partial = _unverified(krylov, ends, reason)
+            partial = _unverified(krylov, ends) if verified is None else verified
+            partial = replace(partial, provenance={**partial.provenance, "interrupted": reason})
             found = [int(part.sum()) for part in np.split(partial.converged, [partial.num_bottom])]
             raise InterruptedSolverError(
                 f"{reason}, after {krylov.products} products; {found[1]} of {top} largest and {found[0]} of {bottom} "
-                "smallest eigenvalues had converged, by the iteration's own estimates",
+                "smallest eigenvalues had converged"
+                + (", by the iteration's own estimates" if verified is None else "; the trace was not estimated"),
                 partial,
             ) from cause
 
@@ -340,7 +344,7 @@ def _kept(
     where more vectors speed up the wanted ones.
     """
     low, high = converged
-    beyond = int((~low).int().argmax()), int((~high.flip(0)).int().argmax())
+    beyond = int(low.int().cumprod(0).sum()), int(high.flip(0).int().cumprod(0).sum())
     spare = most - sum(numbers)
     kept = list(numbers)
     for end in (0, 1):
@@ -359,36 +363,39 @@ def _both_ends(ascending: Tensor, bottom: int, top: int) -> Tensor:
     return torch.cat([ascending[..., :bottom], ascending[..., count - top :]], dim=-1)
 
 
-def _verified(krylov: _Krylov, ends: _Ends, trace_probes: int) -> Spectrum:
+def _verified(krylov: _Krylov, ends: _Ends) -> Spectrum:
     """The Ritz pairs, alone in the basis by now, with residuals of the true operator in float64."""
-    operator = krylov.operator.with_dtype(torch.float64)
     X = torch.linalg.qr(krylov.rows.T)[0]
-    AX = krylov.product(operator, X.T).T
+    AX = krylov.product(krylov.operator.with_dtype(torch.float64), X.T).T
     values, rotation = torch.linalg.eigh((X.T @ AX + AX.T @ X) / 2)
     X, AX = X @ rotation, AX @ rotation
-    residuals = torch.linalg.vector_norm(AX - X * values, dim=0)
-    del AX
-    more: dict[str, Any] = {}
-    if trace_probes > 1 and len(values) < len(X):
-        # tr A = tr Xᵀ A X + E zᵀ P A P z with P = 1 - X Xᵀ (Hutchinson 1989; deflation: Meyer et al. 2021, Hutch++).
-        Z = torch.randint(2, (trace_probes, len(X)), generator=krylov.generator).to(X) * 2 - 1
-        Z -= (Z @ X) @ X.T
-        samples = (krylov.product(operator, Z) * Z).sum(dim=1)
-        more["trace"] = {
-            "value": float(values.sum() + samples.mean()),
-            "standard_error": float(samples.std()) / math.sqrt(trace_probes),
-            "probes": trace_probes,
-        }
-    spectrum = _spectrum(krylov, ends, values, X, residuals)
-    return replace(spectrum, provenance={**spectrum.provenance, **more})
+    return _spectrum(krylov, ends, values, X, torch.linalg.vector_norm(AX - X * values, dim=0))
 
 
-def _unverified(krylov: _Krylov, ends: _Ends, reason: str) -> Spectrum:
+def _with_trace(spectrum: Spectrum, krylov: _Krylov, probes: int) -> Spectrum:
+    """The same, with an estimate of the trace: tr A = tr Xᵀ A X + E zᵀ P A P z, P = 1 - X Xᵀ for the eigenvectors X.
+
+    Hutchinson 1989; deflation as in Meyer et al. 2021 (Hutch++).
+    """
+    if probes < 2 or spectrum.is_complete:
+        return spectrum
+    X = torch.from_numpy(spectrum.eigenvectors).to(krylov.all_rows.device)
+    Z = torch.randint(2, (probes, len(X)), generator=krylov.generator).to(X) * 2 - 1
+    Z -= (Z @ X) @ X.T
+    samples = (krylov.product(krylov.operator.with_dtype(torch.float64), Z) * Z).sum(dim=1)
+    trace = {
+        "value": float(spectrum.eigenvalues.sum() + float(samples.mean())),
+        "standard_error": float(samples.std()) / math.sqrt(probes),
+        "probes": probes,
+    }
+    return replace(spectrum, provenance={**spectrum.provenance, "products": krylov.products, "trace": trace})
+
+
+def _unverified(krylov: _Krylov, ends: _Ends) -> Spectrum:
     """The Ritz pairs with the residuals that the iteration estimates, where no more products can be had."""
     values, S, residuals = krylov.ritz()
     values, S, residuals = (_both_ends(part, *ends.numbers(len(values))) for part in (values, S, residuals))
-    spectrum = _spectrum(krylov, ends, values, krylov.rows.T @ S, residuals)
-    return replace(spectrum, provenance={**spectrum.provenance, "interrupted": reason})
+    return _spectrum(krylov, ends, values, krylov.rows.T @ S, residuals)
 
 
 def _spectrum(krylov: _Krylov, ends: _Ends, values: Tensor, X: Tensor, residuals: Tensor) -> Spectrum:
