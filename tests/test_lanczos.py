@@ -1,5 +1,8 @@
 """Lanczos on prescribed spectra: what is reported as converged is there, once, and nothing is missing."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -246,3 +249,28 @@ def test_bad_input_is_refused():
         lanczos_spectrum(A, top=5, bottom=5, block_size=16, memory_budget=200_000)
     with pytest.raises(UserError, match="the first product failed: a product with the operator is not finite"):
         lanczos_spectrum(Matrix(torch.full((30, 30), torch.inf, dtype=torch.float64)), top=2, bottom=2)
+
+
+def test_memory_keeps_to_its_budget():
+    script = """
+import resource, sys, torch
+from hessian_dendrogram import lanczos_spectrum
+from hessian_dendrogram.curvature.operator import CurvatureOperator
+
+class Diagonal(CurvatureOperator):
+    shape, dtype, device = (100_000, 100_000), torch.float64, torch.device("cpu")
+    values = torch.linspace(-1, 1, 100_000, dtype=torch.float64) ** 3
+    def _products(self, V): return self.values[:, None] * V
+    def with_dtype(self, dtype): return self
+    def describe(self): return {}
+
+def run(budget, products):
+    lanczos_spectrum(Diagonal(), top=10, bottom=10, block_size=4, memory_budget=budget, max_products=products)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+run(60_000_000, 8)  # what it takes besides the basis
+print(run(60_000_000, 8), run(300_000_000, 600))
+"""
+    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    before, after = map(int, output.split())
+    assert 100e6 < after - before < 300e6
