@@ -261,7 +261,7 @@ def test_the_title_says_what_is_known_and_no_more():
 @pytest.mark.parametrize("spectrum", [realistic(), complete([1.0, 1.0, 2.0]), complete([-5.0, 7.0])])
 def test_links_stand_at_the_heights_of_the_linkage_on_their_eigenvalues(spectrum):
     tree = single_linkage(spectrum)
-    points = link_points(tree, EigenvalueAxis.around(tree.eigenvalues, 1e-6))
+    points = link_points(tree, EigenvalueAxis.around((tree.eigenvalues, 1e-6)))
     reference = linkage(tree.eigenvalues[:, None], "single")
     np.testing.assert_allclose(points[:, 1, 1], reference[:, 2], atol=1e-12)
     np.testing.assert_array_equal(points[:, 1, 1], points[:, 2, 1])
@@ -367,13 +367,17 @@ def test_panels_without_a_measurement_are_left_out(columns):
 
 def test_an_axis_reaches_there_and_back_and_states_its_linear_part():
     values = np.array([-2.0, 0.0, 1e-7, 0.03, 50.0])
-    axis = EigenvalueAxis.around(values, 1e-9)
+    axis = EigenvalueAxis.around((values, 1e-9))
     np.testing.assert_allclose(axis.from_axis(axis.to_axis(values)), values, rtol=1e-12)
     assert axis.low < -2
     assert axis.high > 50
     assert axis.threshold >= 1e-5 * 50 / 10
-    assert EigenvalueAxis.around(values, 0.05).threshold == pytest.approx(0.1)
-    assert "$10^{-1}$" in EigenvalueAxis.around(values, 0.05).label
+    assert EigenvalueAxis.around((values, 0.05)).threshold == pytest.approx(0.1)
+    assert "$10^{-1}$" in EigenvalueAxis.around((values, 0.05)).label
+    resolved = np.where(np.abs(values) > 1, 0.5, 1e-9)
+    assert EigenvalueAxis.around((values, resolved)).threshold == axis.threshold
+    assert EigenvalueAxis.around((values, 1e-12), (1e-6 * values, 1e-12)).threshold < 1e-3 * axis.threshold
+    assert EigenvalueAxis.around((np.zeros(3), 0.0)).threshold == 1.0
 
 
 def test_filters_share_one_scale_and_say_what_they_show():

@@ -62,8 +62,7 @@ def dendrogram_snapshots(
         for name in names:
             place = grid[row, _COLUMNS[name]] if split else grid[divmod(row, columns)]
             drawn = list(found[name].values())
-            values = np.concatenate([dendrogram.eigenvalues for dendrogram in drawn])
-            axis = EigenvalueAxis.around(values, max(float(dendrogram.error_bounds.max()) for dendrogram in drawn))
+            axis = EigenvalueAxis.around(*((tree.eigenvalues, tree.error_bounds) for tree in drawn))
             heading = f"step {steps[position]:,}: {TITLES[name]}"
             draw_tree(figure.add_subplot(place), found[name][row], axis, _height_limits(drawn), heading)
         if not names:

@@ -1,9 +1,9 @@
 """A symmetric logarithmic axis for eigenvalues, whose linear part is chosen from the data.
 
 Outside ±threshold the axis is logarithmic, inside it is linear, so that both signs and zero have a place. The
-threshold is a power of ten: not below the largest error bound (no sign is read off a logarithm that the errors do not
-allow), not below 1e-5 of the largest magnitude (or the decades next to zero would fill the page), and not below the
-tenth percentile of the magnitudes.
+threshold is a power of ten: not below the error bound of any eigenvalue whose sign it leaves open, not below 1e-5 of the
+largest magnitude, of the spectrum where that is smallest (or the decades next to zero would fill the page), and not
+below the tenth percentile of the magnitudes.
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ class EigenvalueAxis:
     high: float
 
     @classmethod
-    def around(cls, values: NDArray[np.float64], largest_error: float) -> EigenvalueAxis:
-        """Choose the axis that holds `values`, shape (k,), whose error bounds are at most `largest_error`."""
+    def around(cls, *spectra: tuple[ArrayLike, ArrayLike]) -> EigenvalueAxis:
+        """Choose the axis that holds several spectra, each as its values, shape (k,), and their error bounds."""
+        groups = [np.broadcast_arrays(np.asarray(values, float), errors) for values, errors in spectra]
+        values, errors = (np.concatenate(parts) for parts in zip(*groups, strict=True))
+        unresolved = errors[(np.abs(values) <= errors) & (errors > 0) & np.isfinite(errors)]
+        exponents = [ceil(log10(unresolved.max()))] if unresolved.size else []
         magnitudes = np.abs(values[values != 0])
-        exponent = 0
         if magnitudes.size:
-            exponent = floor(log10(max(float(np.quantile(magnitudes, 0.1)), 1e-5 * float(magnitudes.max()))))
-        if 0 < largest_error < np.inf:
-            exponent = max(exponent, ceil(log10(largest_error))) if magnitudes.size else ceil(log10(largest_error))
-        threshold = 10.0**exponent
+            largest = min(float(np.abs(group).max()) for group, _ in groups if group.any())
+            exponents.append(floor(log10(max(float(np.quantile(magnitudes, 0.1)), 1e-5 * largest))))
+        threshold = 10.0 ** max(exponents, default=0)
         transform = SymmetricalLogTransform(10, threshold, 1)
         ends = transform.transform(np.array([values.min(), values.max()]))
         margin = max(0.04 * (ends[1] - ends[0]), 0.05 * threshold, 1e-6 * float(np.abs(ends).max()))
@@ -98,5 +100,4 @@ class EigenvalueAxis:
 
 def axis_of_spectra(spectra: Sequence[Spectrum]) -> EigenvalueAxis:
     """Choose the axis that holds all eigenvalues of several spectra."""
-    values = np.concatenate([spectrum.eigenvalues for spectrum in spectra])
-    return EigenvalueAxis.around(values, max(float(spectrum.error_bounds.max()) for spectrum in spectra))
+    return EigenvalueAxis.around(*((spectrum.eigenvalues, spectrum.error_bounds) for spectrum in spectra))

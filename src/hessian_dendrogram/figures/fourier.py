@@ -55,20 +55,22 @@ def fourier(
 
 def _draw_end(axes: Axes, spectra: Sequence[Spectrum], end: str) -> None:
     """Draw the eigenvalues of one end; crosses where they have not converged."""
-    found, failed, errors = [], [], [0.0]
+    found, failed, groups = [], [], []
     for position, spectrum in enumerate(spectra):
         of_end = _of_end(spectrum, end)
         values, converged = spectrum.eigenvalues[of_end], spectrum.converged[of_end]
         found += [(position, value) for value in values[converged]]
         failed += [(position, value) for value in values[~converged]]
-        errors += spectrum.error_bounds[of_end][converged].tolist()
+        if converged.any():
+            groups.append((values[converged], spectrum.error_bounds[of_end][converged]))
     name = "largest" if end == "top" else "smallest"
-    axes.set_title(f"{name} eigenvalues, error ≤ {max(errors):.1g}", loc="left")
     if not found:
+        axes.set_title(f"{name} eigenvalues", loc="left")
         say(axes, f"none of the {name} eigenvalues has converged")
         return
     positions, values = np.array(found).T
-    axis = EigenvalueAxis.around(values, max(errors))
+    axis = EigenvalueAxis.around(*groups)
+    axes.set_title(f"{name} eigenvalues, error ≤ {max(errors.max() for _, errors in groups):.1g}", loc="left")
     axis.apply(axes, which="y", most=9)
     axes.set_ylabel("λ")
     axes.hlines(values, positions - 0.4, positions + 0.4, color=COLOURS[0], linewidth=0.5, rasterized=True)

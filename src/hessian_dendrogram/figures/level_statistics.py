@@ -94,12 +94,14 @@ def _draw_along(axes: Axes, spectra: Mapping[int, Spectrum]) -> None:
     axes.set_title(f"along the spectrum, in windows of {_WINDOW} eigenvalues or more that do not overlap", loc="left")
     windows = {step: _windows(spectrum) for step, spectrum in spectra.items()}
     ends = [
-        end for found in windows.values() for window in found if window.gap_ratio for end in (window.low, window.high)
+        ([end for window in found if window.gap_ratio for end in (window.low, window.high)], 0.0)
+        for found in windows.values()
+        if any(window.gap_ratio for window in found)
     ]
     if not ends:
         say(axes, _NOTHING)
         return
-    axis = EigenvalueAxis.around(np.array(ends), 0.0)
+    axis = EigenvalueAxis.around(*ends)
     for rank, (step, found) in enumerate(windows.items()):
         resolved = [(window, window.gap_ratio) for window in found if window.gap_ratio]
         label = f"step {step}: {len(resolved)} of {len(found)} windows resolved"

@@ -102,10 +102,13 @@ def _draw_extremes(axes: Axes, steps: Sequence[int], columns: Mapping[str, Float
             _draw_with_errors(axes, steps, columns[name], errors, color=colour, label=label)
         else:
             axes.plot([], [], " ", label=f"{name}: not known")
-    values = np.concatenate([columns[name][there] for name, there in known.items()])
-    errors = np.concatenate([columns[f"{name}_error"][there] for name, there in known.items()])
-    reach = np.where(np.isfinite(errors), errors, 0)
-    axis = EigenvalueAxis.around(np.concatenate([values - reach, values + reach]), float(errors.max()))
+    ends = []
+    for position in np.flatnonzero(np.any(list(known.values()), axis=0)):
+        names = [name for name, there in known.items() if there[position]]
+        values, errors = (np.array([columns[name + suffix][position] for name in names]) for suffix in ("", "_error"))
+        reach = np.where(np.isfinite(errors), errors, 0)
+        ends.append((np.concatenate([values - reach, values + reach]), np.tile(errors, 2)))
+    axis = EigenvalueAxis.around(*ends)
     axis.apply(axes, which="y", most=8)
     axes.set_title(f"extreme eigenvalues (symlog, linear within ±{axis.power})", loc="left")
     axes.legend(loc="center left")
