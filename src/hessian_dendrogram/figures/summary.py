@@ -20,6 +20,7 @@ _CURVES = {
     "loss": {"batch_loss": ("batch", "0.75"), "train_loss": ("train", COLOURS[0]), "test_loss": ("test", COLOURS[1])},
     "accuracy": {"train_accuracy": ("train", COLOURS[0]), "test_accuracy": ("test", COLOURS[1])},
 }
+_LOG_FROM = 1000.0  # ratio of the largest to the smallest value, if all are positive
 _NUMBERS = {"number of negative eigenvalues": "num_negative", "trace": "trace", "entropy": "entropy"}
 _COMPLETE_ONLY = "{} left out: every eigenvalue would be needed, converged"
 
@@ -120,9 +121,14 @@ def _draw_number(
     """Draw one number of the summary with its error as a bar."""
     values, errors = columns[name], columns[f"{name}_error"]
     kind = "standard error" if "estimated" in label else "error"
-    axes.set_title(f"{label}, {kind} ≤ {np.nanmax(errors):.1g}", loc="left")
+    ratio = float(np.nanmax(values) / np.nanmin(values)) if np.nanmin(values) > 0 else 0.0
+    scale = " (log scale)" if ratio > _LOG_FROM else ""
+    axes.set_title(f"{label}{scale}, {kind} ≤ {np.nanmax(errors):.1g}", loc="left")
     _draw_with_errors(axes, steps, values, errors, color=colour)
-    axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
+    if scale:
+        axes.set_yscale("log")
+    else:
+        axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
 
 
 def _draw_with_errors(axes: Axes, steps: Sequence[int], values: Floats, errors: Any, **style: Any) -> None:
