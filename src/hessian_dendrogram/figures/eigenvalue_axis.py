@@ -1,8 +1,8 @@
 """A symmetric logarithmic axis for eigenvalues, whose linear part is chosen from the data.
 
 Outside ±threshold the axis is logarithmic, inside it is linear, so that both signs and zero have a place. The
-threshold is a power of ten: not below the error bound of any eigenvalue whose sign it leaves open, not below 1e-5 of the
-largest magnitude, of the spectrum where that is smallest (or the decades next to zero would fill the page), and not
+threshold is a power of ten: not below the error bound of any eigenvalue whose sign it leaves open, not below 1e-5 of
+the largest magnitude, of the spectrum where that is smallest (or the decades next to zero would fill the page), and not
 below the tenth percentile of the magnitudes.
 """
 
