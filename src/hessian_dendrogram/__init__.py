@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bipartition import BipartitionTree, recursive_bipartition
     from .curvature.hessian import Hessian
     from .curvature.operator import CurvatureOperator
     from .dendrogram import Barcode, Dendrogram, Gaps, single_linkage
     from .eigensolvers.dense import exact_spectrum
     from .eigensolvers.lanczos import lanczos_spectrum
     from .experiment import Experiment, top_1_accuracy
+    from .fiedler import FiedlerVector, coupling_graph, fiedler_vector
     from .layout import Layout
     from .level_statistics import gap_ratio, reference_gap_ratio, relative_gaps
     from .spectrum import Spectrum, SpectrumSummary, summarise
@@ -24,18 +26,23 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Barcode": "dendrogram",
+    "BipartitionTree": "bipartition",
     "CurvatureOperator": "curvature.operator",
     "Dendrogram": "dendrogram",
     "Experiment": "experiment",
+    "FiedlerVector": "fiedler",
     "Gaps": "dendrogram",
     "Hessian": "curvature.hessian",
     "Layout": "layout",
     "Run": "store",
     "Spectrum": "spectrum",
     "SpectrumSummary": "spectrum",
+    "coupling_graph": "fiedler",
     "exact_spectrum": "eigensolvers.dense",
+    "fiedler_vector": "fiedler",
     "gap_ratio": "level_statistics",
     "lanczos_spectrum": "eigensolvers.lanczos",
+    "recursive_bipartition": "bipartition",
     "reference_gap_ratio": "level_statistics",
     "relative_gaps": "level_statistics",
     "single_linkage": "dendrogram",
@@ -45,18 +52,23 @@ _HOMES = {
 
 __all__ = [
     "Barcode",
+    "BipartitionTree",
     "CurvatureOperator",
     "Dendrogram",
     "Experiment",
+    "FiedlerVector",
     "Gaps",
     "Hessian",
     "Layout",
     "Run",
     "Spectrum",
     "SpectrumSummary",
+    "coupling_graph",
     "exact_spectrum",
+    "fiedler_vector",
     "gap_ratio",
     "lanczos_spectrum",
+    "recursive_bipartition",
     "reference_gap_ratio",
     "relative_gaps",
     "single_linkage",

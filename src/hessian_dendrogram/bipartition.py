@@ -1,0 +1,276 @@
+"""Recursive bipartition: a coupling graph cut in two along its Fiedler vector, again and again.
+
+For a set S of parameters, cut(S) adds up the weights between S and the others S̄, vol(S) the degrees in S. The
+conductance of a cut is cut(S) / min(vol S, vol S̄). The vertices in the order of the Fiedler vector give n - 1 cuts; the
+best of them has a conductance between μ₂ / 2 and √(2 μ₂), with the second eigenvalue μ₂ of the normalised Laplacian
+(Cheeger's inequality; F. Chung 1997, Spectral Graph Theory, chapter 2).
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import UserError
+from .fiedler import LAPLACIANS, ConnectedGraph, Laplacian, components, coupling_graph
+from .layout import Layout
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Split = Literal["sweep", "sign", "median"]
+SPLITS: tuple[Split, ...] = ("sweep", "sign", "median")
+
+_CHUNK = 256  # rows that are copied at once
+_Division = tuple[tuple[float, float, float, bool], list[Integers]]
+_LEAF: _Division = (np.nan, np.nan, np.nan, False), []
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BipartitionTree:
+    """A tree of nested sets of parameters.
+
+    Node 0 has every parameter that is coupled to another one; a parent comes before its children, and each node is a
+    run `order[starts[i]:stops[i]]`. A node that falls into components has one child for each of them and the numbers 0,
+    0 and 0; a cut has two children, the larger first; a leaf has none, and NaN for its numbers.
+
+    Attributes:
+        size: n, the number of parameters.
+        order: shape (m,), the parameters but the isolated ones.
+        isolated: shape (n - m,), ascending; not coupled to any other.
+        starts, stops: shape (nodes,).
+        parents: shape (nodes,); -1 for node 0.
+        eigenvalues: shape (nodes,), of the Laplacian and of the vector that was cut.
+        connectivities: shape (nodes,), λ₂ of the plain Laplacian of the node's own graph.
+        conductances: shape (nodes,), of the cut, within the node's own graph.
+        is_degenerate: shape (nodes,); the vector was one of many, so the cut is arbitrary.
+        laplacian, split, min_size: how the tree was made.
+    """
+
+    size: int
+    order: Integers
+    isolated: Integers
+    starts: Integers
+    stops: Integers
+    parents: Integers
+    eigenvalues: Floats
+    connectivities: Floats
+    conductances: Floats
+    is_degenerate: NDArray[np.bool_]
+    laplacian: Laplacian
+    split: Split
+    min_size: int
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """The children of each node, in the order of their parameters."""
+        found: list[list[int]] = [[] for _ in self.parents]
+        for node, parent in enumerate(self.parents.tolist()):
+            if parent >= 0:
+                found[parent].append(node)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def leaves(self) -> Integers:
+        """The nodes without children, in the order of their parameters."""
+        return np.array([node for node, below in enumerate(self.children) if not below])
+
+    @cached_property
+    def levels(self) -> Integers:
+        """The levels below each node: 0 for a leaf, else one more than the most of its children."""
+        levels = np.zeros(len(self.parents), dtype=np.int64)
+        for node in range(len(self.parents) - 1, 0, -1):
+            parent = self.parents[node]
+            levels[parent] = max(levels[parent], levels[node] + 1)
+        return levels
+
+    def members(self, node: int) -> Integers:
+        """The parameters of a node, ascending."""
+        return np.sort(self.order[self.starts[node] : self.stops[node]])
+
+    @cached_property
+    def linkage(self) -> Floats:
+        """The tree over its leaves in SciPy's format: shape (leaves - 1, 4).
+
+        Leaf i of `leaves` is cluster i. Heights are `levels`: they say how often a node was cut and nothing else, so
+        they grow towards the root whatever the eigenvalues do. A node with c children takes c - 1 rows of one height.
+        """
+        number = {int(leaf): position for position, leaf in enumerate(self.leaves)}
+        count = dict.fromkeys(number, 1)
+        rows: list[tuple[int, int, int, int]] = []
+        inner = [node for node in range(len(self.parents)) if self.children[node]]
+        for node in sorted(inner, key=lambda node: (self.levels[node], -node)):
+            first, *others = self.children[node]
+            merged, total = number[first], count[first]
+            for child in others:
+                total += count[child]
+                pair = min(merged, number[child]), max(merged, number[child])
+                rows.append((*pair, int(self.levels[node]), total))
+                merged = len(self.leaves) + len(rows) - 1
+            number[node], count[node] = merged, total
+        return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+    def cut(self, k: int) -> Integers:
+        """The nodes that remain when the tree is opened from the root until there are k.
+
+        Of the nodes that are there, the one whose cut has the smallest conductance is opened next, the larger one where
+        two agree. A node that falls into components is opened as a whole, so there may be more than k; there are fewer
+        where the leaves are.
+
+        Raises:
+            UserError: k is below 1.
+        """
+        if k < 1:
+            raise UserError(f"a tree is cut into one cluster or more, got {k}")
+        closed: list[int] = []
+        heap = [self._urgency(0)]
+        while heap and len(closed) + len(heap) < k:
+            node = heapq.heappop(heap)[-1]
+            if self.children[node]:
+                for child in self.children[node]:
+                    heapq.heappush(heap, self._urgency(child))
+            else:
+                closed.append(node)
+        return np.array(sorted([*closed, *(entry[-1] for entry in heap)], key=lambda node: self.starts[node]))
+
+    def _urgency(self, node: int) -> tuple[float, int, int]:
+        conductance = self.conductances[node] if self.children[node] else np.inf
+        return float(conductance), int(self.starts[node] - self.stops[node]), node
+
+    def labels(self, k: int) -> Integers:
+        """For each parameter the number of its cluster in `cut(k)`, -1 for an isolated one: shape (n,)."""
+        labels = np.full(self.size, -1)
+        for number, node in enumerate(self.cut(k)):
+            labels[self.order[self.starts[node] : self.stops[node]]] = number
+        return labels
+
+    def composition(self, layout: Layout, k: int) -> Integers:
+        """How many parameters of each tensor are in each cluster of `cut(k)`: shape (clusters, tensors).
+
+        Raises:
+            UserError: the layout has another size.
+        """
+        if layout.size != self.size:
+            raise UserError(f"the tree has {self.size} parameters, the layout has {layout.size}")
+        owners, tensors = layout.owners(), len(layout.names)
+        return np.stack(
+            [
+                np.bincount(owners[self.order[self.starts[node] : self.stops[node]]], minlength=tensors)
+                for node in self.cut(k)
+            ]
+        )
+
+
+def recursive_bipartition(
+    W: ArrayLike, *, laplacian: Laplacian = "normalised", split: Split = "sweep", min_size: int | None = None
+) -> BipartitionTree:
+    """Cut a coupling graph in two, and both parts again, down to a size.
+
+    Isolated parameters are set aside first. A part that falls into components is taken apart without a cut. What is
+    connected is cut along its Fiedler vector.
+
+    Args:
+        W: weights as `coupling_graph` gives them, shape (n, n).
+        laplacian: whose Fiedler vector, `"normalised"` or `"plain"`.
+        split: where the order of the vector's entries is cut: `"sweep"` where the conductance is smallest, `"sign"`
+            between negative and positive, `"median"` in the middle.
+        min_size: parts of at most so many parameters are left as they are; default a hundredth of n, at least 1.
+
+    Raises:
+        UserError: an option is none of these, or W is no coupling graph, see `coupling_graph`.
+    """
+    if laplacian not in LAPLACIANS or split not in SPLITS:
+        raise UserError(
+            f"laplacian must be one of {', '.join(LAPLACIANS)} and split one of {', '.join(SPLITS)}, "
+            f"got {laplacian!r} and {split!r}"
+        )
+    weights = _checked(W)
+    n = len(weights)
+    min_size = max(1, n // 100) if min_size is None else min_size
+    if min_size < 1:
+        raise UserError(f"min_size must be >= 1, got {min_size}")
+    is_isolated = ~weights.any(axis=1)
+    order: list[Integers] = []
+    nodes: list[tuple[int, int, int, float, float, float, bool]] = []
+    stack = [(np.flatnonzero(~is_isolated), -1)]
+    done = 0
+    while stack:
+        members, parent = stack.pop()
+        numbers, parts = _LEAF
+        if len(members) > min_size:
+            numbers, parts = _divide(_among(weights, members), laplacian, split)
+        nodes.append((done, done + len(members), parent, *numbers))
+        if not parts:
+            order.append(members)
+            done += len(members)
+        stack += [(members[part], len(nodes) - 1) for part in reversed(parts)]
+    columns = [np.array(column) for column in zip(*nodes, strict=True)]
+    return BipartitionTree(
+        size=n,
+        order=np.concatenate(order),
+        isolated=np.flatnonzero(is_isolated),
+        starts=columns[0],
+        stops=columns[1],
+        parents=columns[2],
+        eigenvalues=columns[3],
+        connectivities=columns[4],
+        conductances=columns[5],
+        is_degenerate=columns[6],
+        laplacian=laplacian,
+        split=split,
+        min_size=min_size,
+    )
+
+
+def _checked(W: ArrayLike) -> Floats:
+    """The weights of a coupling graph, without a copy where they are one."""
+    weights = np.asarray(W, dtype=np.float64)
+    return weights if _is_coupling_graph(weights) else coupling_graph(weights)
+
+
+def _is_coupling_graph(W: Floats) -> bool:
+    if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2 or W.diagonal().any():
+        return False
+    if not (W.min() >= 0 and 0 < W.max() < np.inf):
+        return False
+    rows = (slice(start, start + _CHUNK) for start in range(0, len(W), _CHUNK))
+    return all(np.array_equal(W[part], W[:, part].T) for part in rows)
+
+
+def _among(W: Floats, members: Integers) -> Floats:
+    """The weights among some vertices, a copy."""
+    if len(members) == len(W):
+        return W.copy()
+    A = np.empty((len(members), len(members)))
+    for start in range(0, len(members), _CHUNK):
+        A[start : start + _CHUNK] = W[members[start : start + _CHUNK]].take(members, axis=1)
+    return A
+
+
+def _divide(W: Floats, laplacian: Laplacian, split: Split) -> tuple[tuple[float, float, float, bool], list[Integers]]:
+    """The cut's eigenvalue, λ₂, conductance and whether it is degenerate, and the parts, the larger first."""
+    if len(W) == 1:
+        return _LEAF
+    parts = components(W)
+    if len(parts) > 1:
+        return (0.0, 0.0, 0.0, False), parts
+    graph = ConnectedGraph(W)
+    fiedler = graph.fiedler_vector(laplacian)
+    order = np.argsort(fiedler.vector, kind="stable")
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    below = np.cumsum(graph.degrees[order])
+    conductances = graph.cut_weights(ranks) / np.minimum(below[:-1], below[-1] - below[:-1])
+    if split == "sweep":
+        first = 1 + int(conductances.argmin())
+    elif split == "sign":
+        first = int(np.searchsorted(fiedler.vector[order], 0.0))
+    else:
+        first = len(order) // 2
+    parts = sorted((np.sort(order[:first]), np.sort(order[first:])), key=lambda part: (-len(part), part[0]))
+    conductance = float(conductances[first - 1])
+    return (fiedler.eigenvalue, fiedler.connectivity, conductance, fiedler.is_degenerate), parts

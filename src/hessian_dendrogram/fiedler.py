@@ -1,0 +1,285 @@
+"""The coupling graph of a Hessian H has the parameters as its vertices and W_ij = |H_ij| as the weights of its edges.
+With the degrees d_i = Σ_j W_ij and D = diag(d), its plain Laplacian is L = D - W, its normalised one D^-1/2 L D^-1/2.
+Both are positive semidefinite, with one eigenvalue zero per component of the graph. The second smallest eigenvalue of L
+is the algebraic connectivity λ₂, its eigenvector the Fiedler vector (M. Fiedler 1973, Czech. Math. J. 23, 298). Of the
+normalised Laplacian one takes v = D^-1/2 y, which solves L v = μ D v (J. Shi & J. Malik 2000, IEEE PAMI 22, 888).
+
+Both pairs come from one factorisation. A connected graph's L with the row and the column of one vertex taken out is a
+positive definite M-matrix; its Cholesky factor gives the pseudoinverse of L, and the smallest eigenvalues but zero are
+the largest of M^1/2 L⁺ M^1/2 with M = 1 or D, found in a few steps of a block Krylov method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from .errors import UserError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Laplacian = Literal["normalised", "plain"]
+LAPLACIANS: tuple[Laplacian, ...] = ("normalised", "plain")
+
+DEGENERATE = 1e-6
+"""Two eigenvalues whose relative difference is smaller count as one."""
+
+_CHUNK = 256  # rows that are handled at once
+_BLOCK = 3  # vectors of a Krylov block: two eigenvectors are wanted
+_STEPS = 40  # blocks at most; each gains digits geometrically
+_ACCURACY = 1e-12  # of an eigenpair of the inverse: residual relative to the eigenvalue
+_WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again as a sum of squares
+_DENSE = 100  # vertices up to which the inverse is written out
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiedlerVector:
+    """The smallest eigenpair but the constant one, of a graph's Laplacian.
+
+    Attributes:
+        laplacian: which one.
+        eigenvalue: of the vector; zero, exactly, where the graph falls into components.
+        next_eigenvalue: the one after; infinite where there are but two vertices.
+        vector: shape (n,), of unit length, the entry of largest magnitude positive; for the normalised Laplacian it is
+            D^-1/2 y.
+        connectivity: λ₂, the eigenvalue of the plain Laplacian, whichever the vector belongs to.
+    """
+
+    laplacian: Laplacian
+    eigenvalue: float
+    next_eigenvalue: float
+    vector: Floats
+    connectivity: float
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether the two eigenvalues agree to `DEGENERATE`, so that the vector is one of many."""
+        return self.eigenvalue >= (1 - DEGENERATE) * self.next_eigenvalue
+
+
+def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
+    """The weights |H_ij| between parameters, with a zero diagonal.
+
+    Args:
+        H: symmetric, shape (n, n).
+        threshold: couplings up to this magnitude, such as the error of H, count as none.
+
+    Returns:
+        Shape (n, n), float64.
+
+    Raises:
+        UserError: not square, not finite or not symmetric, or there is no edge at all.
+    """
+    W: Floats = np.array(H, dtype=np.float64)
+    if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2:
+        raise UserError(f"a coupling graph needs a symmetric matrix of two or more parameters, got shape {W.shape}")
+    if not threshold >= 0:
+        raise UserError(f"threshold must be >= 0, got {threshold}")
+    asymmetry = largest = 0.0
+    for start in range(0, len(W), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        if not np.isfinite(W[rows]).all():
+            raise UserError(f"{(~np.isfinite(W)).sum()} of {W.size} entries of the matrix are not finite")
+        asymmetry = max(asymmetry, float(np.abs(W[rows] - W[:, rows].T).max()))
+        largest = max(largest, float(np.abs(W[rows]).max()))
+    if asymmetry > 1e-6 * largest:
+        raise UserError(
+            f"the matrix is not symmetric: entries differ by up to {asymmetry:.3g} from their mirror images, where the "
+            f"largest is {largest:.3g}"
+        )
+    np.abs(W, out=W)
+    if asymmetry:
+        for start in range(0, len(W), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            W[rows, start:] = (W[rows, start:] + W[start:, rows].T) / 2
+            W[start:, rows] = W[rows, start:].T
+    np.fill_diagonal(W, 0.0)
+    W[threshold >= W] = 0.0
+    if not W.any():
+        raise UserError(
+            f"no two of the {len(W)} parameters are coupled by more than {threshold:g}: there is nothing to cut"
+        )
+    return W
+
+
+def fiedler_vector(W: ArrayLike, *, laplacian: Laplacian = "normalised") -> FiedlerVector:
+    """The Fiedler vector of a graph.
+
+    Args:
+        W: weights as `coupling_graph` gives them, shape (n, n).
+        laplacian: `"normalised"` or `"plain"`.
+
+    Returns:
+        The vector with its eigenvalue. Where the graph falls into components, the eigenvalue is zero and the vector has
+        one value on the largest component and another one elsewhere.
+
+    Raises:
+        UserError: no such Laplacian, or the graph is not a graph, see `coupling_graph`.
+    """
+    if laplacian not in LAPLACIANS:
+        raise UserError(f"laplacian must be one of {', '.join(LAPLACIANS)}, got {laplacian!r}")
+    A = coupling_graph(W)
+    parts = components(A)
+    if len(parts) > 1:
+        mass = A.sum(axis=1) if laplacian == "normalised" else np.ones(len(A))
+        inside = np.zeros(len(A))
+        inside[parts[0]] = 1.0
+        vector = inside - mass @ inside / mass.sum()
+        return FiedlerVector(
+            laplacian=laplacian,
+            eigenvalue=0.0,
+            next_eigenvalue=0.0 if len(parts) > 2 else np.inf,
+            vector=_signed(vector),
+            connectivity=0.0,
+        )
+    return ConnectedGraph(A).fiedler_vector(laplacian)
+
+
+def components(W: Floats) -> list[Integers]:
+    """The vertices of each component of a graph, ascending; the largest first, equal ones by their first vertex."""
+    unseen = np.ones(len(W), dtype=bool)
+    found = []
+    while unseen.any():
+        frontier = np.array([unseen.argmax()])
+        members = [frontier]
+        unseen[frontier] = False
+        while len(frontier):
+            reached = np.zeros(len(W), dtype=bool)
+            for vertex in frontier:
+                reached |= W[vertex] > 0
+            frontier = np.flatnonzero(reached & unseen)
+            unseen[frontier] = False
+            members.append(frontier)
+            if not unseen.any():
+                break
+        found.append(np.sort(np.concatenate(members)))
+    return sorted(found, key=lambda part: (-len(part), part[0]))
+
+
+class ConnectedGraph:
+    """A connected graph whose Laplacian has been factorised, in the memory of its weights.
+
+    The factor takes the lower triangle of the matrix, the weights (negative) stay above the diagonal.
+
+    Args:
+        W: weights, shape (n, n) with n >= 2, connected; overwritten.
+
+    Attributes:
+        degrees: shape (n,).
+    """
+
+    def __init__(self, W: Floats) -> None:
+        n = len(W)
+        self.degrees = W.sum(axis=1)
+        self._ground = int(self.degrees.argmax())
+        self._ground_weights = W[self._ground].copy()
+        np.negative(W, out=W)
+        W[self._ground] = W[:, self._ground] = 0.0
+        diagonal = self.degrees.copy()
+        diagonal[self._ground] = 1.0
+        for safety in (0.0, 4 * n * np.finfo(np.float64).eps):  # a link that is weaker than rounding
+            W.flat[:: n + 1] = diagonal * (1 + safety)
+            # Its transpose is the matrix in LAPACK's order of memory: there the upper triangle is the lower one here.
+            factor, info = dpotrf(W.T, lower=0, overwrite_a=1, clean=0)
+            if not info:
+                break
+            lower = np.tril_indices(n, -1)
+            W[lower] = W.T[lower]
+        assert not info
+        self._factor = factor
+
+    def fiedler_vector(self, laplacian: Laplacian) -> FiedlerVector:
+        """The eigenpair of this graph, see the function of that name."""
+        values, vector = self._smallest(np.ones(len(self.degrees)))
+        connectivity = values[0]
+        if laplacian == "normalised":
+            values, vector = self._smallest(self.degrees)
+        return FiedlerVector(
+            laplacian=laplacian,
+            eigenvalue=values[0],
+            next_eigenvalue=values[1],
+            vector=_signed(vector),
+            connectivity=connectivity,
+        )
+
+    def cut_weights(self, ranks: Integers) -> Floats:
+        """Weight between the first k vertices of an order and the others, for k = 1 to n - 1.
+
+        Args:
+            ranks: the place of each vertex in the order, shape (n,).
+        """
+        n = len(ranks)
+        within = np.bincount(np.maximum(ranks, ranks[self._ground]), self._ground_weights, n)  # by an edge's later end
+        for start, above in self._weights_above_the_diagonal():
+            later = np.maximum(ranks[start : start + len(above), None], ranks[None, start:])
+            within += np.bincount(later.ravel(), above.ravel(), n)
+        by_rank = np.empty(n)
+        by_rank[ranks] = self.degrees
+        return np.asarray(np.cumsum(by_rank - 2 * within)[:-1])
+
+    def _smallest(self, mass: Floats) -> tuple[tuple[float, float], Floats]:
+        """The two smallest eigenvalues of L v = λ diag(mass) v but zero, and the vector of the first."""
+        root = np.sqrt(mass)
+        constant = root / np.linalg.norm(root)
+
+        def inverse(Y: Floats) -> Floats:
+            right = root[:, None] * (Y - constant[:, None] * (constant @ Y))
+            right[self._ground] = 0.0
+            X = root[:, None] * dpotrs(self._factor, np.asfortranarray(right), lower=0)[0]
+            return np.asarray(X - constant[:, None] * (constant @ X))
+
+        values, y = _two_largest(inverse, constant)
+        vector, first, second = y / root, 1 / values[0], 1 / values[1] if values[1] > 0 else np.inf
+        if first < _WEAK * float((self.degrees / mass).max()):
+            first = self._energy(vector) / float(mass @ vector**2)
+        return (first, second), vector
+
+    def _energy(self, v: Floats) -> float:
+        """vᵀ L v = Σ W_ij (v_i - v_j)², free of cancellation."""
+        total = float(self._ground_weights @ (v - v[self._ground]) ** 2)
+        for start, above in self._weights_above_the_diagonal():
+            rows = v[start : start + len(above)]
+            total += float((above * (rows[:, None] - v[None, start:]) ** 2).sum())
+        return total
+
+    def _weights_above_the_diagonal(self) -> Iterator[tuple[int, Floats]]:
+        """Some rows at a time, from the diagonal on, with the number of the first; without the grounded vertex."""
+        weights = self._factor.T
+        for start in range(0, len(weights), _CHUNK):
+            yield start, np.triu(-weights[start : start + _CHUNK, start:], 1)
+
+
+def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tuple[float, float], Floats]:
+    """The two largest eigenvalues of a positive operator with a known null vector, and the vector of the first."""
+    n = len(null)
+    if n <= _DENSE:
+        T = operator(np.eye(n))
+        values, vectors = np.linalg.eigh((T + T.T) / 2)
+        return (float(values[-1]), float(values[-2]) if n > 2 else 0.0), vectors[:, -1]
+    start = np.random.default_rng(0).standard_normal((n, _BLOCK))
+    Q = np.linalg.qr(start - null[:, None] * (null @ start))[0]
+    V, TV = np.empty((n, 0)), np.empty((n, 0))
+    for _ in range(_STEPS):
+        V, TV = np.hstack([V, Q]), np.hstack([TV, operator(Q)])
+        projected = V.T @ TV
+        values, S = np.linalg.eigh((projected + projected.T) / 2)
+        vectors = V @ S[:, -2:]
+        residuals = np.linalg.norm(TV @ S[:, -2:] - vectors * values[-2:], axis=0)
+        if residuals[1] <= _ACCURACY * values[-1] and residuals[0] <= DEGENERATE * values[-2]:
+            break
+        W = TV[:, -_BLOCK:]
+        for _ in range(2):
+            W = W - V @ (V.T @ W)
+            W = np.linalg.qr(W - null[:, None] * (null @ W))[0]
+        Q = W
+    return (float(values[-1]), float(values[-2])), vectors[:, 1]
+
+
+def _signed(vector: Floats) -> Floats:
+    """Of unit length, the entry of largest magnitude positive."""
+    return np.asarray(vector / np.linalg.norm(vector) * np.sign(vector[np.abs(vector).argmax()]))

@@ -1,0 +1,152 @@
+"""The Fiedler vector against dense eigensolvers and closed forms."""
+
+import numpy as np
+import pytest
+from scipy.linalg import eigh
+
+from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.fiedler import LAPLACIANS, ConnectedGraph, components, coupling_graph, fiedler_vector
+
+
+def random_graph(n, seed, *, density=1.0, spread=0.0):
+    """Connected by a path; degrees spread over some e-folds."""
+    random = np.random.default_rng(seed)
+    W = random.random((n, n)) * (random.random((n, n)) < density)
+    W += np.diag(np.full(n - 1, 0.5), 1)
+    scale = np.exp(spread * random.standard_normal(n))
+    W = np.triu(W, 1) * scale[:, None] * scale
+    return W + W.T
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("n", [2, 3, 10, 100, 101, 250, 500])
+@pytest.mark.parametrize(("density", "spread"), [(1.0, 0.0), (0.05, 0.0), (0.3, 1.5)])
+def test_agrees_with_a_dense_eigensolver(n, density, spread, laplacian):
+    W = random_graph(n, seed=n, density=density, spread=spread)
+    degrees = W.sum(axis=1)
+    mass = np.diag(degrees) if laplacian == "normalised" else np.eye(n)
+    values, vectors = eigh(np.diag(degrees) - W, mass)
+    found = fiedler_vector(W, laplacian=laplacian)
+    scale = 1.0 if laplacian == "normalised" else degrees.max()
+    assert found.eigenvalue == pytest.approx(values[1], abs=1e-12 * scale)
+    assert found.next_eigenvalue == (pytest.approx(values[2], rel=1e-6) if n > 2 else np.inf)
+    assert found.connectivity == pytest.approx(
+        eigh(np.diag(degrees) - W, eigvals_only=True)[1], abs=1e-12 * scale_of(W)
+    )
+    expected = vectors[:, 1] / np.linalg.norm(vectors[:, 1])
+    gap = 1.0 if n == 2 else (values[2] - values[1]) / values[2]
+    assert abs(expected @ found.vector) == pytest.approx(1, abs=1e-12 / gap**2)
+    assert not found.is_degenerate
+
+
+def scale_of(W):
+    return W.sum(axis=1).max()
+
+
+def test_two_parameters():
+    found = fiedler_vector([[0.0, 0.3], [0.3, 0.0]], laplacian="plain")
+    assert found.eigenvalue == found.connectivity == pytest.approx(0.6, rel=1e-15)
+    np.testing.assert_allclose(np.abs(found.vector), np.sqrt(0.5))
+    assert fiedler_vector([[0.0, 0.3], [0.3, 0.0]]).eigenvalue == pytest.approx(2)
+
+
+@pytest.mark.parametrize("n", [20, 300])
+def test_a_path_in_closed_form(n):
+    W = np.diag(np.ones(n - 1), 1)
+    found = fiedler_vector(W + W.T, laplacian="plain")
+    assert found.eigenvalue == pytest.approx(2 - 2 * np.cos(np.pi / n), rel=1e-11)
+    cosine = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    np.testing.assert_allclose(np.abs(found.vector), np.abs(cosine) / np.linalg.norm(cosine), atol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [1e-3, 1e-6, 1e-10, 1e-14, 1e-18])
+def test_a_weak_link_is_told_apart_from_none(weight):
+    """To first order λ₂ is the link times 1/a + 1/b, and the normalised one the link times 1/vol A + 1/vol B."""
+    a, b = 60, 240
+    W = np.zeros((a + b, a + b))
+    W[:a, :a], W[a:, a:] = random_graph(a, 1), random_graph(b, 2)
+    assert fiedler_vector(W).eigenvalue == 0.0
+    W[5, a + 7] = W[a + 7, 5] = weight
+    plain, normalised = fiedler_vector(W, laplacian="plain"), fiedler_vector(W)
+    volumes = W[:a].sum(), W[a:].sum()
+    assert plain.eigenvalue == pytest.approx(weight * (1 / a + 1 / b), rel=max(weight, 1e-7))
+    assert normalised.eigenvalue == pytest.approx(weight * (1 / volumes[0] + 1 / volumes[1]), rel=max(weight, 1e-7))
+    for found in (plain, normalised):
+        assert len(set(np.sign(found.vector[:a]))) == len(set(np.sign(found.vector[a:]))) == 1
+        assert np.sign(found.vector[0]) != np.sign(found.vector[-1])
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_disconnected_graphs_are_zero_exactly(laplacian):
+    W = np.zeros((9, 9))
+    W[:5, :5], W[5:, 5:] = random_graph(5, 0), random_graph(4, 1)
+    found = fiedler_vector(W, laplacian=laplacian)
+    assert found.eigenvalue == found.connectivity == 0.0
+    assert not found.is_degenerate
+    assert len(set(found.vector[:5])) == len(set(found.vector[5:])) == 1
+    mass = W.sum(axis=1) if laplacian == "normalised" else np.ones(9)
+    assert mass @ found.vector == pytest.approx(0, abs=1e-14)
+    three = np.zeros((12, 12))
+    three[:9, :9], three[9:, 9:] = W, random_graph(3, 2)
+    assert fiedler_vector(three, laplacian=laplacian).is_degenerate
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_equal_blocks_are_degenerate_and_said_to_be(laplacian):
+    """Three equal blocks, each vertex linked to its copies: the second eigenvalue is double."""
+    block = random_graph(50, 3)
+    W = np.kron(np.eye(3), block) + np.kron(np.ones((3, 3)) - np.eye(3), 1e-3 * np.eye(50))
+    assert fiedler_vector(W, laplacian=laplacian).is_degenerate
+    assert not fiedler_vector(W[:100, :100], laplacian=laplacian).is_degenerate
+
+
+def test_components_are_in_order():
+    W = np.zeros((8, 8))
+    for i, j in [(0, 3), (3, 6), (1, 7), (2, 4)]:
+        W[i, j] = W[j, i] = 1e-300
+    assert [part.tolist() for part in components(W)] == [[0, 3, 6], [1, 7], [2, 4], [5]]
+
+
+def test_weights_across_every_cut():
+    W, random = random_graph(300, 5, density=0.3), np.random.default_rng(0)
+    order = random.permutation(300)
+    cuts = ConnectedGraph(W.copy()).cut_weights(np.argsort(order))
+    direct = [W[np.ix_(order[:k], order[k:])].sum() for k in range(1, 300)]
+    np.testing.assert_allclose(cuts, direct, rtol=1e-10)
+
+
+def test_a_coupling_graph_is_magnitudes_off_the_diagonal():
+    H = np.array([[5.0, -2.0, 1e-9], [-2.0, 1.0, 0.5], [1e-9, 0.5, -3.0]])
+    W = coupling_graph(H)
+    np.testing.assert_array_equal(W, [[0, 2, 1e-9], [2, 0, 0.5], [1e-9, 0.5, 0]])
+    assert coupling_graph(H, threshold=1e-8)[0, 2] == 0
+    assert H[0, 1] == -2
+    nearly = coupling_graph(H + 1e-9 * np.triu(np.ones((3, 3)), 1))
+    np.testing.assert_array_equal(nearly, nearly.T)
+
+
+@pytest.mark.parametrize(
+    ("H", "message"),
+    [
+        (np.ones((2, 3)), r"got shape \(2, 3\)"),
+        (np.ones((1, 1)), r"two or more parameters, got shape \(1, 1\)"),
+        (np.ones(4), r"got shape \(4,\)"),
+        ([[1.0, np.nan], [np.nan, 1.0]], "2 of 4 entries of the matrix are not finite"),
+        ([[1.0, np.inf], [1.0, 1.0]], "1 of 4 entries"),
+        ([[1.0, 2.0], [2.5, 1.0]], "not symmetric: entries differ by up to 0.5 from their mirror images.* 2.5"),
+        (np.zeros((3, 3)), "no two of the 3 parameters are coupled"),
+        (np.eye(3), "nothing to cut"),
+    ],
+)
+def test_bad_matrices_are_refused(H, message):
+    with pytest.raises(UserError, match=message):
+        coupling_graph(H)
+    with pytest.raises(UserError, match=message):
+        fiedler_vector(H)
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(UserError, match="one of normalised, plain, got 'random'"):
+        fiedler_vector(np.ones((2, 2)), laplacian="random")
+    with pytest.raises(UserError, match="threshold must be >= 0, got -1"):
+        coupling_graph(np.ones((2, 2)), threshold=-1)
