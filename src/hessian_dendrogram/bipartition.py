@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -49,6 +50,9 @@ class BipartitionTree:
         conductances: shape (nodes,), of the cut, within the node's own graph.
         is_degenerate: shape (nodes,); the vector was one of many, so the cut is arbitrary.
         laplacian, split, min_size: how the tree was made.
+
+    Raises:
+        UserError: the arrays contradict each other.
     """
 
     size: int
@@ -64,6 +68,36 @@ class BipartitionTree:
     laplacian: Laplacian
     split: Split
     min_size: int
+
+    def __post_init__(self) -> None:
+        count, nodes = len(self.order), np.arange(len(self.parents))
+        columns = (
+            self.starts,
+            self.stops,
+            self.eigenvalues,
+            self.connectivities,
+            self.conductances,
+            self.is_degenerate,
+        )
+        if not (nodes.size and all(column.shape == nodes.shape for column in columns)):
+            raise UserError(
+                f"a tree needs one entry per node in each column, got {[len(column) for column in columns]}"
+            )
+        everyone = np.sort(np.concatenate([self.order, self.isolated]))
+        if not np.array_equal(everyone, np.arange(self.size)):
+            raise UserError(f"order and isolated must have each of the {self.size} parameters once")
+        if self.parents[0] != -1 or not ((self.parents[1:] >= 0) & (self.parents[1:] < nodes[1:])).all():
+            raise UserError("a parent must come before its children, and node 0 has none")
+        if (self.starts[0], self.stops[0]) != (0, count):
+            raise UserError(f"node 0 must have all {count} parameters of the order")
+        for node, below in enumerate(self.children):
+            edges = [self.starts[node], *(self.stops[child] for child in below)]
+            if below and (
+                edges[-1] != self.stops[node] or any(self.starts[c] != e for c, e in zip(below, edges, strict=False))
+            ):
+                raise UserError(f"the children of node {node} must divide its parameters")
+            if not below and not self.starts[node] < self.stops[node]:
+                raise UserError(f"node {node} has no parameters")
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
@@ -190,7 +224,7 @@ def recursive_bipartition(
         )
     weights = _checked(W)
     n = len(weights)
-    min_size = max(1, n // 100) if min_size is None else min_size
+    min_size = default_min_size(n) if min_size is None else min_size
     if min_size < 1:
         raise UserError(f"min_size must be >= 1, got {min_size}")
     is_isolated = ~weights.any(axis=1)
@@ -224,6 +258,29 @@ def recursive_bipartition(
         split=split,
         min_size=min_size,
     )
+
+
+def default_min_size(n: int) -> int:
+    """A hundredth of the parameters, at least one."""
+    return max(1, n // 100)
+
+
+def coupling_picture(W: Floats, tree: BipartitionTree, blocks: int = 128) -> Floats:
+    """Means of a graph's weights over blocks of parameters in the order of a tree, the isolated ones last.
+
+    Args:
+        W: weights, shape (n, n).
+        tree: of that graph.
+        blocks: how many in a row; n where that is less.
+
+    Returns:
+        Shape (blocks, blocks). Blocks differ by at most one parameter in size.
+    """
+    order = np.concatenate([tree.order, tree.isolated])
+    edges = np.linspace(0, len(order), min(blocks, len(order)) + 1).astype(np.int64)
+    rows = np.stack([W[order[start:stop]].sum(axis=0)[order] for start, stop in pairwise(edges)])
+    sizes = np.diff(edges)
+    return np.asarray(np.add.reduceat(rows, edges[:-1], axis=1) / np.outer(sizes, sizes))
 
 
 def _checked(W: ArrayLike) -> Floats:

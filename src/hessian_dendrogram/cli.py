@@ -128,6 +128,57 @@ def analyse(
     _finish(opened, analysis)
 
 
+@app.command(epilog="Example: hessian-dendrogram fiedler mnist --out runs/mnist --data-dir data/mnist --samples 1000")
+def fiedler(
+    experiment: ExperimentArgument,
+    out: Out = None,
+    data_dir: DataDir = None,
+    samples: Samples = None,
+    at: At = None,
+    laplacian: Annotated[
+        str, typer.Option("--laplacian", help="normalised or plain: whose Fiedler vector is cut.")
+    ] = "normalised",
+    split: Annotated[str, typer.Option("--split", help="sweep, sign or median: where it is cut.")] = "sweep",
+    min_size: Annotated[
+        int | None, typer.Option("--min-size", help="Leave parts of so many parameters; default a hundredth of all.")
+    ] = None,
+    dtype: Dtype = "float64",
+    device: Device = "cpu",
+    name: Name = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Cut the coupling graph |H_ij| of a trained run along Fiedler vectors: parameter dendrograms."""
+    with _torch_needed():
+        from . import opening, pipeline
+    chosen = _experiment(experiment, samples=samples)
+    path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
+    options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
+    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), must_exist=True) as (opened, load):
+        with _stage("Hessians and cuts"):
+            analysis = pipeline.bipartition(
+                chosen,
+                opened,
+                load,
+                name=name,
+                at=steps_to_analyse,
+                dtype=precision,
+                device=device,
+                progress=True,
+                **options,
+            )
+        with _stage("figures"):
+            if not opened.figures_are_current(analysis):
+                from . import figures
+
+                figures.draw_bipartition(opened, analysis, opened.figures_folder(analysis))
+                opened.mark_figures(analysis)
+    from . import report
+
+    for step in opened.analysed_steps(analysis):
+        _print(f"step {step}: {report.describe_tree(opened.bipartition(step, analysis))}")
+    _print(f"figures: {opened.figures_folder(analysis)}")
+
+
 @app.command(epilog="Example: hessian-dendrogram plot runs/digits --to paper/figures")
 def plot(
     run: RunArgument,
@@ -139,13 +190,16 @@ def plot(
     from . import figures, store
 
     opened = store.Run(run)
-    names = [analysis] if analysis else opened.analyses()
+    names = [analysis] if analysis else [*opened.analyses(), *opened.bipartition_analyses()]
     if not names:
         raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
     with nullcontext() if to else store.lock(run):
         for name in names:
             folder = to / name if to else opened.figures_folder(name)
-            figures.draw(opened, name, folder)
+            if name in opened.bipartition_analyses():
+                figures.draw_bipartition(opened, name, folder)
+            else:
+                figures.draw(opened, name, folder)
             if not to:
                 opened.mark_figures(name)
             _print(f"figures: {folder}")

@@ -67,11 +67,12 @@ def compact(
         copy.copy_metrics(run)
         for step in _missing(run.steps(), copy.steps(), at if weights_at is None else weights_at):
             copy.save_checkpoint(step, run.weights(step))
-        for name in run.analyses():
-            if name not in copy.analyses():
+        for name in [*run.analyses(), *run.bipartition_analyses()]:
+            if name not in [*copy.analyses(), *copy.bipartition_analyses()]:
                 copy.create_analysis(name, run.analysis(name))
             elif copy.analysis(name) != run.analysis(name):
                 raise UserError(f"{target} has another analysis {name!r} than {run.path}; give a new folder")
+        for name in run.analyses():
             for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
                 copy.save_spectrum(
                     step,
@@ -81,6 +82,10 @@ def compact(
                     shares=run.shares(step, name),
                     vector_dtype=np.float16,
                 )
+        for name in run.bipartition_analyses():
+            for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
+                tree, picture = run.bipartition(step, name), run.coupling_picture(step, name)
+                copy.save_bipartition(step, name, tree, picture, run.bipartition_provenance(step, name))
     return copy
 
 

@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import samples, training
+from .bipartition import Split, coupling_picture, default_min_size, recursive_bipartition
 from .checkpoints import read_state_dict
 from .curvature.hessian import Hessian, Method
 from .eigensolvers.dense import exact_spectrum
 from .eigensolvers.lanczos import lanczos_spectrum
 from .errors import InterruptedSolverError, UserError
 from .experiment import Experiment
+from .fiedler import Laplacian, coupling_graph
 from .opening import Load, compare, describe_optimizer, environment, new_model
 from .samples import Data
 from .spectrum import Spectrum
-from .store import Run, checked_name
+from .store import BIPARTITION, Run, checked_name
 
 _CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the order of any epoch
 
@@ -42,7 +44,7 @@ def check(
         raise UserError(
             f"--at names steps without a checkpoint: {missing}; there will be some at {experiment.checkpoints()}"
         )
-    checked_name(name or "default")
+    _checked_name(name or "default")
     train_data, _ = load()
     _sample_count(experiment, run)
     few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
@@ -128,30 +130,17 @@ def analyse(
     Raises:
         UserError: the stored analysis of that name has another configuration, or there is no checkpoint at a step.
     """
-    count, total = _sample_count(experiment, run), run.configuration["training_samples"]
-    configuration = {
-        "operator": "hessian",
-        "samples": count,
-        "samples_total": total,
-        # The first of one seeded permutation, so smaller choices nest in larger ones.
-        "sample_order_seed": None if count == total else experiment.seed,
-        "dtype": str(dtype).removeprefix("torch."),
+    configuration = _curvature(experiment, run, dtype) | {
         "solver": "exact" if experiment.lanczos is None else {"lanczos": dict(experiment.lanczos)},
         "vectors": experiment.vectors,
     }
-    name = name or f"hessian-{count}"
-    stored = name in run.analyses()
-    if stored:
-        compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
-    steps = _steps_to_analyse(experiment, run, at)
-    todo = [step for step in steps if not stored or step not in run.analysed_steps(name)]
+    name = _checked_name(name or f"hessian-{configuration['samples']}")
+    todo = _steps_to_do(experiment, run, name, configuration, at)
     if not todo:
         return name
-    chosen, _ = load()
-    train_data = chosen
-    if count < total:
-        chosen = samples.select(chosen, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
-    if not stored:
+    train_data, _ = load()
+    chosen = _chosen(experiment, run, train_data)
+    if name not in run.analyses():
         provenance = environment(device)
         if experiment.lanczos is not None:  # thousands of products; a resumed analysis takes the same way
             model = new_model(experiment)
@@ -172,8 +161,70 @@ def analyse(
             kept = _keep_interrupted(run, name, step, _for_storage(error.spectrum, experiment.vectors), measures)
             raise InterruptedSolverError(f"step {step}: {error}; see analysis {kept!r} of {run.path}", None) from error
         spectrum = _for_storage(spectrum, experiment.vectors)
-        spectrum = replace(spectrum, provenance={**spectrum.provenance, "samples_total": total})
+        facts = {**spectrum.provenance, "samples_total": configuration["samples_total"]}
+        spectrum = replace(spectrum, provenance=facts)
         run.save_spectrum(step, name, spectrum, measures)
+    return name
+
+
+def bipartition(
+    experiment: Experiment,
+    run: Run,
+    load: Load,
+    *,
+    name: str | None = None,
+    at: Sequence[int] | None = None,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    laplacian: Laplacian = "normalised",
+    split: Split = "sweep",
+    min_size: int | None = None,
+    progress: bool = False,
+) -> str:
+    """Cut the Hessian's coupling graph at checkpoints that have no tree yet.
+
+    Args:
+        experiment: its `samples` say what to take.
+        run: the run directory, locked.
+        load: gives the samples.
+        name: of the analysis, to which `.fiedler` is added; default `hessian-` and the number of samples.
+        at: steps to analyse; default the experiment's choice, or every checkpoint where they were imported.
+        dtype: floating-point type of the products.
+        device: where the products are computed.
+        laplacian: as for `recursive_bipartition`.
+        split: the same.
+        min_size: the same.
+        progress: show a bar with the time left.
+
+    Returns:
+        The analysis' name.
+
+    Raises:
+        UserError: the stored analysis of that name has another configuration, there is no checkpoint at a step, or the
+            graph does not fit in memory.
+    """
+    size = run.layout.size
+    configuration = _curvature(experiment, run, dtype) | {
+        "laplacian": laplacian,
+        "split": split,
+        "min_size": default_min_size(size) if min_size is None else min_size,
+    }
+    name = _checked_name(name or f"hessian-{configuration['samples']}") + BIPARTITION
+    todo = _steps_to_do(experiment, run, name, configuration, at)
+    if not todo:
+        return name
+    train_data, _ = load()
+    chosen = _chosen(experiment, run, train_data)
+    if name not in run.bipartition_analyses():
+        run.create_analysis(name, {"configuration": configuration, "provenance": environment(device)})
+    for step in tqdm(todo, desc="cutting", unit="checkpoint", leave=False, disable=None if progress else True):
+        model = new_model(experiment)
+        training.load_weights(model, run, step)
+        operator = _hessian(experiment, model, chosen, dtype, device)
+        weights = coupling_graph(operator.to_dense(progress=progress).cpu().numpy())
+        tree = recursive_bipartition(weights, laplacian=laplacian, split=split, min_size=min_size)
+        facts = operator.describe() | {"samples_total": configuration["samples_total"]}
+        run.save_bipartition(step, name, tree, coupling_picture(weights, tree), facts)
     return name
 
 
@@ -236,6 +287,44 @@ def _measures(
     except (TypeError, ValueError) as error:
         raise UserError(f"measures must give finite numbers, text and lists of them: {error}") from None
     return measures
+
+
+def _curvature(experiment: Experiment, run: Run, dtype: torch.dtype) -> dict[str, Any]:
+    """Of which samples, and how computed: what every analysis is compared with when it is resumed."""
+    count, total = _sample_count(experiment, run), run.configuration["training_samples"]
+    return {
+        "operator": "hessian",
+        "samples": count,
+        "samples_total": total,
+        # The first of one seeded permutation, so smaller choices nest in larger ones.
+        "sample_order_seed": None if count == total else experiment.seed,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+def _chosen(experiment: Experiment, run: Run, data: Data) -> Data:
+    """The training samples that the curvature is taken on."""
+    count, total = _sample_count(experiment, run), run.configuration["training_samples"]
+    if count == total:
+        return data
+    return samples.select(data, training.shuffled(total, experiment.seed, _CURVATURE_STREAM)[:count])
+
+
+def _checked_name(name: str) -> str:
+    if checked_name(name).endswith(BIPARTITION):
+        raise UserError(f"names that end in {BIPARTITION} are those of trees; got --name {name}")
+    return name
+
+
+def _steps_to_do(
+    experiment: Experiment, run: Run, name: str, configuration: Mapping[str, Any], at: Sequence[int] | None
+) -> list[int]:
+    """The steps that an analysis lacks, once its stored configuration has been compared."""
+    steps = _steps_to_analyse(experiment, run, at)
+    if name not in [*run.analyses(), *run.bipartition_analyses()]:
+        return steps
+    compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
+    return [step for step in steps if step not in run.analysed_steps(name)]
 
 
 def _sample_count(experiment: Experiment, run: Run) -> int:

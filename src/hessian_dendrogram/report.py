@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .bipartition import BipartitionTree
 from .dendrogram import single_linkage
 from .spectrum import summarise
 from .store import Run
@@ -26,6 +27,13 @@ def facts(opened: Run) -> dict[str, Any]:
             }
             for name in opened.analyses()
         },
+        "bipartitions": {
+            name: {
+                **opened.analysis(name),
+                "trees": {step: tree_facts(opened.bipartition(step, name)) for step in opened.analysed_steps(name)},
+            }
+            for name in opened.bipartition_analyses()
+        },
     }
 
 
@@ -43,6 +51,13 @@ def lines(opened: Run) -> list[str]:
     for analysis, content in known["analyses"].items():
         text.append(f"  analysis {analysis}: {', '.join(f'{k} {v}' for k, v in content['configuration'].items())}")
         text += [f"    step {step:>8}  {describe(row)}" for step, row in content["spectra"].items()]
+    for analysis in known["bipartitions"]:
+        content = opened.analysis(analysis)["configuration"]
+        text.append(f"  bipartition {analysis}: {', '.join(f'{k} {v}' for k, v in content.items())}")
+        text += [
+            f"    step {step:>8}  {describe_tree(opened.bipartition(step, analysis))}"
+            for step in opened.analysed_steps(analysis)
+        ]
     return text
 
 
@@ -95,6 +110,38 @@ def describe(row: dict[str, Any]) -> str:
             above, below = gap["eigenvalues_above"], gap["eigenvalues_below"]
             where = f"below the top {above}" if above <= below else f"above the bottom {below}"
             parts.append(f"largest gap {size} {where}")
+    return ", ".join(parts)
+
+
+def tree_facts(tree: BipartitionTree) -> dict[str, Any]:
+    """The numbers of a tree's first cut; `None` where nothing was cut."""
+    first = {
+        "eigenvalue": tree.eigenvalues[0],
+        "connectivity": tree.connectivities[0],
+        "conductance": tree.conductances[0],
+    }
+    return {
+        "parameters": tree.size,
+        "isolated": len(tree.isolated),
+        "leaves": len(tree.leaves),
+        "levels": int(tree.levels[0]),
+        **{name: float(value) if np.isfinite(value) else None for name, value in first.items()},
+        "parts": [int(tree.stops[child] - tree.starts[child]) for child in tree.children[0]],
+        "degenerate_cuts": int(tree.is_degenerate.sum()),
+    }
+
+
+def describe_tree(tree: BipartitionTree) -> str:
+    """`tree_facts` in words."""
+    row = tree_facts(tree)
+    parts = [f"{row['isolated']} isolated", f"{row['leaves']} leaves on {row['levels']} levels"]
+    if row["parts"]:
+        kind = "components" if row["eigenvalue"] == 0 else "first cut"
+        parts.append(f"{kind} {' | '.join(f'{size:,}' for size in row['parts'])}")
+        parts.append(f"λ₂ {row['connectivity']:.6g}")
+        parts.append(f"conductance {row['conductance']:.4g}")
+    if row["degenerate_cuts"]:
+        parts.append(f"{row['degenerate_cuts']} cuts arbitrary (degenerate)")
     return ", ".join(parts)
 
 

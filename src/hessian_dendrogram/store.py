@@ -6,6 +6,7 @@
     checkpoints/00000500/model.safetensors
     analyses/hessian-1437/analysis.json
     analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, ..., spectrum.json
+    analyses/hessian-1437.fiedler/00000500/   order.npy, parents.npy, ..., picture.npy, tree.json
     figures/hessian-1437/*.png, *.pdf
 
 A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
@@ -30,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from . import atomic
+from .bipartition import BipartitionTree
 from .errors import DamagedRunError, LockedRunError, UserError
 from .layout import Layout
 from .spectrum import Spectrum
@@ -39,6 +41,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _VALUES = ("eigenvalues", "error_bounds", "converged")
 _VECTORS = ("eigenvectors", "vector_indices")
+_NODES = ("starts", "stops", "parents", "eigenvalues", "connectivities", "conductances", "is_degenerate")
+_TREE = ("order", "isolated", *_NODES)
+BIPARTITION = ".fiedler"
+"""How the name of an analysis ends that has trees instead of spectra."""
 
 
 class Run:
@@ -104,8 +110,12 @@ class Run:
         return {name: columns[:, i] for i, name in enumerate(rows[0])}
 
     def analyses(self) -> list[str]:
-        """Names of the stored analyses, in alphabetical order."""
-        return sorted(path.parent.name for path in (self.path / "analyses").glob("*/analysis.json"))
+        """Names of the stored analyses with spectra, in alphabetical order."""
+        return [name for name in self._analysis_names() if not name.endswith(BIPARTITION)]
+
+    def bipartition_analyses(self) -> list[str]:
+        """Names of the stored analyses with trees, in alphabetical order."""
+        return [name for name in self._analysis_names() if name.endswith(BIPARTITION)]
 
     def analysis(self, name: str | None = None) -> dict[str, Any]:
         """The configuration of an analysis, and its provenance."""
@@ -167,6 +177,44 @@ class Run:
         folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
         measures: dict[str, Any] = atomic.read_json(folder / "measures.json")
         return measures
+
+    def bipartition(self, step: int, analysis: str | None = None) -> BipartitionTree:
+        """The tree of recursive Fiedler cuts at a step.
+
+        Args:
+            step: one of `analysed_steps(analysis)`.
+            analysis: one of `bipartition_analyses()`; may be left out where there is only one.
+
+        Raises:
+            UserError: there is none; the message lists what there is.
+            DamagedRunError: a file is missing, truncated, or contradicts another.
+        """
+        folder = self._tree_folder(step, analysis)
+        facts = atomic.read_json(folder / "tree.json")
+        arrays: dict[str, Any] = {name: atomic.read_array(folder / f"{name}.npy") for name in _TREE}
+        try:
+            return BipartitionTree(
+                **arrays,
+                size=int(facts["size"]),
+                laplacian=facts["laplacian"],
+                split=facts["split"],
+                min_size=int(facts["min_size"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedRunError(f"{folder} is damaged: {error}") from None
+
+    def bipartition_provenance(self, step: int, analysis: str | None = None) -> dict[str, Any]:
+        """Where the Hessian of a tree comes from: operator, samples, dtype."""
+        facts = atomic.read_json(self._tree_folder(step, analysis) / "tree.json")
+        return dict(facts["provenance"])
+
+    def coupling_picture(self, step: int, analysis: str | None = None) -> NDArray[np.float32]:
+        """Means of |H_ij| over blocks, the parameters in the order of the tree: shape (blocks, blocks)."""
+        folder = self._tree_folder(step, analysis)
+        picture: NDArray[np.float32] = atomic.read_array(folder / "picture.npy")
+        if picture.ndim != 2 or picture.shape[0] != picture.shape[1]:
+            raise DamagedRunError(f"{folder} is damaged: a picture of shape {picture.shape}")
+        return picture
 
     def figures_folder(self, analysis: str) -> Path:
         """Where the figures of an analysis belong."""
@@ -285,6 +333,22 @@ class Run:
             atomic.write_json(folder / "spectrum.json", facts | {"provenance": dict(spectrum.provenance)})
             atomic.write_json(folder / "measures.json", dict(measures))
 
+    def save_bipartition(
+        self,
+        step: int,
+        analysis: str,
+        tree: BipartitionTree,
+        picture: NDArray[np.floating],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Store a tree, the block-averaged picture of its graph, and where they come from, once."""
+        facts = {key: getattr(tree, key) for key in ("size", "laplacian", "split", "min_size")}
+        with atomic.new_folder(self._analysis_folder(analysis) / _folder_name(step)) as folder:
+            for name in _TREE:
+                np.save(folder / f"{name}.npy", getattr(tree, name), allow_pickle=False)
+            np.save(folder / "picture.npy", picture.astype(np.float32), allow_pickle=False)
+            atomic.write_json(folder / "tree.json", facts | {"provenance": dict(provenance)})
+
     def mark_figures(self, analysis: str) -> None:
         """Say that the figures are drawn from the spectra that are stored now."""
         folder = self.figures_folder(analysis)
@@ -302,15 +366,21 @@ class Run:
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         return list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
 
-    def _analysis_folder(self, name: str | None) -> Path:
-        names = self.analyses()
+    def _analysis_names(self) -> list[str]:
+        return sorted(path.parent.name for path in (self.path / "analyses").glob("*/analysis.json"))
+
+    def _analysis_folder(self, name: str | None, *, trees: bool = False) -> Path:
+        names = self.bipartition_analyses() if trees else self.analyses()
         if name is None:
             if len(names) != 1:
                 raise UserError(f"{self.path} has {len(names)} analyses; name one of: {', '.join(names) or '(none)'}")
             name = names[0]
-        if name not in names:
+        if name not in self._analysis_names():
             raise UserError(f"{self.path} has no analysis {name!r}; it has: {', '.join(names) or '(none)'}")
         return self.path / "analyses" / name
+
+    def _tree_folder(self, step: int, analysis: str | None) -> Path:
+        return self._step_folder(self._analysis_folder(analysis, trees=True), step, "tree")
 
     def _step_folder(self, parent: Path, step: int, what: str) -> Path:
         folder = parent / _folder_name(step)

@@ -18,11 +18,15 @@ from ..store import Run
 from .barcode import barcode
 from .cluster_count import cluster_count_curves, cluster_count_heatmap
 from .comparison import comparison
+from .composition import composition
+from .connectivity import connectivity
+from .coupling import coupling_heatmap
 from .dendrogram import dendrogram_snapshots
 from .filters import first_layer_filters
 from .fourier import MEASURES, fourier
 from .gaps import largest_gaps
 from .level_statistics import level_statistics
+from .parameter_dendrogram import parameter_dendrograms
 from .spectrum_evolution import spectrum_evolution
 from .style import key_positions, save
 from .summary import summary
@@ -32,13 +36,18 @@ __all__ = [
     "cluster_count_curves",
     "cluster_count_heatmap",
     "comparison",
+    "composition",
+    "connectivity",
+    "coupling_heatmap",
     "dendrogram_snapshots",
     "draw",
+    "draw_bipartition",
     "draw_comparison",
     "first_layer_filters",
     "fourier",
     "largest_gaps",
     "level_statistics",
+    "parameter_dendrograms",
     "spectrum_evolution",
     "summary",
 ]
@@ -85,6 +94,39 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         views["filters"] = lambda: first_layer_filters(rows, weights, name=name, title=title)
     folder.mkdir(parents=True, exist_ok=True)
     return [path for view, make in views.items() for path in save(make(), folder / view)]
+
+
+def draw_bipartition(run: Run, analysis: str, folder: Path) -> list[Path]:
+    """Draw every figure of a recursive bipartition, as `draw` does of spectra.
+
+    Args:
+        run: the run directory.
+        analysis: one of `run.bipartition_analyses()`.
+        folder: where the files go; made where it is missing.
+
+    Raises:
+        UserError: there is no such analysis, or it has no tree yet.
+        DamagedRunError: a stored file cannot be read.
+    """
+    steps = run.analysed_steps(analysis)
+    if not steps:
+        raise UserError(f"analysis {analysis!r} of {run.path} has no tree yet; finish it first")
+    trees = [run.bipartition(step, analysis) for step in steps]
+    pictures = [run.coupling_picture(step, analysis) for step in steps]
+    known = run.analysis(analysis)["configuration"]
+    title = (
+        f"{run.configuration.get('experiment', '')}, |H_ij| of {known.get('samples', 0):,} of "
+        f"{known.get('samples_total', 0):,} samples, {known.get('dtype')}, {trees[0].laplacian} Laplacian, "
+        f"{trees[0].split} cuts"
+    )
+    figures = {
+        "parameter_dendrogram": parameter_dendrograms(steps, trees, run.layout, title=title),
+        "connectivity": connectivity(steps, trees, metrics=run.metrics(), title=title),
+        "composition": composition(steps, trees, run.layout, title=title),
+        "coupling": coupling_heatmap(steps, trees, pictures, title=title),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path for view, figure in figures.items() for path in save(figure, folder / view)]
 
 
 def draw_comparison(run: Run, folder: Path) -> list[Path]:

@@ -1,0 +1,52 @@
+"""The magnitude of a Hessian as a picture, its parameters in the order of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..bipartition import BipartitionTree
+from .style import STYLE, key_positions, new_figure
+
+_DECADES = 6.0  # below the largest mean; what is less is drawn as that
+
+
+@matplotlib.rc_context(STYLE)
+def coupling_heatmap(
+    steps: Sequence[int],
+    trees: Sequence[BipartitionTree],
+    pictures: Sequence[NDArray[np.float32]],
+    *,
+    k: int = 6,
+    title: str = "",
+    most: int = 4,
+) -> Figure:
+    """Draw block means of |H_ij| off the diagonal at up to `most` steps, with the borders of `cut(k)`."""
+    chosen = key_positions(len(steps), most)
+    largest = max(float(pictures[position].max()) for position in chosen)
+    smallest = max(
+        min((float(p[p > 0].min()) for p in (pictures[position] for position in chosen) if p.any()), default=1e-300),
+        largest * 10**-_DECADES,
+    )
+    floor = min(smallest, largest / 10)
+    norm = LogNorm(floor, largest)
+    rows = -(-len(chosen) // 2)
+    figure = new_figure(3.3 * rows + 0.5, title)
+    panels = figure.subplots(rows, 2, squeeze=False).ravel()
+    for axes, position in zip(panels, chosen, strict=False):
+        tree, picture = trees[position], pictures[position]
+        image = axes.imshow(np.maximum(picture, floor), norm=norm, cmap="viridis", extent=(0, tree.size, tree.size, 0))
+        for node in tree.cut(k):
+            axes.axhline(tree.stops[node], color="white", linewidth=0.5)
+            axes.axvline(tree.stops[node], color="white", linewidth=0.5)
+        axes.set_title(f"step {steps[position]:,}", loc="left")
+        axes.set(xlabel="parameters, in the order of the tree", ylabel="parameters")
+    for axes in panels[len(chosen) :]:
+        axes.set_visible(False)
+    figure.colorbar(image, ax=list(panels), label="mean of |H_ij| in a block, i ≠ j (log scale)", shrink=0.8)
+    return figure

@@ -1,0 +1,34 @@
+"""Layers of a model as a figure shows them: the tensors of one module together, each layer with its own colour."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+
+from ..layout import Layout
+from .style import COLOURS
+
+MIXED = "0.55"
+_SHADES = (0.0, 0.45, -0.35)  # of the colours, where there are more layers than those
+
+
+def layer_names(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
+    """The layers in the layout's order, and the layer of each parameter: shape (size,).
+
+    A tensor `conv1.weight` belongs to the layer `conv1`, one whose name has no dot is a layer of its own.
+    """
+    of_tensors = [name.rpartition(".")[0] or name for name in layout.names]
+    names = list(dict.fromkeys(of_tensors))
+    return names, np.array([names.index(layer) for layer in of_tensors])[layout.owners()]
+
+
+def layer_colours(count: int) -> list[tuple[float, float, float]]:
+    """One colour per layer: the palette, then lighter and darker shades of it, then the same again."""
+    return [_shade(COLOURS[i % len(COLOURS)], _SHADES[i // len(COLOURS) % len(_SHADES)]) for i in range(count)]
+
+
+def _shade(colour: str, amount: float) -> tuple[float, float, float]:
+    target = 1.0 if amount > 0 else 0.0
+    red, green, blue = (part + (target - part) * abs(amount) for part in to_rgb(colour))
+    return red, green, blue

@@ -1,0 +1,120 @@
+"""Trees of recursive bipartition, the branches coloured by the layer that their parameters belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from ..bipartition import BipartitionTree
+from ..layout import Layout
+from .layers import MIXED, layer_colours, layer_names
+from .style import STYLE, key_positions, new_figure
+
+_MAJORITY = 2 / 3  # of a branch's parameters, for the colour of a layer
+
+
+@matplotlib.rc_context(STYLE)
+def parameter_dendrograms(
+    steps: Sequence[int], trees: Sequence[BipartitionTree], layout: Layout, *, title: str = "", most: int = 4
+) -> Figure:
+    """Draw the trees at up to `most` steps, and under each the share of every layer in every leaf.
+
+    The width of a branch is its number of parameters, the height of a cut the number of levels below it. A branch has
+    the colour of a layer that has two thirds of its parameters.
+    """
+    chosen = key_positions(len(steps), most)
+    names, layers = layer_names(layout)
+    colours = layer_colours(len(names))
+    figure = new_figure(0.6 + 2.3 * len(chosen), title)
+    grid = figure.add_gridspec(2 * len(chosen), 1, height_ratios=[3, 1] * len(chosen))
+    for row, position in enumerate(chosen):
+        tree = trees[position]
+        counts = _counts(tree, layers, len(names))
+        above, below = (figure.add_subplot(grid[2 * row + part]) for part in (0, 1))
+        _draw_tree(above, tree, counts, colours)
+        _draw_leaves(below, tree, counts, colours)
+        above.set_title(f"step {steps[position]:,}: {describe_tree(tree)}", loc="left")
+        if row == len(chosen) - 1:
+            below.set_xlabel("parameters, in the order of the tree")
+        else:
+            below.set_xticklabels([])
+    handles = [Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)]
+    handles.append(Patch(color=MIXED, label="branch: no layer has two thirds"))
+    if any(tree.isolated.size for tree in trees):
+        handles.append(Patch(facecolor="white", edgecolor="0.6", hatch="////", label="isolated"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+    return figure
+
+
+def describe_tree(tree: BipartitionTree) -> str:
+    """The first cut in words."""
+    text = f"{len(tree.leaves):,} leaves"
+    if tree.children[0]:
+        sizes = [f"{tree.stops[child] - tree.starts[child]:,}" for child in tree.children[0]]
+        shown = " | ".join(sizes[:4]) + (f" | {len(sizes) - 4} more" if len(sizes) > 4 else "")
+        kind = "components" if tree.eigenvalues[0] == 0 else "first cut"
+        text += f", {kind} {shown}"
+        if tree.eigenvalues[0] > 0:
+            text += f", λ₂ {tree.connectivities[0]:.3g}, conductance {tree.conductances[0]:.3g}"
+    arbitrary = int(tree.is_degenerate.sum())
+    return text + (f", {arbitrary} cuts arbitrary (degenerate λ₂)" if arbitrary else "")
+
+
+def _counts(tree: BipartitionTree, layers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Parameters of each layer in each node: shape (nodes, layers)."""
+    ordered = layers[tree.order]
+    cumulative = np.zeros((len(ordered) + 1, count), dtype=np.int64)
+    np.cumsum(ordered[:, None] == np.arange(count), axis=0, out=cumulative[1:])
+    return np.asarray(cumulative[tree.stops] - cumulative[tree.starts])
+
+
+def _draw_tree(
+    axes: Axes, tree: BipartitionTree, counts: NDArray[np.int64], colours: list[tuple[float, float, float]]
+) -> None:
+    centres = (tree.starts + tree.stops) / 2
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    branch = [
+        colours[int(share.argmax())] if share.max() >= _MAJORITY else matplotlib.colors.to_rgb(MIXED)
+        for share in shares
+    ]
+    lines, line_colours = [], []
+    for node in range(1, len(tree.parents)):
+        parent = tree.parents[node]
+        x, y, top = centres[node], tree.levels[node], tree.levels[parent]
+        lines.append([(centres[parent], top), (x, top), (x, y)])
+        line_colours.append(branch[node])
+    axes.add_collection(LineCollection(lines, colors=line_colours, linewidths=0.8, capstyle="projecting"))
+    axes.set(xlim=(0, tree.size), ylim=(0, 1.05 * max(1, int(tree.levels[0]))), ylabel="levels below", xticks=[])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _draw_leaves(
+    axes: Axes, tree: BipartitionTree, counts: NDArray[np.int64], colours: list[tuple[float, float, float]]
+) -> None:
+    leaves = tree.leaves
+    shares = counts[leaves] / counts[leaves].sum(axis=1, keepdims=True)
+    widths, bottom = tree.stops[leaves] - tree.starts[leaves], np.zeros(len(leaves))
+    for layer, colour in enumerate(colours):
+        axes.bar(
+            tree.starts[leaves],
+            shares[:, layer],
+            widths,
+            bottom,
+            align="edge",
+            color=colour,
+            linewidth=0,
+            rasterized=True,
+        )
+        bottom += shares[:, layer]
+    if tree.isolated.size:
+        axes.axvspan(len(tree.order), tree.size, facecolor="white", edgecolor="0.6", hatch="////", linewidth=0)
+    axes.set(xlim=(0, tree.size), ylim=(0, 1), ylabel="share in leaf")
