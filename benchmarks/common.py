@@ -34,7 +34,7 @@ def report(name: str, caption: str, rows: Sequence[Sequence[str]], into: Path | 
     if into is None:
         return
     page = into.read_text(encoding="utf-8")
-    place = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)", re.DOTALL)
+    place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end of {re.escape(name)} -->)", re.DOTALL)
     if not place.search(page):
         raise SystemExit(f"{into} has no place for the table {name}")
-    into.write_text(place.sub(lambda match: match[1] + text + match[2], page), encoding="utf-8")
+    into.write_text(place.sub(lambda match: match[1] + text + "\n" + match[2], page), encoding="utf-8")

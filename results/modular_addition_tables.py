@@ -30,7 +30,7 @@ RESOLUTIONS = 1e-1, 1e-2, 1e-3  # of λ_max
 def first_step(metrics: dict[str, Any], name: str, level: float) -> str:
     """The first evaluated step at which a metric is at least `level`."""
     reached = np.flatnonzero(metrics[name] >= level)  # NaN where it was not evaluated
-    return f"{metrics['step'][reached[0]]:,}" if reached.size else "never"
+    return f"{metrics['step'][reached[0]]:,.0f}" if reached.size else "never"
 
 
 def at(metrics: dict[str, Any], step: int, name: str) -> float:
@@ -161,8 +161,9 @@ def main() -> None:
         header = ["step", *run.layout.names, "key share, embedding", "key share, unembedding"]
         report("vectors", "Means over the ten leading eigenvectors.", [header, *rows], chosen.into)
         return
+    present = {folder: what for folder, what in RUNS.items() if (HERE / folder).exists()}
     rows = []
-    for folder, what in RUNS.items():
+    for folder, what in present.items():
         metrics = Run(HERE / folder).metrics()
         evaluated = metrics["test_accuracy"][~np.isnan(metrics["test_accuracy"])]
         rows.append(
@@ -170,12 +171,12 @@ def main() -> None:
                 what,
                 first_step(metrics, "train_accuracy", 0.99),
                 *(first_step(metrics, "test_accuracy", level) for level in (0.1, 0.5, 0.99)),
-                f"{evaluated[-1]:.4f} ({metrics['step'][-1]:,})",
+                f"{evaluated[-1]:.4f} ({metrics['step'][-1]:,.0f})",
             ]
         )
     header = ["share of the pairs", "train 99 %", "test 10 %", "test 50 %", "test 99 %", "test at the end (step)"]
     report("curves", "First evaluated step at that accuracy.", [header, *rows], chosen.into)
-    for folder, what in RUNS.items():
+    for folder, what in present.items():
         run, title = Run(HERE / folder), folder.replace("/", " ")
         (name,) = run.analyses()
         steps = run.analysed_steps(name)
