@@ -121,14 +121,14 @@ def _draw_losses(
     curves = {
         "train": at_steps.get("train_loss"),
         "test": at_steps.get("test_loss"),
-        "restricted to the key frequencies, all pairs": np.array([row["restricted_loss"] for row in measures]),
-        "without the key frequencies, train": np.array([row["excluded_loss"] for row in measures]),
+        "key frequencies alone, all pairs": np.array([row["restricted_loss"] for row in measures]),
+        "without them, train": np.array([row["excluded_loss"] for row in measures]),
     }
     for (label, values), colour, style in zip(curves.items(), COLOURS, ("o-", "o-", "s--", "^--"), strict=False):
         if values is not None:
             axes.plot(values, style, color=colour, markersize=2.5, linewidth=0.9, label=label)
     axes.set_yscale("log")
-    axes.legend(ncols=2)
+    axes.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0)
 
 
 def _draw_norms(figure: Figure, axes: Axes, measures: Sequence[Mapping[str, Any]], name: str) -> None:
