@@ -27,6 +27,7 @@ Split = Literal["sweep", "sign", "median"]
 SPLITS: tuple[Split, ...] = ("sweep", "sign", "median")
 
 _CHUNK = 256  # rows that are copied at once
+_TIE = 1e-8  # relative to the range of a vector's entries, the difference that keeps two of them together
 _Division = tuple[tuple[float, float, float, bool], list[Integers]]
 _LEAF: _Division = (np.nan, np.nan, np.nan, False), []
 
@@ -211,22 +212,16 @@ def recursive_bipartition(
         W: weights as `coupling_graph` gives them, shape (n, n).
         laplacian: whose Fiedler vector, `"normalised"` or `"plain"`.
         split: where the order of the vector's entries is cut: `"sweep"` where the conductance is smallest, `"sign"`
-            between negative and positive, `"median"` in the middle.
+            between negative and positive, `"median"` in the middle. Entries that agree to 8 digits are not separated.
         min_size: parts of at most so many parameters are left as they are; default a hundredth of n, at least 1.
 
     Raises:
         UserError: an option is none of these, or W is no coupling graph, see `coupling_graph`.
     """
-    if laplacian not in LAPLACIANS or split not in SPLITS:
-        raise UserError(
-            f"laplacian must be one of {', '.join(LAPLACIANS)} and split one of {', '.join(SPLITS)}, "
-            f"got {laplacian!r} and {split!r}"
-        )
+    checked_options(laplacian, split, min_size)
     weights = _checked(W)
     n = len(weights)
     min_size = default_min_size(n) if min_size is None else min_size
-    if min_size < 1:
-        raise UserError(f"min_size must be >= 1, got {min_size}")
     is_isolated = ~weights.any(axis=1)
     order: list[Integers] = []
     nodes: list[tuple[int, int, int, float, float, float, bool]] = []
@@ -258,6 +253,21 @@ def recursive_bipartition(
         split=split,
         min_size=min_size,
     )
+
+
+def checked_options(laplacian: str, split: str, min_size: int | None) -> None:
+    """Refuse what `recursive_bipartition` does not know.
+
+    Raises:
+        UserError: an option is none of those there are.
+    """
+    if laplacian not in LAPLACIANS or split not in SPLITS:
+        raise UserError(
+            f"laplacian must be one of {', '.join(LAPLACIANS)} and split one of {', '.join(SPLITS)}, "
+            f"got {laplacian!r} and {split!r}"
+        )
+    if min_size is not None and min_size < 1:
+        raise UserError(f"min_size must be >= 1, got {min_size}")
 
 
 def default_min_size(n: int) -> int:
@@ -322,12 +332,17 @@ def _divide(W: Floats, laplacian: Laplacian, split: Split) -> tuple[tuple[float,
     ranks[order] = np.arange(len(order))
     below = np.cumsum(graph.degrees[order])
     conductances = graph.cut_weights(ranks) / np.minimum(below[:-1], below[-1] - below[:-1])
+    sorted_entries = fiedler.vector[order]
+    tie = _TIE * (sorted_entries[-1] - sorted_entries[0])
+    places = np.flatnonzero(np.diff(sorted_entries) > tie)  # a cut there puts places + 1 vertices below
     if split == "sweep":
-        first = 1 + int(conductances.argmin())
+        score = conductances[places]
     elif split == "sign":
-        first = int(np.searchsorted(fiedler.vector[order], 0.0))
+        score = np.abs(places + 1 - np.searchsorted(sorted_entries, -tie))
     else:
-        first = len(order) // 2
+        score = np.abs(places + 1 - len(order) / 2)
+    # Of mirror images, which rounding would choose from, the first.
+    first = 1 + int(places[score <= score.min() + _TIE * score.max()][0])
     parts = sorted((np.sort(order[:first]), np.sort(order[first:])), key=lambda part: (-len(part), part[0]))
     conductance = float(conductances[first - 1])
     return (fiedler.eigenvalue, fiedler.connectivity, conductance, fiedler.is_degenerate), parts

@@ -34,6 +34,7 @@ _BLOCK = 3  # vectors of a Krylov block: two eigenvectors are wanted
 _STEPS = 40  # blocks at most; each gains digits geometrically
 _ACCURACY = 1e-12  # of an eigenpair of the inverse: residual relative to the eigenvalue
 _WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again as a sum of squares
+_EQUAL = 1e-8  # relative difference up to which rounding decides which of two magnitudes is the larger
 _DENSE = 100  # vertices up to which the inverse is written out
 
 
@@ -45,8 +46,8 @@ class FiedlerVector:
         laplacian: which one.
         eigenvalue: of the vector; zero, exactly, where the graph falls into components.
         next_eigenvalue: the one after; infinite where there are but two vertices.
-        vector: shape (n,), of unit length, the entry of largest magnitude positive; for the normalised Laplacian it is
-            D^-1/2 y.
+        vector: shape (n,), of unit length, its first entry of largest magnitude positive; for the normalised Laplacian it
+            is D^-1/2 y.
         connectivity: λ₂, the eigenvalue of the plain Laplacian, whichever the vector belongs to.
     """
 
@@ -281,5 +282,7 @@ def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tu
 
 
 def _signed(vector: Floats) -> Floats:
-    """Of unit length, the entry of largest magnitude positive."""
-    return np.asarray(vector / np.linalg.norm(vector) * np.sign(vector[np.abs(vector).argmax()]))
+    """Of unit length, the first entry of largest magnitude positive."""
+    magnitude = np.abs(vector)
+    leading = vector[magnitude >= (1 - _EQUAL) * magnitude.max()][0]
+    return np.asarray(vector / np.linalg.norm(vector) * np.sign(leading))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import samples, training
-from .bipartition import Split, coupling_picture, default_min_size, recursive_bipartition
+from .bipartition import Split, checked_options, coupling_picture, default_min_size, recursive_bipartition
 from .checkpoints import read_state_dict
 from .curvature.hessian import Hessian, Method
 from .eigensolvers.dense import exact_spectrum
@@ -26,6 +26,9 @@ from .opening import Load, compare, describe_optimizer, environment, new_model
 from .samples import Data
 from .spectrum import Spectrum
 from .store import BIPARTITION, Run, checked_name
+
+MEMORY_FOR_GRAPH = 2**34
+"""Bytes that a coupling graph, its Hessian and their work space may take."""
 
 _CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the order of any epoch
 
@@ -204,6 +207,12 @@ def bipartition(
             graph does not fit in memory.
     """
     size = run.layout.size
+    checked_options(laplacian, split, min_size)
+    if 3 * 8 * size**2 > MEMORY_FOR_GRAPH:
+        raise UserError(
+            f"a network of {size:,} parameters has a graph of {8 * size**2 / 1e9:.1f} GB, and three are needed; "
+            f"there may be at most {int((MEMORY_FOR_GRAPH / 24) ** 0.5):,} parameters, fewer with `parameters=`"
+        )
     configuration = _curvature(experiment, run, dtype) | {
         "laplacian": laplacian,
         "split": split,
