@@ -177,7 +177,7 @@ def main() -> None:
         f"Modular addition, {hessian.shape[0]:,} parameters, {len(data[1]):,} pairs, step {chosen.step}, float64, "
         f"{torch.get_num_threads()} threads; {k} + {k} pairs, within {chosen.tolerance:g} (top) and "
         f"{chosen.bottom_tolerance:g} (bottom) of the largest magnitude of their end "
-        f"({scales['top']:.3g}, {scales['bottom']:.3g})."
+        f"({scales['top']:.3g}, {scales['bottom']:.3g}). A peer has {chosen.limit:g} s for an end."
     )
     header = ["way", "seconds", "products", "pairs at the top", "at the bottom", "pairs per second"]
     report(f"lanczos step {chosen.step}", caption, [header, *rows], chosen.into)

@@ -46,8 +46,8 @@ class FiedlerVector:
         laplacian: which one.
         eigenvalue: of the vector; zero, exactly, where the graph falls into components.
         next_eigenvalue: the one after; infinite where there are but two vertices.
-        vector: shape (n,), of unit length, its first entry of largest magnitude positive; for the normalised Laplacian it
-            is D^-1/2 y.
+        vector: shape (n,), of unit length, its first entry of largest magnitude positive; of the normalised Laplacian
+            it is D^-1/2 y.
         connectivity: λ₂, the eigenvalue of the plain Laplacian, whichever the vector belongs to.
     """
 
