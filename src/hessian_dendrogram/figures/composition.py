@@ -30,7 +30,7 @@ def composition(
             counts[row, column] = np.bincount(layers[tree.members(node)], minlength=len(names))
     rows = -(-k // 2)
     figure = new_figure(1.6 * rows + 0.8, title)
-    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
+    panels = figure.subplots(rows, 2, sharex=True, squeeze=False).ravel()
     for row, axes in enumerate(panels[:k]):
         bottom = np.zeros(len(steps))
         for layer, colour in enumerate(colours):

@@ -40,7 +40,13 @@ def coupling_heatmap(
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, position in zip(panels, chosen, strict=False):
         tree, picture = trees[position], pictures[position]
-        image = axes.imshow(np.maximum(picture, floor), norm=norm, cmap="viridis", extent=(0, tree.size, tree.size, 0))
+        image = axes.imshow(
+            np.ma.masked_equal(np.where(picture > 0, np.maximum(picture, floor), 0), 0),
+            norm=norm,
+            cmap="viridis",
+            extent=(0, tree.size, tree.size, 0),
+        )
+        axes.set_facecolor("0.85")  # no coupling at all
         for node in tree.cut(k):
             axes.axhline(tree.stops[node], color="white", linewidth=0.5)
             axes.axvline(tree.stops[node], color="white", linewidth=0.5)
@@ -48,5 +54,6 @@ def coupling_heatmap(
         axes.set(xlabel="parameters, in the order of the tree", ylabel="parameters")
     for axes in panels[len(chosen) :]:
         axes.set_visible(False)
-    figure.colorbar(image, ax=list(panels), label="mean of |H_ij| in a block, i ≠ j (log scale)", shrink=0.8)
+    label = "mean of |H_ij| in a block, i ≠ j (log scale; grey: zero)"
+    figure.colorbar(image, ax=list(panels), label=label, shrink=0.8)
     return figure
