@@ -13,6 +13,7 @@ end; PyHessian, which has power iteration alone, is timed on a few of its eigenv
 from __future__ import annotations
 
 import importlib
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,19 +38,24 @@ class StoppedError(Exception):
 
 @contextmanager
 def time_limit(hessian: Hessian, limit: float) -> Iterator[list[int]]:
-    """Count the products, and stop after `limit` seconds."""
-    end, count, original = time.perf_counter() + limit, [0], hessian._products
+    """Count the products with this operator, and stop whatever runs after `limit` seconds."""
+    count, original = [0], hessian._products
 
     def counted(V: torch.Tensor) -> torch.Tensor:
         count[0] += V.shape[1]
-        if time.perf_counter() > end:
-            raise StoppedError
         return original(V)
 
+    def stop(*_: object) -> None:
+        raise StoppedError
+
     hessian._products = counted  # type: ignore[method-assign]
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
     try:
         yield count
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
         hessian._products = original  # type: ignore[method-assign]
 
 
@@ -164,7 +170,7 @@ def main() -> None:
                 break
             except StoppedError:
                 seconds, note = time.perf_counter() - start, ", stopped"
-            products = f"{count[0] or steps:,}"
+            products = "-" if note and not count[0] else f"{count[0] or steps:,}"
             add(f"{name}, {end}{note}", seconds, products, *((number, None) if end == "top" else (None, number)))
     try:
         start = time.perf_counter()
