@@ -100,8 +100,9 @@ def main() -> None:
     options.add_argument("--limit", type=float, default=300, help="seconds that a peer has for one end")
     chosen = options.parse_args()
     torch.manual_seed(42)
+    model, k = Transformer(), chosen.pairs  # in float32, as the experiment's first checkpoint
     torch.set_default_dtype(torch.float64)  # PyHessian makes its vectors in the default type
-    model, k = Transformer(), chosen.pairs
+    model = model.double()
     if chosen.run:
         weights = Run(chosen.run).weights(chosen.step)
         model.load_state_dict({name: torch.as_tensor(np.array(array)) for name, array in weights.items()})
