@@ -273,4 +273,4 @@ print(run(60_000_000, 8), run(300_000_000, 600))
 """
     output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     before, after = map(int, output.split())
-    assert 100e6 < after - before < 300e6
+    assert 100e6 < after - before < 1.2 * 300e6  # the budget, and a few vectors; all products would take 480e6
