@@ -289,6 +289,7 @@ def test_overrides_and_identity(tiny):
         "modular-addition",
         "modular-addition-30",
         "modular-addition-mlp",
+        "planted",
     ]
     changed = load_experiment(str(TINY), seed=7, steps=None, samples=5)
     assert (changed.seed, changed.steps, changed.samples) == (7, tiny.steps, 5)
