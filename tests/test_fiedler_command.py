@@ -139,6 +139,10 @@ def test_bad_input_is_one_line(finished, tmp_path, tiny):
     run = Run(finished)
     with pytest.raises(UserError, match="no tree at step 4"):
         run.bipartition(4)
+    with pytest.raises(UserError, match=r"'hessian-70' has spectra; with trees there are: hessian-70\.fiedler"):
+        run.bipartition(8, "hessian-70")
+    with pytest.raises(UserError, match=r"'hessian-70\.fiedler' has trees; with spectra there are: hessian-70"):
+        run.spectrum(8, "hessian-70.fiedler")
     with opening.open_run(tiny, finished) as (opened, load), pytest.raises(UserError, match=r"end in \.fiedler"):
         pipeline.analyse(tiny, opened, load, name="x.fiedler")
 

@@ -141,7 +141,7 @@ class Run:
             UserError: there is none; the message lists what there is.
             DamagedRunError: a file is missing, truncated, or contradicts another.
         """
-        folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
+        folder = self._spectrum_folder(step, analysis)
         facts = atomic.read_json(folder / "spectrum.json")
         arrays: dict[str, Any] = {
             name: atomic.read_array(folder / f"{name}.npy") for name in (*_VALUES, *(_VECTORS if vectors else ()))
@@ -163,7 +163,7 @@ class Run:
         Returns:
             The numbers of the eigenvalues, shape (m,), and the shares, shape (tensors of the layout, m).
         """
-        folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
+        folder = self._spectrum_folder(step, analysis)
         if not (folder / "shares.npy").exists():
             spectrum = self.spectrum(step, analysis)
             return spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
@@ -174,7 +174,7 @@ class Run:
 
     def measures(self, step: int, analysis: str | None = None) -> dict[str, Any]:
         """What the experiment's own hook measured at a step."""
-        folder = self._step_folder(self._analysis_folder(analysis), step, "spectrum")
+        folder = self._spectrum_folder(step, analysis)
         measures: dict[str, Any] = atomic.read_json(folder / "measures.json")
         return measures
 
@@ -379,7 +379,15 @@ class Run:
             raise UserError(f"{self.path} has no analysis {name!r}; it has: {', '.join(names) or '(none)'}")
         return self.path / "analyses" / name
 
+    def _spectrum_folder(self, step: int, analysis: str | None) -> Path:
+        if analysis is not None and analysis.endswith(BIPARTITION):
+            raise UserError(f"{analysis!r} has trees; with spectra there are: {', '.join(self.analyses()) or '(none)'}")
+        return self._step_folder(self._analysis_folder(analysis), step, "spectrum")
+
     def _tree_folder(self, step: int, analysis: str | None) -> Path:
+        if analysis is not None and not analysis.endswith(BIPARTITION):
+            names = ", ".join(self.bipartition_analyses()) or "(none)"
+            raise UserError(f"{analysis!r} has spectra; with trees there are: {names}")
         return self._step_folder(self._analysis_folder(analysis, trees=True), step, "tree")
 
     def _step_folder(self, parent: Path, step: int, what: str) -> Path:
