@@ -5,6 +5,8 @@ N. Nanda et al., "Progress measures for grokking via mechanistic interpretabilit
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hessian_dendrogram.experiments.modular_addition import modular_addition
 
 experiment = modular_addition(
@@ -15,3 +17,5 @@ experiment = modular_addition(
     steps=30_000,
     analysed_steps=[0, 200, 1000, 3000, 4000, 5000, 5500, 6000, 6500, 7000, 10_000, 30_000],
 )
+# A product takes some ten times as long as without the MLP.
+experiment = replace(experiment, lanczos={**(experiment.lanczos or {}), "max_products": 1600})
