@@ -59,6 +59,47 @@ def test_a_path_in_closed_form(n):
     np.testing.assert_allclose(np.abs(found.vector), np.abs(cosine) / np.linalg.norm(cosine), atol=1e-9)
 
 
+def hiding_graph(random, n):
+    """Well connected on the whole, with what could hide the smallest eigenvalue: pairs, low degrees, blocks."""
+    W = random.random((n, n)) ** random.integers(1, 7)
+    block = random.integers(0, random.integers(1, 9), n)
+    W *= np.where(block[:, None] == block, 1.0, 10 ** random.uniform(-1.5, 0))
+    for first, second in random.permutation(n)[: 2 * random.integers(0, 20)].reshape(-1, 2):
+        W[[first, second]] *= 10 ** random.uniform(-1.5, 0)
+        W[first, second] = W[second, first] = random.uniform(0.1, 3)
+    lowest = random.permutation(n)[: random.integers(0, 30)]
+    W[lowest] *= 10 ** (random.uniform(-9, 0) * np.ones(len(lowest)))[:, None]
+    W = np.sqrt(W * W.T)
+    np.fill_diagonal(W, 0.0)
+    return W
+
+
+def test_products_find_what_the_factorisation_finds():
+    """The two ways have nothing in common but the graph; each eigenvalue to 11 digits of its own size."""
+    random = np.random.default_rng(0)
+    done = 0
+    for _ in range(80):
+        W = hiding_graph(random, int(random.integers(101, 350)))
+        for laplacian in LAPLACIANS:
+            found = ConnectedGraph(W.copy())._by_products(laplacian)
+            if found is None:
+                continue
+            done += 1
+            expected = ConnectedGraph(W.copy())._by_factorisation(laplacian)
+            assert found.eigenvalue == pytest.approx(expected.eigenvalue, rel=1e-11)
+            assert found.connectivity == pytest.approx(expected.connectivity, rel=1e-11)
+            assert found.next_eigenvalue == pytest.approx(expected.next_eigenvalue, rel=1e-5)
+            gap = 1 - expected.eigenvalue / expected.next_eigenvalue
+            if gap > 1e-4:
+                assert abs(found.vector @ expected.vector) == pytest.approx(1, abs=1e-12 / gap**2)
+    assert done > 80
+
+
+def test_a_weakly_connected_graph_is_left_to_the_factorisation():
+    W = np.diag(np.ones(299), 1)
+    assert ConnectedGraph(W + W.T)._by_products("normalised") is None
+
+
 @pytest.mark.parametrize("weight", [1e-3, 1e-6, 1e-10, 1e-14, 1e-18])
 def test_a_weak_link_is_told_apart_from_none(weight):
     """To first order λ₂ is the link times 1/a + 1/b, and the normalised one the link times 1/vol A + 1/vol B."""

@@ -11,11 +11,12 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import ThreadpoolController
 
 from .errors import UserError
 from .fiedler import LAPLACIANS, ConnectedGraph, Laplacian, components, coupling_graph
@@ -26,7 +27,9 @@ Integers = NDArray[np.int64]
 Split = Literal["sweep", "sign", "median"]
 SPLITS: tuple[Split, ...] = ("sweep", "sign", "median")
 
-_CHUNK = 256  # rows that are copied at once
+_CHUNK = 32  # rows that are copied at once, few enough for a processor's cache
+_TILE = 256  # rows and columns that are compared at once
+_SMALL = 1000  # vertices below which threads would wait for each other longer than they work
 _TIE = 1e-8  # relative to the range of a vector's entries, the difference that keeps two of them together
 _Division = tuple[tuple[float, float, float, bool], list[Integers]]
 _LEAF: _Division = (np.nan, np.nan, np.nan, False), []
@@ -227,11 +230,13 @@ def recursive_bipartition(
     nodes: list[tuple[int, int, int, float, float, float, bool]] = []
     stack = [(np.flatnonzero(~is_isolated), -1)]
     done = 0
+    threads = ThreadpoolController()
     while stack:
         members, parent = stack.pop()
         numbers, parts = _LEAF
         if len(members) > min_size:
-            numbers, parts = _divide(_among(weights, members), laplacian, split)
+            with threads.limit(limits=1 if len(members) < _SMALL else None, user_api="blas"):
+                numbers, parts = _divide(_among(weights, members), laplacian, split)
         nodes.append((done, done + len(members), parent, *numbers))
         if not parts:
             order.append(members)
@@ -304,8 +309,11 @@ def _is_coupling_graph(W: Floats) -> bool:
         return False
     if not (W.min() >= 0 and 0 < W.max() < np.inf):
         return False
-    rows = (slice(start, start + _CHUNK) for start in range(0, len(W), _CHUNK))
-    return all(np.array_equal(W[part], W[:, part].T) for part in rows)
+    tiles = [slice(start, start + _TILE) for start in range(0, len(W), _TILE)]
+    return all(
+        np.array_equal(W[rows, columns], W[columns, rows].T)
+        for rows, columns in combinations_with_replacement(tiles, 2)
+    )
 
 
 def _among(W: Floats, members: Integers) -> Floats:
@@ -314,7 +322,8 @@ def _among(W: Floats, members: Integers) -> Floats:
         return W.copy()
     A = np.empty((len(members), len(members)))
     for start in range(0, len(members), _CHUNK):
-        A[start : start + _CHUNK] = W[members[start : start + _CHUNK]].take(members, axis=1)
+        # Any mode but the default writes to `out` without a buffer; no member is out of range.
+        W[members[start : start + _CHUNK]].take(members, axis=1, out=A[start : start + _CHUNK], mode="clip")
     return A
 
 

@@ -4,9 +4,14 @@ Both are positive semidefinite, with one eigenvalue zero per component of the gr
 is the algebraic connectivity λ₂, its eigenvector the Fiedler vector (M. Fiedler 1973, Czech. Math. J. 23, 298). Of the
 normalised Laplacian one takes v = D^-1/2 y, which solves L v = μ D v (J. Shi & J. Malik 2000, IEEE PAMI 22, 888).
 
-Both pairs come from one factorisation. A connected graph's L with the row and the column of one vertex taken out is a
-positive definite M-matrix; its Cholesky factor gives the pseudoinverse of L, and the smallest eigenvalues but zero are
-the largest of M^1/2 L⁺ M^1/2 with M = 1 or D, found in a few steps of a block Krylov method.
+Where N = D^-1/2 L D^-1/2 is well conditioned, products with W are all it takes: in y = D^1/2 v the two problems are
+N y = μ y, solved by a block Krylov method, and N y = λ B y with B = D^-1/2 (1 - 11ᵀ/n) D^-1/2, solved in the same space
+by Davidson steps, which start from the vertices of the lowest degrees, where its vectors live (E. Davidson 1975, J.
+Comput. Phys. 17, 87). A residual r then bounds the relative error of λ by r / μ₂, however small λ is.
+
+A weakly connected graph is factorised. L with the row and the column of one vertex taken out is a positive definite
+M-matrix; its Cholesky factor gives the pseudoinverse of L, and the smallest eigenvalues but zero are the largest of
+M^1/2 L⁺ M^1/2 with M = 1 or D, found in a few steps of a block Krylov method.
 """
 
 from __future__ import annotations
@@ -32,7 +37,9 @@ DEGENERATE = 1e-6
 _CHUNK = 256  # rows that are handled at once
 _BLOCK = 3  # vectors of a Krylov block: two eigenvectors are wanted
 _STEPS = 40  # blocks at most; each gains digits geometrically
-_ACCURACY = 1e-12  # of an eigenpair of the inverse: residual relative to the eigenvalue
+_ACCURACY = 1e-12  # of an eigenpair: residual relative to the eigenvalue, of the inverse where that is used
+_WELL_CONNECTED = 0.01  # μ₂ from which the normalised Laplacian counts as well conditioned
+_SMALLEST_PIVOT = 0.01  # of a Davidson step's diagonal preconditioner
 _WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again as a sum of squares
 _EQUAL = 1e-8  # relative difference up to which rounding decides which of two magnitudes is the larger
 _DENSE = 100  # vertices up to which the inverse is written out
@@ -163,50 +170,25 @@ def components(W: Floats) -> list[Integers]:
 
 
 class ConnectedGraph:
-    """A connected graph whose Laplacian has been factorised, in the memory of its weights.
+    """A connected graph, in the memory of its weights.
 
-    The factor takes the lower triangle of the matrix, the weights (negative) stay above the diagonal.
+    Where it is factorised, the factor takes the lower triangle of the matrix; the weights stay above the diagonal.
 
     Args:
-        W: weights, shape (n, n) with n >= 2, connected; overwritten.
+        W: weights, shape (n, n) with n >= 2, connected; may be overwritten.
 
     Attributes:
         degrees: shape (n,).
     """
 
     def __init__(self, W: Floats) -> None:
-        n = len(W)
+        self._weights = W
         self.degrees = W.sum(axis=1)
-        self._ground = int(self.degrees.argmax())
-        self._ground_weights = W[self._ground].copy()
-        np.negative(W, out=W)
-        W[self._ground] = W[:, self._ground] = 0.0
-        diagonal = self.degrees.copy()
-        diagonal[self._ground] = 1.0
-        for safety in (0.0, 4 * n * np.finfo(np.float64).eps):  # a link that is weaker than rounding
-            W.flat[:: n + 1] = diagonal * (1 + safety)
-            # Its transpose is the matrix in LAPACK's order of memory: there the upper triangle is the lower one here.
-            factor, info = dpotrf(W.T, lower=0, overwrite_a=1, clean=0)
-            if not info:
-                break
-            lower = np.tril_indices(n, -1)
-            W[lower] = W.T[lower]
-        assert not info
-        self._factor = factor
 
     def fiedler_vector(self, laplacian: Laplacian) -> FiedlerVector:
         """The eigenpair of this graph, see the function of that name."""
-        values, vector = self._smallest(np.ones(len(self.degrees)))
-        connectivity = values[0]
-        if laplacian == "normalised":
-            values, vector = self._smallest(self.degrees)
-        return FiedlerVector(
-            laplacian=laplacian,
-            eigenvalue=values[0],
-            next_eigenvalue=values[1],
-            vector=_signed(vector),
-            connectivity=connectivity,
-        )
+        found = self._by_products(laplacian) if len(self.degrees) > _DENSE else None
+        return found or self._by_factorisation(laplacian)
 
     def cut_weights(self, ranks: Integers) -> Floats:
         """Weight between the first k vertices of an order and the others, for k = 1 to n - 1.
@@ -215,7 +197,7 @@ class ConnectedGraph:
             ranks: the place of each vertex in the order, shape (n,).
         """
         n = len(ranks)
-        within = np.bincount(np.maximum(ranks, ranks[self._ground]), self._ground_weights, n)  # by an edge's later end
+        within = np.zeros(n)  # by the place of an edge's later end
         for start, above in self._weights_above_the_diagonal():
             later = np.maximum(ranks[start : start + len(above), None], ranks[None, start:])
             within += np.bincount(later.ravel(), above.ravel(), n)
@@ -223,7 +205,117 @@ class ConnectedGraph:
         by_rank[ranks] = self.degrees
         return np.asarray(np.cumsum(by_rank - 2 * within)[:-1])
 
-    def _smallest(self, mass: Floats) -> tuple[tuple[float, float], Floats]:
+    def _weights_above_the_diagonal(self) -> Iterator[tuple[int, Floats]]:
+        """Some rows at a time, from the diagonal on, with the number of the first."""
+        for start in range(0, len(self._weights), _CHUNK):
+            yield start, np.triu(self._weights[start : start + _CHUNK, start:], 1)
+
+    def _by_products(self, laplacian: Laplacian) -> FiedlerVector | None:
+        """From products with the weights; None where the graph is weakly connected or they do not converge."""
+        n, root = len(self.degrees), np.sqrt(self.degrees)
+        constant = root / np.linalg.norm(root)
+        unit = float(self.degrees.min())  # of λ
+
+        def orthonormal(block: Floats, basis: Floats) -> Floats:
+            for _ in range(2):
+                block = block - np.outer(block @ constant, constant) - (block @ basis.T) @ basis
+                block = np.linalg.qr(block.T)[0].T
+            return block
+
+        def normalised(block: Floats) -> Floats:
+            return np.asarray(block - ((block / root) @ self._weights) / root)
+
+        def mass(block: Floats) -> Floats:
+            v = block / root
+            return np.asarray((v - v.mean(axis=1, keepdims=True)) * (unit / root))
+
+        V, NV = np.empty((0, n)), np.empty((0, n))
+        block = np.random.default_rng(0).standard_normal((_BLOCK, n))
+        for step in range(min(_STEPS, (n - 1) // _BLOCK)):
+            block = orthonormal(block, V)
+            V, NV = np.vstack([V, block]), np.vstack([NV, normalised(block)])
+            block = NV[-_BLOCK:]
+            if step % 2 and step > _BLOCK:  # looking costs as much as a step of a small graph
+                mu, S = np.linalg.eigh(_symmetric(V @ NV.T))
+                y = S[:, :2].T @ V
+                residuals = np.linalg.norm(S[:, :2].T @ NV - mu[:2, None] * y, axis=1)
+                if residuals[0] <= _ACCURACY and residuals[1] <= DEGENERATE * mu[1]:
+                    break
+        else:
+            return None
+        if mu[0] < _WELL_CONNECTED:
+            return None
+        eigenvalues, vector = mu, y[0] / root
+
+        BV = mass(V)
+        block = np.zeros((_BLOCK, n))
+        block[np.arange(_BLOCK), np.argsort(self.degrees, kind="stable")[:_BLOCK]] = 1.0
+        for _ in range(min(_STEPS, (n - 1 - len(V)) // _BLOCK)):
+            block = orthonormal(block, V)
+            V, NV, BV = np.vstack([V, block]), np.vstack([NV, normalised(block)]), np.vstack([BV, mass(block)])
+            values, S = _smallest_of_pencil(_symmetric(V @ NV.T), _symmetric(V @ BV.T), _BLOCK)
+            S /= np.linalg.norm(S, axis=0)
+            R = S.T @ NV - values[:, None] * (S.T @ BV)
+            first, second, *_ = np.linalg.norm(R, axis=1) / mu[0]
+            gap = 1 - values[0] / values[1] - second
+            error = first if laplacian == "plain" or gap <= first else first**2 / gap
+            if error <= _ACCURACY and second <= DEGENERATE:
+                break
+            jacobi = 1 - values[:, None] * (unit / self.degrees)
+            block = R / np.where(np.abs(jacobi) < _SMALLEST_PIVOT, _SMALLEST_PIVOT, jacobi)
+        else:
+            return None
+        connectivities = values * unit
+        if laplacian == "plain":
+            v = (S[:, 0] @ V) / root
+            eigenvalues, vector = connectivities, v - v.mean()
+        return FiedlerVector(
+            laplacian=laplacian,
+            eigenvalue=float(eigenvalues[0]),
+            next_eigenvalue=float(eigenvalues[1]),
+            vector=_signed(vector),
+            connectivity=float(connectivities[0]),
+        )
+
+    def _by_factorisation(self, laplacian: Laplacian) -> FiedlerVector:
+        """From the inverse of the Laplacian."""
+        factor = self._grounded_factor()
+        values, vector = self._smallest(factor, np.ones(len(self.degrees)))
+        connectivity = values[0]
+        if laplacian == "normalised":
+            values, vector = self._smallest(factor, self.degrees)
+        return FiedlerVector(
+            laplacian=laplacian,
+            eigenvalue=values[0],
+            next_eigenvalue=values[1],
+            vector=_signed(vector),
+            connectivity=connectivity,
+        )
+
+    @property
+    def _ground(self) -> int:
+        return int(self.degrees.argmax())
+
+    def _grounded_factor(self) -> Floats:
+        """The Cholesky factor of the Laplacian, one vertex taken out, in the lower triangle of the weights."""
+        W, n = self._weights, len(self._weights)
+        diagonal = self.degrees.copy()
+        diagonal[self._ground] = 1.0
+        for safety in (0.0, 4 * n * np.finfo(np.float64).eps):  # a link that is weaker than rounding
+            for start in range(0, n, _CHUNK):
+                part = slice(start, start + _CHUNK)
+                W[part, :start] = -W[:start, part].T
+                upper = np.triu(W[part, part], 1)
+                W[part, part] = upper - upper.T
+            W[self._ground, : self._ground] = W[self._ground + 1 :, self._ground] = 0.0
+            W.flat[:: n + 1] = diagonal * (1 + safety)
+            # Its transpose is the matrix in LAPACK's order of memory: there the upper triangle is the lower one here.
+            factor, info = dpotrf(W.T, lower=0, overwrite_a=1, clean=0)
+            if not info:
+                return np.asarray(factor)
+        raise AssertionError(f"a grounded Laplacian of {n} vertices is not positive definite")
+
+    def _smallest(self, factor: Floats, mass: Floats) -> tuple[tuple[float, float], Floats]:
         """The two smallest eigenvalues of L v = λ diag(mass) v but zero, and the vector of the first."""
         root = np.sqrt(mass)
         constant = root / np.linalg.norm(root)
@@ -231,7 +323,7 @@ class ConnectedGraph:
         def inverse(Y: Floats) -> Floats:
             right = root[:, None] * (Y - constant[:, None] * (constant @ Y))
             right[self._ground] = 0.0
-            X = root[:, None] * dpotrs(self._factor, np.asfortranarray(right), lower=0)[0]
+            X = root[:, None] * dpotrs(factor, np.asfortranarray(right), lower=0)[0]
             return np.asarray(X - constant[:, None] * (constant @ X))
 
         values, y = _two_largest(inverse, constant)
@@ -242,33 +334,37 @@ class ConnectedGraph:
 
     def _energy(self, v: Floats) -> float:
         """vᵀ L v = Σ W_ij (v_i - v_j)², free of cancellation."""
-        total = float(self._ground_weights @ (v - v[self._ground]) ** 2)
+        total = 0.0
         for start, above in self._weights_above_the_diagonal():
             rows = v[start : start + len(above)]
             total += float((above * (rows[:, None] - v[None, start:]) ** 2).sum())
         return total
 
-    def _weights_above_the_diagonal(self) -> Iterator[tuple[int, Floats]]:
-        """Some rows at a time, from the diagonal on, with the number of the first; without the grounded vertex."""
-        weights = self._factor.T
-        for start in range(0, len(weights), _CHUNK):
-            yield start, np.triu(-weights[start : start + _CHUNK, start:], 1)
+
+def _symmetric(A: Floats) -> Floats:
+    return np.asarray((A + A.T) / 2)
+
+
+def _smallest_of_pencil(P: Floats, Q: Floats, count: int) -> tuple[Floats, Floats]:
+    """The smallest eigenvalues of P s = λ Q s, P positive definite and well conditioned, and their vectors."""
+    values, U = np.linalg.eigh(P)
+    T = U / np.sqrt(values)
+    ratios, S = np.linalg.eigh(_symmetric(T.T @ Q @ T))
+    return 1 / ratios[: -count - 1 : -1], T @ S[:, : -count - 1 : -1]
 
 
 def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tuple[float, float], Floats]:
     """The two largest eigenvalues of a positive operator with a known null vector, and the vector of the first."""
     n = len(null)
     if n <= _DENSE:
-        T = operator(np.eye(n))
-        values, vectors = np.linalg.eigh((T + T.T) / 2)
+        values, vectors = np.linalg.eigh(_symmetric(operator(np.eye(n))))
         return (float(values[-1]), float(values[-2]) if n > 2 else 0.0), vectors[:, -1]
     start = np.random.default_rng(0).standard_normal((n, _BLOCK))
     Q = np.linalg.qr(start - null[:, None] * (null @ start))[0]
     V, TV = np.empty((n, 0)), np.empty((n, 0))
     for _ in range(_STEPS):
         V, TV = np.hstack([V, Q]), np.hstack([TV, operator(Q)])
-        projected = V.T @ TV
-        values, S = np.linalg.eigh((projected + projected.T) / 2)
+        values, S = np.linalg.eigh(_symmetric(V.T @ TV))
         vectors = V @ S[:, -2:]
         residuals = np.linalg.norm(TV @ S[:, -2:] - vectors * values[-2:], axis=0)
         if residuals[1] <= _ACCURACY * values[-1] and residuals[0] <= DEGENERATE * values[-2]:
