@@ -168,12 +168,12 @@ def main() -> None:
                 f"{tree.eigenvalues[0]:.4f}",
                 f"{tree.conductances[0]:.3f}",
                 *(" + ".join(f"{count:,}" for count in part) for part in layers),
-                f"{int((tree.levels[0]))}",
+                f"{tree.levels[0]}",
                 f"{len(tree.leaves):,}",
             ]
         )
     header = ["step", "isolated", "λ₂", "μ₂ of the first cut", "its conductance", "larger part", "smaller part"]
-    caption = f"{TREES.split('-')[1].split('.')[0]} samples, normalised Laplacian, sweep; parts as first convolution + second + linear."
+    caption = "10,000 samples, normalised Laplacian, sweep; parts as first convolution + second + linear."
     report("trees", caption, [[*header, "levels", "leaves"], *rows], into)
 
     sizes = [sum(int(np.prod(shape)) for shape in run.layout.shapes[i : i + 2]) for i in (0, 2, 4)]
