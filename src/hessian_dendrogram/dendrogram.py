@@ -88,7 +88,8 @@ class Dendrogram:
     Args:
         eigenvalues: shape (k,), ascending.
         error_bounds: shape (k,).
-        hole_below, hole_above: whether unknown eigenvalues adjoin the segment there.
+        hole_below: whether unknown eigenvalues adjoin the segment below.
+        hole_above: the same above.
     """
 
     eigenvalues: Floats

@@ -74,7 +74,7 @@ class Hessian(CurvatureOperator):
 
     Raises:
         UserError: no samples or parameters; a loss that is no scalar, not finite, not deterministic, or no mean over
-        samples.
+            samples.
     """
 
     def __init__(
