@@ -138,7 +138,7 @@ def main() -> None:
         built.returncode or "griffe: " in built.stdout
     ):  # its complaints about docstrings are none of Zensical's warnings
         sys.exit("error: the site has warnings, see above")
-    print(f"the site is in {ROOT / 'site'}: open index.html")
+    print("the site: site/index.html, or with its search: python -m http.server --directory site")
 
 
 if __name__ == "__main__":
