@@ -119,7 +119,7 @@ def command_page() -> str:
     for command in app.registered_commands:
         assert command.callback is not None
         name = command.name or command.callback.__name__
-        shown = CliRunner().invoke(app, [name, "--help"], prog_name="hessian-dendrogram", terminal_width=100)
+        shown = CliRunner().invoke(app, [name, "--help"], prog_name="hessian-dendrogram", terminal_width=88)
         parts.append(f"## {name}\n\n```text\n{shown.output.strip()}\n```")
     return "\n\n".join(parts) + "\n"
 

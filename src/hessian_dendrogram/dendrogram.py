@@ -53,7 +53,8 @@ class Barcode:
         births: the ε at which the cluster is whole, its largest inner gap.
         deaths: the ε at which it merges with a neighbour, the smaller of its two outer gaps.
         errors: error of `deaths - births`.
-        starts, stops: the cluster is `eigenvalues[start:stop]` of the segment.
+        starts: the cluster is `eigenvalues[start:stop]` of the segment.
+        stops: the same.
         bounded: False where the cluster touches a hole of a partial spectrum: an eigenvalue in the hole may be nearer
             than the neighbour that is known, so the death is only an upper limit.
     """
