@@ -111,7 +111,8 @@ class Spectrum:
 
         Returns:
             Slices by name, `"all"` where every eigenvalue is here and converged, else those of `"bottom"` and `"top"`
-            that are not empty. A segment grows from its end of the spectrum inwards and stops at the first unconverged value.
+            that are not empty. A segment grows from its end of the spectrum inwards and stops at the first unconverged
+            value.
         """
         count = len(self.eigenvalues)
         failed = np.flatnonzero(~self.converged)
