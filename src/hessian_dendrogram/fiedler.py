@@ -79,7 +79,7 @@ def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
     Raises:
         UserError: not square, not finite or not symmetric, or there is no edge at all.
     """
-    W: Floats = np.array(H, dtype=np.float64)
+    W: Floats = np.asarray(H, dtype=np.float64).copy()  # a torch tensor warns where `np.array` copies it
     if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2:
         raise UserError(f"a coupling graph needs a symmetric matrix of two or more parameters, got shape {W.shape}")
     if not threshold >= 0:
