@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.common import parser, report
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
 
-from hessian_dendrogram import Run, Spectrum, gap_ratio, reference_gap_ratio, single_linkage
+from hessian_dendrogram import BipartitionTree, Run, Spectrum, gap_ratio, reference_gap_ratio, single_linkage
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.spectrum import summarise
 
+Integers = NDArray[np.int64]
 HERE = Path(__file__).parent
 ALL = "hessian-60000"
 TREES = "hessian-10000.fiedler"
+CUTS = (2, 4, 8, 10, 16, 24, 32, 64)  # numbers of clusters that are tried
 LEADING = 100  # eigenvalues among which the largest relative gap is looked for
 
 
@@ -55,6 +59,35 @@ def summary_row(name: str, spectrum: Spectrum) -> list[str]:
         ", ".join(f"{size:.2f}" for size in gaps),
         ratio(spectrum),
     ]
+
+
+def second_layer_channels(run: Run) -> Integers:
+    """For each parameter the channel of the second convolution that it makes or reads; -1 for none."""
+    channels = np.full(run.layout.size, -1)
+    for name in ("conv2.weight", "conv2.bias"):
+        shape = run.layout.shapes[run.layout.names.index(name)]
+        channels[run.layout.slice(name)] = np.repeat(np.arange(shape[0]), int(np.prod(shape[1:])))
+    outputs, inputs = run.layout.shapes[run.layout.names.index("linear.weight")]
+    count = channels.max() + 1
+    channels[run.layout.slice("linear.weight")] = np.tile(np.repeat(np.arange(count), inputs // count), outputs)
+    return channels
+
+
+def linear_classes(run: Run) -> Integers:
+    """For each parameter of the linear layer its class; -1 for the others."""
+    classes = np.full(run.layout.size, -1)
+    outputs, inputs = run.layout.shapes[run.layout.names.index("linear.weight")]
+    classes[run.layout.slice("linear.weight")] = np.repeat(np.arange(outputs), inputs)
+    classes[run.layout.slice("linear.bias")] = np.arange(outputs)
+    return classes
+
+
+def agreement(tree: BipartitionTree, groups: Integers) -> str:
+    """The best adjusted Rand index of groups and clusters over some numbers of clusters, and that number."""
+    known = groups >= 0
+    scores = {k: float(adjusted_rand_score(groups[known], tree.labels(k)[known])) for k in CUTS}
+    best = max(scores, key=lambda k: scores[k])
+    return f"{scores[best]:.2f} ({best})"
 
 
 SUMMARY_HEADER = [
@@ -156,10 +189,12 @@ def main() -> None:
     header = ["step", "rank", "eigenvalue", *run.layout.names]
     report("shares", "All 60,000 training images.", [header, *rows], into)
 
+    channels, classes = second_layer_channels(run), linear_classes(run)
     rows = []
     for step in run.analysed_steps(TREES):
         tree = run.bipartition(step, TREES)
-        layers = tree.composition(run.layout, 2)[:, ::2] + tree.composition(run.layout, 2)[:, 1::2]
+        counts = tree.composition(run.layout, 2)
+        layers = counts[:, ::2] + counts[:, 1::2]  # weights and biases
         rows.append(
             [
                 f"{step:,}",
@@ -168,13 +203,13 @@ def main() -> None:
                 f"{tree.eigenvalues[0]:.4f}",
                 f"{tree.conductances[0]:.3f}",
                 *(" + ".join(f"{count:,}" for count in part) for part in layers),
-                f"{tree.levels[0]}",
-                f"{len(tree.leaves):,}",
+                *(agreement(tree, groups) for groups in (channels, classes)),
             ]
         )
     header = ["step", "isolated", "λ₂", "μ₂ of the first cut", "its conductance", "larger part", "smaller part"]
+    header += ["agreement with the channels of the second convolution (k)", "with the classes of the linear layer (k)"]
     caption = "10,000 samples, normalised Laplacian, sweep; parts as first convolution + second + linear."
-    report("trees", caption, [[*header, "levels", "leaves"], *rows], into)
+    report("trees", caption, [header, *rows], into)
 
     sizes = [sum(int(np.prod(shape)) for shape in run.layout.shapes[i : i + 2]) for i in (0, 2, 4)]
     mean, error = reference_gap_ratio(sizes, seed=0)
