@@ -15,6 +15,9 @@ from matplotlib.figure import Figure
 from ..errors import DamagedRunError, UserError
 from ..spectrum import Spectrum
 from ..store import Run
+from ..views.filters import first_convolution
+from ..views.steps import key_positions
+from ..views.titles import describe
 from .barcode import barcode
 from .cluster_count import cluster_count_curves, cluster_count_heatmap
 from .comparison import comparison
@@ -28,7 +31,7 @@ from .gaps import largest_gaps
 from .level_statistics import level_statistics
 from .parameter_dendrogram import parameter_dendrograms
 from .spectrum_evolution import spectrum_evolution
-from .style import key_positions, save
+from .style import save
 from .summary import summary
 
 __all__ = [
@@ -86,7 +89,7 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
     measures = [run.measures(step, analysis) for step in steps]
     if all(name in row for row in measures for name in MEASURES):
         views["fourier"] = lambda: fourier(steps, spectra, measures, metrics=run.metrics(), title=title)
-    name = _first_convolution(run)
+    name = first_convolution(run.layout)
     rows = sorted({*steps} & {*run.steps()})
     if name and rows:
         rows = [rows[position] for position in key_positions(len(rows), 5)]
@@ -154,20 +157,3 @@ def draw_comparison(run: Run, folder: Path) -> list[Path]:
 def _samples(spectra: dict[int, Spectrum]) -> int:
     known = next(iter(spectra.values())).provenance.get("samples", 0)
     return known if isinstance(known, int) else 0
-
-
-def describe(experiment: str, spectrum: Spectrum) -> str:
-    """Make a title: experiment, operator, samples, dtype and solver, as far as the spectrum's provenance knows them."""
-    known = spectrum.provenance
-    parts = [experiment, str(known.get("operator", ""))]
-    if "samples" in known:
-        counts = [known[key] for key in ("samples", "samples_total") if key in known]
-        parts.append(" of ".join(f"{n:,}" if isinstance(n, int) else str(n) for n in counts) + " samples")
-    parts += [str(known.get("dtype", "")), str(known.get("solver", ""))]
-    return ", ".join(part for part in parts if part)
-
-
-def _first_convolution(run: Run) -> str | None:
-    """Find the name of the first parameter with four dimensions."""
-    shapes = zip(run.layout.names, run.layout.shapes, strict=True)
-    return next((name for name, shape in shapes if len(shape) == 4 and all(shape)), None)
