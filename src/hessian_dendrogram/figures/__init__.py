@@ -16,6 +16,7 @@ from ..errors import DamagedRunError, UserError
 from ..spectrum import Spectrum
 from ..store import Run
 from ..views.filters import first_convolution
+from ..views.measures import FOURIER
 from ..views.steps import key_positions
 from ..views.titles import describe
 from .barcode import barcode
@@ -26,7 +27,7 @@ from .connectivity import connectivity
 from .coupling import coupling_heatmap
 from .dendrogram import dendrogram_snapshots
 from .filters import first_layer_filters
-from .fourier import MEASURES, fourier
+from .fourier import fourier
 from .gaps import largest_gaps
 from .level_statistics import level_statistics
 from .parameter_dendrogram import parameter_dendrograms
@@ -87,7 +88,7 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         "summary": lambda: summary(steps, spectra, metrics=run.metrics(), title=title),
     }
     measures = [run.measures(step, analysis) for step in steps]
-    if all(name in row for row in measures for name in MEASURES):
+    if all(name in row for row in measures for name in FOURIER):
         views["fourier"] = lambda: fourier(steps, spectra, measures, metrics=run.metrics(), title=title)
     name = first_convolution(run.layout)
     rows = sorted({*steps} & {*run.steps()})

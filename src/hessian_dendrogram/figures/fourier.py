@@ -18,7 +18,6 @@ from ..views.steps import metric_at
 from .eigenvalue_axis import apply_axis
 from .style import COLOURS, STYLE, UNCONVERGED, new_figure, say, step_ticks
 
-MEASURES = ("embedding_norms", "unembedding_norms", "key_frequencies", "restricted_loss", "excluded_loss")
 _NORMS = ("embedding_norms", "unembedding_norms")
 
 
@@ -36,8 +35,8 @@ def fourier(
     Args:
         steps: the analysed training steps, ascending.
         spectra: one per step.
-        measures: one per step, with the names in `MEASURES`, as `experiments.modular_addition.fourier_measures` gives
-            them.
+        measures: one per step, with the names in `views.measures.FOURIER`, as
+            `experiments.modular_addition.fourier_measures` gives them.
         metrics: columns as `Run.metrics()` gives them; accuracy and losses are read at the analysed steps.
         title: stands above the figure.
     """
