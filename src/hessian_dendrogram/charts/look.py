@@ -84,7 +84,7 @@ _TEMPLATE = go.layout.Template(
 
 def new_chart(*, title: str = "", height: int = 420, **layout: Any) -> go.Figure:
     """Make an empty chart of a height in pixels, as wide as its page."""
-    figure = go.Figure(layout={"template": _TEMPLATE, "height": height, **layout})
+    figure = go.Figure(layout={"template": _TEMPLATE, "height": height, "dragmode": "zoom", **layout})
     if title:
         figure.update_layout(title_text=title)
     return figure
@@ -107,7 +107,7 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
     figure = make_subplots(
         rows=rows, cols=columns, subplot_titles=list(titles), vertical_spacing=gap, horizontal_spacing=0.09, **options
     )
-    figure.update_layout(template=_TEMPLATE, height=height)
+    figure.update_layout(template=_TEMPLATE, height=height, dragmode="zoom")
     for number, annotation in enumerate(figure.layout.annotations):
         name = "" if number == 0 else str(number + 1)
         domain = figure.layout[f"xaxis{name}"].domain
