@@ -75,7 +75,9 @@ def _(mo, run):
 @app.cell
 def _(mo, names):
     analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button saves")
+    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
+    # Every widget is shown by the cell that makes it, which does not run again when the widget is moved.
+    mo.hstack([analysis_choice, picture_format], justify="start", gap=2, wrap=True)
     return analysis_choice, picture_format
 
 
@@ -85,25 +87,13 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         analysis = reading.read_spectra(run, analysis_choice.value)
         metrics = run.metrics()
     except problems as _error:
-        mo.stop(
-            True,
-            mo.vstack(
-                [
-                    analysis_choice,
-                    warning(f"**{analysis_choice.value}** cannot be shown. {_error}"),
-                ]
-            ),
-        )
+        mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
+    mo.md(f"<small>{analysis.title}</small>")
     return analysis, metrics
 
 
 @app.cell
-def _(TITLES, analysis, mo):
-    segment_choice = mo.ui.dropdown(
-        {TITLES[name]: name for name in analysis.dendrograms},
-        value=TITLES[list(analysis.dendrograms)[-1]] if analysis.dendrograms else None,
-        label="segment",
-    )
+def _(analysis, mo):
     checkpoint = mo.ui.slider(
         steps=analysis.steps,
         value=analysis.steps[-1],
@@ -113,19 +103,31 @@ def _(TITLES, analysis, mo):
     )
     shown_steps = mo.ui.range_slider(
         steps=analysis.steps if len(analysis.steps) > 1 else [analysis.steps[0], analysis.steps[0] + 1],
-        label="steps shown in charts over training",
+        label="steps shown by charts over training",
         show_value=True,
         full_width=True,
     )
-    return checkpoint, segment_choice, shown_steps
+    mo.hstack([checkpoint, shown_steps], widths="equal", gap=3)
+    return checkpoint, shown_steps
 
 
 @app.cell
-def _(analysis, mo, segment_choice, warning):
+def _(TITLES, analysis, mo, warning):
     mo.stop(
-        segment_choice.value is None,
+        not analysis.dendrograms,
         warning(f"No eigenvalue of `{analysis.name}` has converged, so there is no dendrogram."),
     )
+    segment_choice = mo.ui.dropdown(
+        {TITLES[name]: name for name in analysis.dendrograms},
+        value=TITLES[list(analysis.dendrograms)[-1]],
+        label="dendrogram of",
+    )
+    segment_choice
+    return (segment_choice,)
+
+
+@app.cell
+def _(analysis, mo, segment_choice):
     segment = segment_choice.value
     epsilon = mo.ui.slider(
         steps=analysis.resolutions(segment),
@@ -134,64 +136,59 @@ def _(analysis, mo, segment_choice, warning):
         show_value=True,
         full_width=True,
     )
+    epsilon
     return epsilon, segment
 
 
 @app.cell
 def _(mo):
-    view_names = ("Spectrum", "Dendrogram", "Animation", "Clusters n(ε)", "Gaps")
-    view_names += ("Level statistics", "Numbers", "Filters", "Compare")
-    view = mo.ui.tabs(dict.fromkeys(view_names, ""))
+    _names = ("Spectrum", "Dendrogram", "Animation", "Clusters n(ε)", "Gaps")
+    _names += ("Level statistics", "Numbers", "Filters", "Compare")
+    view = mo.ui.tabs(dict.fromkeys(_names, ""))
+    view
     return (view,)
 
 
 @app.cell
-def _(
-    analysis,
-    analysis_choice,
-    checkpoint,
-    epsilon,
-    mo,
-    picture_format,
-    segment_choice,
-    shown_steps,
-    view,
-):
-    mo.vstack(
-        [
-            mo.hstack([analysis_choice, segment_choice, picture_format], justify="start", gap=2, wrap=True),
-            mo.hstack([checkpoint, epsilon], widths="equal", gap=2, wrap=True),
-            shown_steps,
-            mo.md(f"<small>{analysis.title}</small>"),
-            view,
-        ]
-    )
-    return
-
-
-@app.cell
-def _(analysis, charts, checkpoint, mo, picture_format, shown_steps):
-    step_axis = charts.StepAxis.of(analysis.steps, shown_steps.value)
-    position = analysis.steps.index(checkpoint.value)
-    here = f"step {checkpoint.value:,}"
-
+def _(charts, mo, picture_format):
     def show(name, figure, **more):
         """A chart with its tool bar."""
         return mo.ui.plotly(figure, config=charts.configuration(name, file_format=picture_format.value), **more)
 
-    return here, position, show, step_axis
+    return (show,)
 
 
 @app.cell
-def _(analysis, charts, here, metrics, mo, position, show, step_axis, view):
+def _(analysis, charts, shown_steps):
+    step_axis = charts.StepAxis.of(analysis.steps, shown_steps.value)
+    return (step_axis,)
+
+
+@app.cell
+def _(analysis, checkpoint):
+    position = analysis.steps.index(checkpoint.value)
+    here = f"step {checkpoint.value:,}"
+    return here, position
+
+
+@app.cell
+def _(analysis, charts, mo, show, step_axis, view):
     mo.stop(view.value != "Spectrum")
-    mo.vstack(
-        [
-            show("spectrum_evolution", charts.spectrum_evolution(step_axis, analysis.spectra)),
-            show("training_curves", charts.training_curves(step_axis, metrics)),
-            show("histogram", charts.eigenvalue_histogram(analysis.spectra[position], title=here)),
-        ]
-    )
+    show("spectrum_evolution", charts.spectrum_evolution(step_axis, analysis.spectra))
+    return
+
+
+@app.cell
+def _(charts, metrics, mo, show, step_axis, view):
+    mo.stop(view.value != "Spectrum")
+    show("training_curves", charts.training_curves(step_axis, metrics))
+    return
+
+
+@app.cell
+def _(analysis, charts, here, mo, position, show, view):
+    mo.stop(view.value != "Spectrum")
+    show("histogram", charts.eigenvalue_histogram(analysis.spectra[position], title=here))
     return
 
 
@@ -206,7 +203,6 @@ def _(
     analysis,
     charts,
     choose_eigenvalue,
-    cluster_rows,
     epsilon,
     here,
     mo,
@@ -235,18 +231,23 @@ def _(
         _figure,
         on_change=lambda points: choose_eigenvalue(charts.value_at(_axis, points[0]["x"]).item()) if points else None,
     )
+    tree_chart
+    return (tree,)
+
+
+@app.cell
+def _(choose_eigenvalue, cluster_rows, epsilon, mo, tree):
     _rows = cluster_rows(tree, epsilon.value)
-    _short = ("width", "largest error bound", "gap below", "gap above")
     cluster_table = mo.ui.table(
         _rows,
         selection="single",
         page_size=6,
         label="Clusters at ε, the largest first; select one here, or click its mark in the chart",
-        format_mapping=dict.fromkeys(("from", "to"), "{:.5g}") | dict.fromkeys(_short, "{:.3g}"),
+        format_mapping=dict.fromkeys(("from", "to"), "{:.5g}") | {"width": "{:.3g}", "error bound": "{:.1g}"},
         on_change=lambda rows: choose_eigenvalue(rows[0]["from"]) if rows else None,
     )
-    mo.vstack([tree_chart, cluster_table])
-    return (tree,)
+    cluster_table
+    return
 
 
 @app.cell
@@ -323,42 +324,44 @@ def _(analysis, charts, epsilon, mo, segment, show, step_axis, view):
 
 
 @app.cell
+def _(analysis, charts, mo, show, step_axis, view):
+    mo.stop(view.value != "Clusters n(ε)")
+    show("cluster_count", charts.cluster_count_heatmap(step_axis, analysis.spectra))
+    return
+
+
+@app.cell
 def _(analysis, charts, mo, position, show, step_axis, view):
     mo.stop(view.value != "Clusters n(ε)")
+    show("cluster_count_curves", charts.cluster_count_curves(step_axis, analysis.spectra, marked=position))
+    return
+
+
+@app.cell
+def _(analysis, charts, mo, show, step_axis, view):
+    mo.stop(view.value != "Gaps")
     mo.vstack(
         [
-            show("cluster_count", charts.cluster_count_heatmap(step_axis, analysis.spectra)),
-            show("cluster_count_curves", charts.cluster_count_curves(step_axis, analysis.spectra, marked=position)),
+            mo.md("A line follows a rank, not one gap between the same eigenvalues; hover to see where the gap is."),
+            show("gaps", charts.largest_gaps(step_axis, analysis.spectra)),
         ]
     )
     return
 
 
 @app.cell
-def _(
-    analysis,
-    charts,
-    here,
-    mo,
-    position,
-    segment,
-    show,
-    step_axis,
-    view,
-    warning,
-):
+def _(analysis, charts, here, mo, position, segment, show, view, warning):
     mo.stop(view.value != "Gaps")
-    _bars = (
-        show("barcode", charts.barcode_chart(analysis.dendrograms[segment][position], title=f"{here}, longest bars"))
-        if position in analysis.dendrograms[segment]
-        else warning(f"No eigenvalue of this segment has converged at {here}.")
+    mo.stop(
+        position not in analysis.dendrograms[segment],
+        warning(f"No eigenvalue of this segment has converged at {here}."),
     )
     mo.vstack(
         [
-            mo.md("A line follows a rank, not one gap between the same eigenvalues; hover to see where the gap is."),
-            show("gaps", charts.largest_gaps(step_axis, analysis.spectra)),
             mo.md("A bar is a cluster: whole from its left end, merged with a neighbour at its right end."),
-            _bars,
+            show(
+                "barcode", charts.barcode_chart(analysis.dendrograms[segment][position], title=f"{here}, longest bars")
+            ),
         ]
     )
     return
@@ -430,6 +433,7 @@ def _(
 def _(analysis, mo, names, view):
     mo.stop(view.value != "Compare")
     other_analysis = mo.ui.dropdown(names, value=analysis.name, label="beside it: analysis")
+    other_analysis
     return (other_analysis,)
 
 
@@ -440,16 +444,12 @@ def _(mo, other_analysis, problems, reading, run, warning):
     except problems as _error:
         mo.stop(
             True,
-            mo.vstack(
-                [
-                    other_analysis,
-                    warning(f"**{other_analysis.value}** cannot be shown. {_error}"),
-                ]
-            ),
+            warning(f"**{other_analysis.value}** cannot be shown. {_error}"),
         )
     other_step = mo.ui.slider(
         steps=other.steps, value=other.steps[0], label="checkpoint", show_value=True, full_width=True
     )
+    other_step
     return other, other_step
 
 
@@ -461,7 +461,6 @@ def _(
     here,
     mo,
     other,
-    other_analysis,
     other_step,
     position,
     segment,
@@ -491,7 +490,6 @@ def _(
     mo.vstack(
         [
             mo.md("The checkpoint chosen above on the left; another one, or another analysis, on the right."),
-            mo.hstack([other_analysis, other_step], widths=[1, 3], gap=2),
             mo.hstack(_trees, widths="equal"),
             show(
                 "comparison",

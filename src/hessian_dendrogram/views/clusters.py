@@ -52,11 +52,11 @@ def nearest_eigenvalue(dendrogram: Dendrogram, value: float) -> int:
 def cluster_rows(dendrogram: Dendrogram, epsilon: float, *, most: int = 500) -> list[dict[str, Any]]:
     """Describe the `most` largest clusters, the largest first.
 
-    A gap beside a cluster is its distance to the neighbour; `None` where there is none, or only a hole. It is resolved
-    where it is larger than its error.
+    The gaps beside a cluster are texts, since they may be unresolved (not larger than their error), next to a hole, or
+    absent.
     """
     clusters = clusters_at(dendrogram, epsilon)
-    values, gaps, errors = dendrogram.eigenvalues, dendrogram.gap_sizes, dendrogram.gap_errors
+    values = dendrogram.eigenvalues
     rows = []
     for number in clusters.by_size()[:most].tolist():
         start, stop = int(clusters.starts[number]), int(clusters.stops[number])
@@ -66,11 +66,16 @@ def cluster_rows(dendrogram: Dendrogram, epsilon: float, *, most: int = 500) -> 
             "from": float(values[start]),
             "to": float(values[stop - 1]),
             "width": float(values[stop - 1] - values[start]),
-            "largest error bound": float(dendrogram.error_bounds[start:stop].max()),
+            "error bound": float(dendrogram.error_bounds[start:stop].max()),
         }
-        for name, gap in (("gap below", start - 1), ("gap above", stop - 1)):
-            there = 0 <= gap < len(gaps)
-            row[name] = float(gaps[gap]) if there else None
-            row[f"{name} resolved"] = bool(gaps[gap] > errors[gap]) if there else None
+        row["gap below"] = _gap_text(dendrogram, start - 1, dendrogram.hole_below)
+        row["gap above"] = _gap_text(dendrogram, stop - 1, dendrogram.hole_above)
         rows.append(row)
     return rows
+
+
+def _gap_text(dendrogram: Dendrogram, gap: int, next_to_hole: bool) -> str:
+    if not 0 <= gap < len(dendrogram.gap_sizes):
+        return "hole: not known" if next_to_hole else "none: end of the spectrum"
+    size, error = dendrogram.gap_sizes[gap], dendrogram.gap_errors[gap]
+    return f"{size:.3g}" if size > error else f"unresolved (error {error:.1g})"
