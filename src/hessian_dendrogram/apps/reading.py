@@ -24,16 +24,18 @@ from ..views.titles import describe
 from ..views.tree import height_limits
 
 _RESULTS = Path(__file__).parents[3] / "results"  # of a checkout
+DEFAULT_RUNS = {"spectrum": "mnist", "grokking": "modular-addition", "fiedler": "mnist"}
+"""The notebooks, and which of the published results each of them opens when no run directory is named."""
 _OPEN_GAPS = 6  # that the first ε leaves open
 _RESOLUTIONS = 121
 
 
-def open_run(argument: Any, default: str) -> Run:
+def open_run(argument: Any, app: str) -> Run:
     """Open the run directory that was named, or in a checkout the published one.
 
     Args:
         argument: what `--run` was given, or `None`.
-        default: the name of a folder in `results/`.
+        app: one of `DEFAULT_RUNS`.
 
     Raises:
         UserError: no directory was named and there is no default, or it is no run directory.
@@ -41,9 +43,10 @@ def open_run(argument: Any, default: str) -> Run:
     """
     if argument:
         return Run(str(argument))
-    if not (_RESULTS / default / "run.json").is_file():
-        raise UserError("no run directory was given; name one: hessian-dendrogram app NAME --run DIR")
-    return Run(_RESULTS / default)
+    default = _RESULTS / DEFAULT_RUNS[app]
+    if not (default / "run.json").is_file():
+        raise UserError(f"no run directory was given; name one: hessian-dendrogram app {app} --run DIR")
+    return Run(default)
 
 
 @dataclass(frozen=True, eq=False)

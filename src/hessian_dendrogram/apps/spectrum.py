@@ -48,7 +48,7 @@ def _():
 @app.cell
 def _(mo, problems, reading, warning):
     try:
-        run = reading.open_run(mo.cli_args().get("run"), "mnist")
+        run = reading.open_run(mo.cli_args().get("run"), "spectrum")
         names = reading.spectrum_analyses(run)
     except problems as _error:
         mo.stop(True, warning(f"**This run cannot be shown.** {_error}"))
