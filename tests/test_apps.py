@@ -243,12 +243,12 @@ def test_sliders_change_the_dendrogram(page):
     opened = page("spectrum")
     opened.get_by_role("tab").first.wait_for()
     select(opened, "Dendrogram")
-    chart(opened, "step 40, 30 values").wait_for()
+    chart(opened, "step 40, 30 eigenvalues").wait_for()
     before = chart(opened, "n(ε)").text_content()
     slider(opened, "resolution ε").press("ArrowLeft")
     chart(opened, "step 40").filter(has_not_text=before).wait_for()
     slider(opened, "checkpoint (training step)").press("ArrowLeft")
-    chart(opened, "step 5, 30 values").wait_for()
+    chart(opened, "step 5, 30 eigenvalues").wait_for()
     no_error(opened)
 
 
@@ -257,14 +257,14 @@ def test_a_click_selects_a_cluster(page):
     opened.get_by_role("tab").first.wait_for()
     select(opened, "Dendrogram")
     chart(opened, "step 40").wait_for()
-    assert opened.get_by_text("Selected cluster").count() == 0
+    assert opened.get_by_role("heading", name="Selected cluster").count() == 0
     # The last mark on the cut: the largest eigenvalue, alone.
     mark = opened.locator(".scatterlayer path.point").last
     mark.wait_for()
     opened.wait_for_timeout(500)
     box = mark.bounding_box()
     opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    opened.get_by_text("Selected cluster: 1 eigenvalue").wait_for()
+    opened.get_by_role("heading", name="Selected cluster: 1 eigenvalue").wait_for()
     chart(opened, "layers of the 1 eigenvectors").wait_for()
     chart(opened, "eigenvectors on conv.weight").wait_for()
     no_error(opened)
@@ -278,7 +278,7 @@ def test_a_row_of_the_table_selects_a_cluster_by_keyboard(page):
     box.wait_for()
     box.focus()
     opened.keyboard.press("Space")
-    opened.get_by_text("Selected cluster: ").wait_for()
+    opened.get_by_role("heading", name="Selected cluster").wait_for()
     no_error(opened)
 
 

@@ -61,11 +61,10 @@ def _(mo, run):
 
 @app.cell
 def _(mo, names):
-    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
     # Every widget is shown by the cell that makes it, which does not run again when the widget is moved.
-    mo.hstack([analysis_choice, picture_format], justify="start", gap=2, wrap=True)
-    return analysis_choice, picture_format
+    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
+    analysis_choice
+    return (analysis_choice,)
 
 
 @app.cell
@@ -75,7 +74,6 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         metrics = run.metrics()
     except problems as _error:
         mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
-    mo.md(f"<small>{analysis.title}</small>")
     return analysis, metrics
 
 
@@ -91,6 +89,14 @@ def _(analysis, mo):
     k = mo.ui.slider(1, 20, value=6, label="clusters k of cut(k)", show_value=True, full_width=True)
     mo.hstack([checkpoint, k], widths="equal", gap=3)
     return checkpoint, k
+
+
+@app.cell
+def _(analysis, mo):
+    # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
+    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
+    mo.hstack([mo.md(f"<small>{analysis.title}</small>"), picture_format], justify="space-between", wrap=True)
+    return (picture_format,)
 
 
 @app.cell

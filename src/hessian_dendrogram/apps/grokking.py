@@ -62,11 +62,10 @@ def _(mo, run):
 
 @app.cell
 def _(mo, names):
-    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
     # Every widget is shown by the cell that makes it, which does not run again when the widget is moved.
-    mo.hstack([analysis_choice, picture_format], justify="start", gap=2, wrap=True)
-    return analysis_choice, picture_format
+    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
+    analysis_choice
+    return (analysis_choice,)
 
 
 @app.cell
@@ -77,7 +76,6 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         measures = [run.measures(step, analysis.name) for step in analysis.steps]
     except problems as _error:
         mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
-    mo.md(f"<small>{analysis.title}</small>")
     return analysis, measures, metrics
 
 
@@ -99,6 +97,14 @@ def _(mo):
     most = mo.ui.slider(5, 200, 5, value=40, label="how many", show_value=True)
     mo.hstack([end, most], justify="start", gap=3, wrap=True)
     return end, most
+
+
+@app.cell
+def _(analysis, mo):
+    # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
+    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
+    mo.hstack([mo.md(f"<small>{analysis.title}</small>"), picture_format], justify="space-between", wrap=True)
+    return (picture_format,)
 
 
 @app.cell
@@ -158,12 +164,6 @@ def _(TITLES, analysis, mo, warning):
         value=TITLES[list(analysis.dendrograms)[-1]],
         label="dendrogram of",
     )
-    segment_choice
-    return (segment_choice,)
-
-
-@app.cell
-def _(analysis, mo):
     checkpoint = mo.ui.slider(
         steps=analysis.steps,
         value=analysis.steps[-1],
@@ -171,8 +171,8 @@ def _(analysis, mo):
         show_value=True,
         full_width=True,
     )
-    checkpoint
-    return (checkpoint,)
+    mo.vstack([segment_choice, checkpoint])
+    return checkpoint, segment_choice
 
 
 @app.cell

@@ -24,6 +24,7 @@ def _():
     from hessian_dendrogram.apps import reading
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.clusters import cluster_rows
+    from hessian_dendrogram.views.filters import first_convolution
     from hessian_dendrogram.views.segments import TITLES
     from hessian_dendrogram.views.steps import key_positions
 
@@ -37,6 +38,7 @@ def _():
         TITLES,
         charts,
         cluster_rows,
+        first_convolution,
         key_positions,
         mo,
         problems,
@@ -74,11 +76,10 @@ def _(mo, run):
 
 @app.cell
 def _(mo, names):
-    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
     # Every widget is shown by the cell that makes it, which does not run again when the widget is moved.
-    mo.hstack([analysis_choice, picture_format], justify="start", gap=2, wrap=True)
-    return analysis_choice, picture_format
+    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
+    analysis_choice
+    return (analysis_choice,)
 
 
 @app.cell
@@ -88,7 +89,6 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         metrics = run.metrics()
     except problems as _error:
         mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
-    mo.md(f"<small>{analysis.title}</small>")
     return analysis, metrics
 
 
@@ -141,12 +141,27 @@ def _(analysis, mo, segment_choice):
 
 
 @app.cell
-def _(mo):
-    _names = ("Spectrum", "Dendrogram", "Animation", "Clusters n(ε)", "Gaps")
-    _names += ("Level statistics", "Numbers", "Filters", "Compare")
+def _(analysis, first_convolution, mo):
+    # Only what can be shown has a tab, so that cells behind the others never look for what is not there.
+    _names = ["Spectrum"]
+    if analysis.dendrograms:
+        _names += ["Dendrogram", "Animation", "Clusters n(ε)", "Gaps"]
+    _names += ["Level statistics", "Numbers"]
+    if first_convolution(analysis.run.layout):
+        _names += ["Filters"]
+    if analysis.dendrograms:
+        _names += ["Compare"]
     view = mo.ui.tabs(dict.fromkeys(_names, ""))
     view
     return (view,)
+
+
+@app.cell
+def _(analysis, mo):
+    # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
+    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
+    mo.hstack([mo.md(f"<small>{analysis.title}</small>"), picture_format], justify="space-between", wrap=True)
+    return (picture_format,)
 
 
 @app.cell
@@ -199,6 +214,12 @@ def _(mo):
 
 
 @app.cell
+def _(analysis, position, segment):
+    tree = analysis.dendrograms[segment].get(position)
+    return (tree,)
+
+
+@app.cell
 def _(
     analysis,
     charts,
@@ -206,18 +227,14 @@ def _(
     epsilon,
     here,
     mo,
-    position,
     segment,
     show,
+    tree,
     view,
     warning,
 ):
     mo.stop(view.value != "Dendrogram")
-    mo.stop(
-        position not in analysis.dendrograms[segment],
-        warning(f"No eigenvalue of this segment has converged at {here}."),
-    )
-    tree = analysis.dendrograms[segment][position]
+    mo.stop(tree is None, warning(f"No eigenvalue of this segment has converged at {here}."))
     _axis = analysis.axis(segment)
     _figure = charts.dendrogram_chart(
         tree,
@@ -232,11 +249,12 @@ def _(
         on_change=lambda points: choose_eigenvalue(charts.value_at(_axis, points[0]["x"]).item()) if points else None,
     )
     tree_chart
-    return (tree,)
+    return
 
 
 @app.cell
-def _(choose_eigenvalue, cluster_rows, epsilon, mo, tree):
+def _(choose_eigenvalue, cluster_rows, epsilon, mo, tree, view):
+    mo.stop(view.value != "Dendrogram" or tree is None)
     _rows = cluster_rows(tree, epsilon.value)
     cluster_table = mo.ui.table(
         _rows,
@@ -264,8 +282,10 @@ def _(
     segment,
     show,
     tree,
+    view,
     warning,
 ):
+    mo.stop(view.value != "Dendrogram" or tree is None)
     mo.stop(chosen_eigenvalue() is None, mo.md("*No cluster is selected.*"))
     try:
         _cluster = reading.read_cluster(analysis, position, segment, epsilon.value, chosen_eigenvalue())
@@ -350,18 +370,13 @@ def _(analysis, charts, mo, show, step_axis, view):
 
 
 @app.cell
-def _(analysis, charts, here, mo, position, segment, show, view, warning):
+def _(charts, here, mo, show, tree, view, warning):
     mo.stop(view.value != "Gaps")
-    mo.stop(
-        position not in analysis.dendrograms[segment],
-        warning(f"No eigenvalue of this segment has converged at {here}."),
-    )
+    mo.stop(tree is None, warning(f"No eigenvalue of this segment has converged at {here}."))
     mo.vstack(
         [
             mo.md("A bar is a cluster: whole from its left end, merged with a neighbour at its right end."),
-            show(
-                "barcode", charts.barcode_chart(analysis.dendrograms[segment][position], title=f"{here}, longest bars")
-            ),
+            show("barcode", charts.barcode_chart(tree, title=f"{here}, longest bars")),
         ]
     )
     return
@@ -438,14 +453,13 @@ def _(analysis, mo, names, view):
 
 
 @app.cell
-def _(mo, other_analysis, problems, reading, run, warning):
+def _(mo, other_analysis, problems, reading, run, view, warning):
+    mo.stop(view.value != "Compare")
     try:
         other = reading.read_spectra(run, other_analysis.value)
     except problems as _error:
-        mo.stop(
-            True,
-            warning(f"**{other_analysis.value}** cannot be shown. {_error}"),
-        )
+        other = None
+        mo.stop(True, warning(f"**{other_analysis.value}** cannot be shown. {_error}"))
     other_step = mo.ui.slider(
         steps=other.steps, value=other.steps[0], label="checkpoint", show_value=True, full_width=True
     )
@@ -465,8 +479,10 @@ def _(
     position,
     segment,
     show,
+    view,
     warning,
 ):
+    mo.stop(view.value != "Compare" or other is None)
     _place = other.steps.index(other_step.value)
     _sides = {
         f"{analysis.name}, {here}": (analysis, position),
