@@ -265,7 +265,7 @@ def test_a_click_selects_a_cluster(page):
     box = mark.bounding_box()
     opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.get_by_role("heading", name="Selected cluster: 1 eigenvalue").wait_for()
-    chart(opened, "layers of the 1 eigenvectors").wait_for()
+    chart(opened, "layers of its eigenvectors, where stored: 1 of 1").wait_for()
     chart(opened, "eigenvectors on conv.weight").wait_for()
     no_error(opened)
 

@@ -305,7 +305,7 @@ def _(
                     _cluster.numbers,
                     _cluster.eigenvalues,
                     _cluster.shares,
-                    title=f"layers of the {len(_cluster.numbers):,} eigenvectors whose shares are stored",
+                    title=f"layers of its eigenvectors, where stored: {len(_cluster.numbers):,} of {_size:,}",
                 ),
             )
         )
@@ -505,7 +505,7 @@ def _(
     ]
     mo.vstack(
         [
-            mo.md("The checkpoint chosen above on the left; another one, or another analysis, on the right."),
+            mo.md("The checkpoint chosen above is on the left; another one, or another analysis, on the right."),
             mo.hstack(_trees, widths="equal"),
             show(
                 "comparison",

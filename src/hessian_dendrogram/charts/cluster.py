@@ -43,6 +43,8 @@ def cluster_eigenvalues(dendrogram: Dendrogram, start: int, stop: int, *, title:
                 hovertemplate="number %{x:,} from the bottom<br>λ = %{y:.8g} ± %{customdata:.1g}<extra></extra>",
             )
     figure.update_xaxes(title_text="number of the eigenvalue in its segment, from the smallest", tickformat=",d")
+    if len(around) <= 12:
+        figure.update_xaxes(tickvals=around + 1)
     figure.update_yaxes(title_text="eigenvalue λ (bars: error bounds)", exponentformat="power")
     return figure
 

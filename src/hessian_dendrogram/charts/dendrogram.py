@@ -46,12 +46,16 @@ def dendrogram_chart(
     low, high = heights or height_limits([dendrogram])
     clusters = clusters_at(dendrogram, epsilon)
     number = f"n(ε) = {len(clusters.starts):,}" if epsilon > dendrogram.resolution else "n(ε) is unresolved"
-    figure = new_chart(title=f"{title}; ε = {epsilon:.3g}: {number}".removeprefix("; "), height=540)
+    figure = new_chart(title=f"{title}; ε = {epsilon:.3g}: {number}".removeprefix("; "), height=590)
     for trace in tree_traces(dendrogram, clusters, epsilon, axis, low):
         figure.add_trace(trace)
     add_holes(figure, dendrogram, axis, (low, high))
     _add_cut(figure, dendrogram, clusters, epsilon, axis)
     apply_axis(figure, axis, which="x", most=12)
+    reason = f"shaded, without structure: {floor_reason(dendrogram)}"
+    figure.update_xaxes(title_text=f"{figure.layout.xaxis.title.text}<br>{reason}")
+    # Room for every entry on a narrow page, so that the panel keeps its size while ε moves.
+    figure.update_layout(margin_b=200, legend={"entrywidth": 195, "entrywidthmode": "pixels"})
     log_axis(figure, low, high, "merge height ε (units of λ)")
     figure.update_layout(hovermode="closest")
     return figure
@@ -91,7 +95,7 @@ def tree_traces(
         fill="toself",
         fillcolor=UNRESOLVED,
         hoverinfo="skip",
-        name=f"no structure drawn: {floor_reason(dendrogram, most_merges)}",
+        name="shaded: unresolved or too fine",
     )
     places = place(axis, dendrogram.eigenvalues)
     rug = np.unique(np.round(places / (ends[1] - ends[0]) * _RUG)) * (ends[1] - ends[0]) / _RUG
@@ -135,7 +139,7 @@ def _add_cut(
     shown = np.sort(clusters.by_size()[:_MOST_MARKS])
     low, high = dendrogram.eigenvalues[clusters.starts[shown]], dendrogram.eigenvalues[clusters.stops[shown] - 1]
     sizes = clusters.sizes[shown]
-    some = f", the {_MOST_MARKS} largest of {len(clusters.starts):,}" if len(shown) < len(clusters.starts) else ""
+    some = f" ({_MOST_MARKS} largest)" if len(shown) < len(clusters.starts) else ""
     figure.add_scatter(
         x=light((place(axis, low) + place(axis, high)) / 2),
         y=np.full(len(shown), epsilon),
@@ -149,7 +153,7 @@ def _add_cut(
             "opacity": 0.9,
         },
         customdata=np.stack([sizes, low, high, high - low, shown + 1], axis=1),
-        name=f"cut at ε; click a cluster{some}",
+        name=f"click: a cluster at ε{some}",
         hovertemplate="cluster %{customdata[4]:,}: %{customdata[0]:,} eigenvalues<br>"
         "from %{customdata[1]:.5g} to %{customdata[2]:.5g}<br>width %{customdata[3]:.3g}<extra></extra>",
     )
@@ -169,5 +173,5 @@ def add_holes(figure: go.Figure, dendrogram: Dendrogram, axis: EigenvalueAxis, h
             fill="toself",
             fillpattern=HATCH,
             hoverinfo="skip",
-            name="hole: eigenvalues there are not known",
+            name="hole: values not known",
         )

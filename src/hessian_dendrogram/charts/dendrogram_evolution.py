@@ -13,7 +13,7 @@ from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.tree import height_limits
 from .dendrogram import tree_traces
 from .eigenvalue_axis import apply_axis
-from .look import NEUTRAL, log_axis, new_chart, say
+from .look import COLOURS, NEUTRAL, TEXT, log_axis, new_chart, say
 from .step_axis import StepAxis
 
 MOST_MERGES = 300
@@ -62,6 +62,11 @@ def _slider(names: list[str]) -> dict[str, Any]:
         "len": 0.8,
         "pad": {"t": 60},
         "ticklen": 4,
+        "tickcolor": NEUTRAL,
+        "bgcolor": "rgba(128, 128, 128, 0.3)",
+        "activebgcolor": COLOURS[0],
+        "bordercolor": NEUTRAL,
+        "font": {"color": TEXT},
         "steps": [{"label": name, "method": "animate", "args": [[name], still]} for name in names],
     }
 
@@ -78,6 +83,9 @@ def _buttons() -> dict[str, Any]:
         "yanchor": "top",
         "pad": {"t": 70},
         "showactive": False,
+        "bgcolor": "rgba(128, 128, 128, 0.15)",
+        "bordercolor": NEUTRAL,
+        "font": {"color": TEXT},
         "buttons": [
             {"label": "play", "method": "animate", "args": [None, play]},
             {"label": "pause", "method": "animate", "args": [[None], stop]},

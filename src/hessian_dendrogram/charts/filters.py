@@ -40,7 +40,7 @@ def filters_chart(
     height, width = images.shape[2:]
     picture = mosaic(images)
     pixel = max(4, min(14, _WIDTH // picture.shape[1]))
-    figure = new_chart(title="; ".join(facts), height=110 + pixel * picture.shape[0])
+    figure = new_chart(title="; ".join(facts), height=170 + max(90, pixel * picture.shape[0]))
     limit = float(np.abs(images).max()) or 1.0
     figure.add_heatmap(
         x=np.arange(picture.shape[1]),
@@ -63,6 +63,7 @@ def filters_chart(
         ticks="",
         constrain="domain",
     )
+    figure.update_layout(showlegend=False, margin_b=60)
     figure.update_yaxes(
         tickvals=np.arange(len(labels)) * (height + 1) + (height - 1) / 2,
         ticktext=list(labels),

@@ -62,7 +62,7 @@ _TEMPLATE = go.layout.Template(
             "y": 1,
             "pad": {"b": 8},
         },
-        "margin": {"l": 70, "r": 20, "t": 40, "b": 100},
+        "margin": {"l": 70, "r": 20, "t": 56, "b": 100},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "legend": {
@@ -74,6 +74,7 @@ _TEMPLATE = go.layout.Template(
             "yanchor": "bottom",
             "font": {"size": 12},
         },
+        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": MUTED, "activecolor": COLOURS[0]},
         "hoverlabel": {"font": {"size": 12}, "align": "left"},
         "barmode": "overlay",
         "showlegend": True,
