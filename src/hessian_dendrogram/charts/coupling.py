@@ -28,7 +28,7 @@ def coupling_chart(
         limits: of the colours, the smallest and the largest mean; default those of the picture.
         title: stands above the chart.
     """
-    figure = new_chart(title=title, height=640)
+    figure = new_chart(title=f"{title}; white: borders of cut({k})".removeprefix("; "), height=640)
     if not picture.any():
         return say(figure, "no parameter is coupled to another")
     floor, largest = limits or picture_limits([picture])
@@ -64,7 +64,7 @@ def coupling_chart(
         y=y,
         mode="lines",
         line={"color": "white", "width": 1},
-        name=f"borders of cut({k})",
+        showlegend=False,
         hoverinfo="skip",
     )
     figure.add_shape(

@@ -62,7 +62,8 @@ def _add_branches(
     for layer, (name, colour) in enumerate([*zip(names, colours, strict=True), ("no layer has two thirds", NEUTRAL)]):
         owner = layer if layer < len(names) else -1
         if (owners == owner).any() or layer < len(names):
-            x_line, y_line = joined(lines[owners == owner])
+            # A layer that colours no branch still colours leaves, and has its name in the legend.
+            x_line, y_line = joined(lines[owners == owner]) if (owners == owner).any() else ([None], [None])
             figure.add_scatter(
                 x=x_line,
                 y=y_line,
