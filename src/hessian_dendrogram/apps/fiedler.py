@@ -31,7 +31,12 @@ def _():
         """One readable message in place of a traceback."""
         return mo.callout(mo.md(text), kind="warn")
 
-    return charts, mo, picture_limits, problems, reading, warning
+    def side_by_side(parts):
+        """Parts beside each other where the page is wide enough, else below each other."""
+        style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
+        return mo.Html(f'<div style="{style}">{"".join(mo.as_html(part).text for part in parts)}</div>')
+
+    return charts, mo, picture_limits, problems, reading, side_by_side, warning
 
 
 @app.cell
@@ -199,6 +204,7 @@ def _(
     picture_limits,
     run,
     show,
+    side_by_side,
 ):
     _pair = [checkpoint.value, other_step.value]
     _limits = picture_limits(analysis.pictures)
@@ -227,7 +233,7 @@ def _(
                 ]
             )
         )
-    mo.hstack(_columns, widths="equal")
+    side_by_side(_columns)
     return
 
 

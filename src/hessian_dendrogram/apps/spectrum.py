@@ -34,6 +34,11 @@ def _():
         """One readable message in place of a traceback."""
         return mo.callout(mo.md(text), kind="warn")
 
+    def side_by_side(parts):
+        """Parts beside each other where the page is wide enough, else below each other."""
+        style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
+        return mo.Html(f'<div style="{style}">{"".join(mo.as_html(part).text for part in parts)}</div>')
+
     return (
         TITLES,
         charts,
@@ -43,6 +48,7 @@ def _():
         mo,
         problems,
         reading,
+        side_by_side,
         warning,
     )
 
@@ -145,8 +151,8 @@ def _(analysis, first_convolution, mo):
     # Only what can be shown has a tab, so that cells behind the others never look for what is not there.
     _names = ["Spectrum"]
     if analysis.dendrograms:
-        _names += ["Dendrogram", "Animation", "Clusters n(ε)", "Gaps"]
-    _names += ["Level statistics", "Numbers"]
+        _names += ["Dendrogram", "Animation", "n(ε)", "Gaps"]
+    _names += ["Levels", "Numbers"]
     if first_convolution(analysis.run.layout):
         _names += ["Filters"]
     if analysis.dendrograms:
@@ -345,14 +351,14 @@ def _(analysis, charts, epsilon, mo, segment, show, step_axis, view):
 
 @app.cell
 def _(analysis, charts, mo, show, step_axis, view):
-    mo.stop(view.value != "Clusters n(ε)")
+    mo.stop(view.value != "n(ε)")
     show("cluster_count", charts.cluster_count_heatmap(step_axis, analysis.spectra))
     return
 
 
 @app.cell
 def _(analysis, charts, mo, position, show, step_axis, view):
-    mo.stop(view.value != "Clusters n(ε)")
+    mo.stop(view.value != "n(ε)")
     show("cluster_count_curves", charts.cluster_count_curves(step_axis, analysis.spectra, marked=position))
     return
 
@@ -384,7 +390,7 @@ def _(charts, here, mo, show, tree, view, warning):
 
 @app.cell
 def _(analysis, charts, key_positions, mo, position, show, step_axis, view):
-    mo.stop(view.value != "Level statistics")
+    mo.stop(view.value != "Levels")
     _chosen = sorted({*key_positions(len(analysis.steps), 2), position})
     mo.vstack(
         [
@@ -479,6 +485,7 @@ def _(
     position,
     segment,
     show,
+    side_by_side,
     view,
     warning,
 ):
@@ -506,7 +513,7 @@ def _(
     mo.vstack(
         [
             mo.md("The checkpoint chosen above is on the left; another one, or another analysis, on the right."),
-            mo.hstack(_trees, widths="equal"),
+            side_by_side(_trees),
             show(
                 "comparison",
                 charts.comparison_chart({_name: _of.spectra[_at] for _name, (_of, _at) in _sides.items()}),

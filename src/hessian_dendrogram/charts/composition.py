@@ -54,6 +54,6 @@ def composition_chart(
                 f"parameters<extra>cluster {rank + 1}</extra>",
                 **place,
             )
-        steps.apply(figure, title=rank >= k - columns, **place)
+        steps.apply(figure, title=rank >= k - columns, most=13, **place)
         figure.update_yaxes(title_text="parameters" if rank % 2 == 0 else None, **place)
     return figure

@@ -52,7 +52,7 @@ def dendrogram_chart(
     add_holes(figure, dendrogram, axis, (low, high))
     _add_cut(figure, dendrogram, clusters, epsilon, axis)
     apply_axis(figure, axis, which="x", most=12)
-    reason = f"shaded, without structure: {floor_reason(dendrogram)}"
+    reason = f"shaded: {floor_reason(dendrogram)}"
     figure.update_xaxes(title_text=f"{figure.layout.xaxis.title.text}<br>{reason}")
     # Room for every entry on a narrow page, so that the panel keeps its size while ε moves.
     figure.update_layout(margin_b=200, legend={"entrywidth": 195, "entrywidthmode": "pixels"})

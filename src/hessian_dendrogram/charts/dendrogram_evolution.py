@@ -58,9 +58,7 @@ def _slider(names: list[str]) -> dict[str, Any]:
     return {
         "active": 0,
         "currentvalue": {"prefix": "training step "},
-        "x": 0.2,
-        "len": 0.8,
-        "pad": {"t": 60},
+        "pad": {"t": 60, "l": 140},
         "ticklen": 4,
         "tickcolor": NEUTRAL,
         "bgcolor": "rgba(128, 128, 128, 0.3)",

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..views.palette import COLOURS, UNCONVERGED
 
 __all__ = ["COLOURS", "HATCH", "MUTED", "NEUTRAL", "SYMBOLS", "TEXT", "UNCONVERGED", "UNRESOLVED"]
-TEXT = "#767676"  # 4.5:1 against white, and against nearly black
+TEXT = "#7C7C7C"  # a contrast of 4:1 against white, and against a dark page
 NEUTRAL = "#808080"  # lines that are part of no coloured group
 MUTED = "rgba(128, 128, 128, 0.55)"
 GRID = "rgba(128, 128, 128, 0.18)"
@@ -106,7 +106,7 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
     rows = -(-len(titles) // columns)
     gap = spacing or (0.0 if rows == 1 else min(0.3 / (rows - 1), 90 / height))
     figure = make_subplots(
-        rows=rows, cols=columns, subplot_titles=list(titles), vertical_spacing=gap, horizontal_spacing=0.09, **options
+        rows=rows, cols=columns, subplot_titles=list(titles), vertical_spacing=gap, horizontal_spacing=0.14, **options
     )
     figure.update_layout(template=_TEMPLATE, height=height, dragmode="zoom")
     for number, annotation in enumerate(figure.layout.annotations):

@@ -47,11 +47,11 @@ class StepAxis:
         last = len(self.steps) - 1 if self.last is None else int(np.searchsorted(self.steps, self.last, "right")) - 1
         return min(first, last) - 0.5, max(first, last) + 0.5
 
-    def apply(self, figure: go.Figure, *, title: bool = True, **where: Any) -> None:
-        """Make it the x axis of a chart, or of the panel `row`, `col`."""
+    def apply(self, figure: go.Figure, *, title: bool = True, most: int = _MOST_LABELS, **where: Any) -> None:
+        """Make it the x axis of a chart, or of the panel `row`, `col`, with at most `most` labels."""
         low, high = self.limits
         shown = np.arange(int(low + 0.5), int(high + 0.5))
-        positions = shown[:: -(-len(shown) // _MOST_LABELS)]
+        positions = shown[:: -(-len(shown) // most)]
         figure.update_xaxes(
             range=[low, high],
             tickvals=positions,

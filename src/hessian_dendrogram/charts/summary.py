@@ -43,7 +43,7 @@ def summary_chart(steps: StepAxis, spectra: Sequence[Spectrum], *, title: str = 
     figure.update_yaxes(title_text="entropy (nats)", row=2, col=2)
     for row in (1, 2):
         for column in (1, 2):
-            steps.apply(figure, title=row == 2, row=row, col=column)
+            steps.apply(figure, title=row == 2, most=13, row=row, col=column)
     figure.update_layout(hovermode="closest")
     return figure
 
