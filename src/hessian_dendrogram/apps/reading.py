@@ -21,7 +21,7 @@ from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.filters import first_convolution
 from ..views.segments import by_segment, resolution_grid
 from ..views.titles import describe
-from ..views.tree import height_limits
+from ..views.tree import MOST_ON_SCREEN, height_limits
 
 _RESULTS = Path(__file__).parents[3] / "results"  # of a checkout
 DEFAULT_RUNS = {"spectrum": "mnist", "grokking": "modular-addition", "fiedler": "mnist"}
@@ -82,7 +82,7 @@ class SpectrumAnalysis:
 
     def heights(self, segment: str) -> tuple[float, float]:
         """One ε axis for a segment at all steps."""
-        return height_limits(list(self.dendrograms[segment].values()))
+        return height_limits(list(self.dendrograms[segment].values()), MOST_ON_SCREEN)
 
     def resolutions(self, segment: str) -> list[float]:
         """Values of ε to choose from, equally spaced in log ε, three digits each."""

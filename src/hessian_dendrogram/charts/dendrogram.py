@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from ..dendrogram import Dendrogram
 from ..views.clusters import Clusters, clusters_at
 from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.tree import MOST_MERGES, drawing_floor, floor_reason, height_limits, link_points
+from ..views.tree import MOST_ON_SCREEN, drawing_floor, floor_reason, height_limits, link_points
 from .eigenvalue_axis import apply_axis, place
 from .look import COLOURS, HATCH, NEUTRAL, UNRESOLVED, joined, light, log_axis, new_chart
 
 Floats = NDArray[np.float64]
 _SMALLER = "#B0885A"  # clusters beyond the palette
 _MOST_MARKS = 500  # clusters that are marked on the cut
-_RUG = 1200  # places along the axis that an eigenvalue's tick can have
+_RUG = 600  # places along the axis that an eigenvalue's tick can have
 
 
 def dendrogram_chart(
@@ -43,7 +43,7 @@ def dendrogram_chart(
         title: stands above the chart, with the number of clusters.
     """
     axis = axis or EigenvalueAxis.around((dendrogram.eigenvalues, dendrogram.error_bounds))
-    low, high = heights or height_limits([dendrogram])
+    low, high = heights or height_limits([dendrogram], MOST_ON_SCREEN)
     clusters = clusters_at(dendrogram, epsilon)
     number = f"n(ε) = {len(clusters.starts):,}" if epsilon > dendrogram.resolution else "n(ε) is unresolved"
     figure = new_chart(title=f"{title}; ε = {epsilon:.3g}: {number}".removeprefix("; "), height=590)
@@ -52,10 +52,10 @@ def dendrogram_chart(
     add_holes(figure, dendrogram, axis, (low, high))
     _add_cut(figure, dendrogram, clusters, epsilon, axis)
     apply_axis(figure, axis, which="x", most=12)
-    reason = f"shaded: {floor_reason(dendrogram)}"
+    reason = f"shaded: {floor_reason(dendrogram, MOST_ON_SCREEN)}"
     figure.update_xaxes(title_text=f"{figure.layout.xaxis.title.text}<br>{reason}")
     # Room for every entry on a narrow page, so that the panel keeps its size while ε moves.
-    figure.update_layout(margin_b=200, legend={"entrywidth": 195, "entrywidthmode": "pixels"})
+    figure.update_layout(margin_b=200, legend={"entrywidth": 150, "entrywidthmode": "pixels"})
     log_axis(figure, low, high, "merge height ε (units of λ)")
     figure.update_layout(hovermode="closest")
     return figure
@@ -68,7 +68,7 @@ def tree_traces(
     axis: EigenvalueAxis,
     bottom: float,
     *,
-    most_merges: int = MOST_MERGES,
+    most_merges: int = MOST_ON_SCREEN,
 ) -> list[go.Scatter]:
     """The shaded floor, the eigenvalues below it, the merges above ε, and one trace for each of the largest clusters.
 
@@ -95,7 +95,7 @@ def tree_traces(
         fill="toself",
         fillcolor=UNRESOLVED,
         hoverinfo="skip",
-        name="shaded: unresolved or too fine",
+        name="unresolved or too fine",
     )
     places = place(axis, dendrogram.eigenvalues)
     rug = np.unique(np.round(places / (ends[1] - ends[0]) * _RUG)) * (ends[1] - ends[0]) / _RUG

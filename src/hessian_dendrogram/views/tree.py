@@ -18,6 +18,7 @@ from .segments import floor_of
 
 Floats = NDArray[np.float64]
 MOST_MERGES = 1000  # more lines than a panel has pixels make a solid block
+MOST_ON_SCREEN = 500  # a page has fewer pixels than paper, and a slider wants its answer at once
 _BELOW_FLOOR = 3.0  # how far the axis goes below the floor, as a factor, to give the shaded region room
 
 
