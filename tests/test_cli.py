@@ -94,6 +94,18 @@ def test_plot_without_torch_into_a_folder_of_ones_own(finished, tmp_path):
     assert drawn == {file.name for file in finished.glob("figures/hessian-70/*.png")}
 
 
+def test_an_app_without_its_packages_says_what_to_install(finished):
+    code = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "marimo" else find(name, package)
+from hessian_dendrogram.cli import main
+main()
+"""
+    line = error_of(command("app", "spectrum", "--run", finished, start=("-c", code)), 2)
+    assert "the apps need marimo: pip install 'hessian-dendrogram[apps]'" in line
+
+
 def test_computing_without_torch_says_what_to_install():
     line = error_of(command("run", "digits", start=("-c", NO_TORCH)), 2)
     assert "needs torch: pip install 'hessian-dendrogram[torch]'" in line
@@ -162,6 +174,9 @@ def test_a_compact_copy_is_a_run_that_can_be_read_and_analysed_on(finished, tmp_
         (["analyse", TINY, "--out", "nothing"], 2, "nothing is no run directory; train one with `run`"),
         (["info", "nothing"], 2, "nothing is no run directory"),
         (["plot", "nothing"], 2, "nothing is no run directory"),
+        (["app", "spectra"], 2, "there is no app 'spectra'; there are: spectrum, grokking, fiedler"),
+        (["app", "spectrum", "--run", "nothing"], 2, "nothing is no run directory"),
+        (["app", "spectrum", "--port", "0"], 2, "a port is a number from 1 to 65535, got 0"),
         (["run", TINY, "--out", "file/run"], 1, "Not a directory"),
         (["run", TINY, "--out", "/proc/run"], 1, "/proc/run"),
         (["run", "broken.py"], 2, "broken.py, line 1: "),
@@ -255,7 +270,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
 
 
 def test_help_of_every_command_shows_an_example():
-    for name in ("run", "analyse", "plot", "info", "compact"):
+    for name in ("run", "analyse", "plot", "info", "compact", "app"):
         result = command(name, "--help")
         assert result.returncode == 0
         assert "Example: hessian-dendrogram" in result.stdout

@@ -29,13 +29,15 @@ from hessian_dendrogram.figures import (
     style,
     summary,
 )
-from hessian_dendrogram.figures.cluster_count import resolved_counts
-from hessian_dendrogram.figures.dendrogram import drawing_floor, link_points
-from hessian_dendrogram.figures.eigenvalue_axis import EigenvalueAxis
-from hessian_dendrogram.figures.filters import _mosaic
-from hessian_dendrogram.figures.segments import resolution_grid
+from hessian_dendrogram.figures.eigenvalue_axis import axis_label
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.spectrum import Spectrum
+from hessian_dendrogram.views.cluster_count import resolved_counts
+from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
+from hessian_dendrogram.views.filters import mosaic
+from hessian_dendrogram.views.segments import resolution_grid
+from hessian_dendrogram.views.steps import key_positions
+from hessian_dendrogram.views.tree import drawing_floor, link_points
 
 VIEWS = [
     spectrum_evolution,
@@ -373,7 +375,7 @@ def test_an_axis_reaches_there_and_back_and_states_its_linear_part():
     assert axis.high > 50
     assert axis.threshold >= 1e-5 * 50 / 10
     assert EigenvalueAxis.around((values, 0.05)).threshold == pytest.approx(0.1)
-    assert "$10^{-1}$" in EigenvalueAxis.around((values, 0.05)).label
+    assert "$10^{-1}$" in axis_label(EigenvalueAxis.around((values, 0.05)))
     resolved = np.where(np.abs(values) > 1, 0.5, 1e-9)
     assert EigenvalueAxis.around((values, resolved)).threshold == axis.threshold
     assert EigenvalueAxis.around((values, 1e-12), (1e-6 * values, 1e-12)).threshold < 1e-3 * axis.threshold
@@ -389,10 +391,10 @@ def test_filters_share_one_scale_and_say_what_they_show():
     np.testing.assert_allclose(shown[5:9, 10:14], weights[1][2].mean(axis=0))
     low, high = figure.axes[0].images[0].get_clim()
     assert low == -high == -np.nanmax(np.abs(shown))
-    assert _mosaic(np.zeros((1, 1, 2, 3))).shape == (2, 3)
+    assert mosaic(np.zeros((1, 1, 2, 3))).shape == (2, 3)
 
 
 def test_key_positions_hold_both_ends():
-    assert style.key_positions(25, 4) == [0, 8, 16, 24]
-    assert style.key_positions(1, 4) == [0]
-    assert style.key_positions(2, 4) == [0, 1]
+    assert key_positions(25, 4) == [0, 8, 16, 24]
+    assert key_positions(1, 4) == [0]
+    assert key_positions(2, 4) == [0, 1]

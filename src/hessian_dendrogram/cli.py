@@ -249,6 +249,24 @@ def info(
         print("\n".join(report.lines(opened)))
 
 
+@app.command("app", epilog="Example: hessian-dendrogram app spectrum --run runs/digits")
+def open_app(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="spectrum (opens any run), grokking or fiedler.")],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="A run directory; default in a checkout: the published results.")
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Default the first free one from 2718 on.")] = None,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the page in a browser.")] = False,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Open an interactive notebook on stored results, at an address that only this machine reaches."""
+    from .apps import serving
+
+    address = serving.prepare(name, run, port)
+    _print(f"{name} of {address.run}: {address.url} (Ctrl-C stops it)")
+    serving.serve(address, browser=browser)
+
+
 # ── what the commands share ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -15,6 +15,10 @@ from matplotlib.figure import Figure
 from ..errors import DamagedRunError, UserError
 from ..spectrum import Spectrum
 from ..store import Run
+from ..views.filters import first_convolution
+from ..views.measures import FOURIER
+from ..views.steps import key_positions
+from ..views.titles import describe
 from .barcode import barcode
 from .cluster_count import cluster_count_curves, cluster_count_heatmap
 from .comparison import comparison
@@ -23,12 +27,12 @@ from .connectivity import connectivity
 from .coupling import coupling_heatmap
 from .dendrogram import dendrogram_snapshots
 from .filters import first_layer_filters
-from .fourier import MEASURES, fourier
+from .fourier import fourier
 from .gaps import largest_gaps
 from .level_statistics import level_statistics
 from .parameter_dendrogram import parameter_dendrograms
 from .spectrum_evolution import spectrum_evolution
-from .style import key_positions, save
+from .style import save
 from .summary import summary
 
 __all__ = [
@@ -84,9 +88,9 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         "summary": lambda: summary(steps, spectra, metrics=run.metrics(), title=title),
     }
     measures = [run.measures(step, analysis) for step in steps]
-    if all(name in row for row in measures for name in MEASURES):
+    if all(name in row for row in measures for name in FOURIER):
         views["fourier"] = lambda: fourier(steps, spectra, measures, metrics=run.metrics(), title=title)
-    name = _first_convolution(run)
+    name = first_convolution(run.layout)
     rows = sorted({*steps} & {*run.steps()})
     if name and rows:
         rows = [rows[position] for position in key_positions(len(rows), 5)]
@@ -154,20 +158,3 @@ def draw_comparison(run: Run, folder: Path) -> list[Path]:
 def _samples(spectra: dict[int, Spectrum]) -> int:
     known = next(iter(spectra.values())).provenance.get("samples", 0)
     return known if isinstance(known, int) else 0
-
-
-def describe(experiment: str, spectrum: Spectrum) -> str:
-    """Make a title: experiment, operator, samples, dtype and solver, as far as the spectrum's provenance knows them."""
-    known = spectrum.provenance
-    parts = [experiment, str(known.get("operator", ""))]
-    if "samples" in known:
-        counts = [known[key] for key in ("samples", "samples_total") if key in known]
-        parts.append(" of ".join(f"{n:,}" if isinstance(n, int) else str(n) for n in counts) + " samples")
-    parts += [str(known.get("dtype", "")), str(known.get("solver", ""))]
-    return ", ".join(part for part in parts if part)
-
-
-def _first_convolution(run: Run) -> str | None:
-    """Find the name of the first parameter with four dimensions."""
-    shapes = zip(run.layout.names, run.layout.shapes, strict=True)
-    return next((name for name, shape in shapes if len(shape) == 4 and all(shape)), None)

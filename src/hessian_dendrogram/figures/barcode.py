@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
-from .segments import NOTHING, TITLES, by_segment
+from ..views.segments import NOTHING, TITLES, by_segment
 from .style import COLOURS, STYLE, new_figure, say
 
 _RESOLVED, _UNRESOLVED, _UNBOUNDED = COLOURS[0], "white", COLOURS[4]

@@ -7,7 +7,7 @@ own panel, since the hole between them is not a gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
-from .segments import NOTHING, TITLES, by_segment, resolution_grid
+from ..views.cluster_count import resolved_counts
+from ..views.segments import NOTHING, TITLES, by_segment, resolution_grid
 from .style import STYLE, UNRESOLVED, new_figure, say, step_ticks
 
 Floats = NDArray[np.float64]
@@ -95,15 +96,6 @@ def cluster_count_curves(steps: Sequence[int], spectra: Sequence[Spectrum], *, t
         step_ticks(bar.ax, list(steps), which="y", most=25)
         bar.ax.minorticks_off()
     return figure
-
-
-def resolved_counts(dendrograms: Mapping[int, Dendrogram], num_steps: int, resolutions: Floats) -> Floats:
-    """Count clusters: shape (resolutions, steps), NaN where n(ε) is unresolved or no eigenvalue of a step is known."""
-    counts = np.full((len(resolutions), num_steps), np.nan)
-    for position, dendrogram in dendrograms.items():
-        resolved = resolutions > dendrogram.resolution
-        counts[resolved, position] = dendrogram.num_clusters(resolutions[resolved])
-    return counts
 
 
 def _panels(spectra: Sequence[Spectrum], title: str, height: float) -> tuple[Figure, _Panels]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..dendrogram import single_linkage
 from ..spectrum import Spectrum, SpectrumSummary, summarise
-from .segments import resolution_grid
+from ..views.segments import resolution_grid
 from .style import COLOURS, STYLE, new_figure, say
 
 Spectra = Mapping[str, Mapping[int, Spectrum]]

@@ -11,7 +11,8 @@ from matplotlib.patches import Patch
 
 from ..bipartition import BipartitionTree
 from ..layout import Layout
-from .layers import layer_colours, layer_names
+from ..views.branches import cluster_layers
+from ..views.layers import layer_colours, layer_names
 from .style import STYLE, new_figure, step_ticks
 
 
@@ -20,14 +21,12 @@ def composition(
     steps: Sequence[int], trees: Sequence[BipartitionTree], layout: Layout, *, k: int = 6, title: str = ""
 ) -> Figure:
     """Draw the k clusters of `cut(k)`, the largest first, as bars of parameters by layer."""
-    names, layers = layer_names(layout)
+    names, _ = layer_names(layout)
     colours = layer_colours(len(names))
     counts = np.zeros((k, len(steps), len(names)), dtype=np.int64)
     for column, tree in enumerate(trees):
-        nodes = tree.cut(k)
-        largest = nodes[np.argsort(tree.starts[nodes] - tree.stops[nodes], kind="stable")][:k]
-        for row, node in enumerate(largest):
-            counts[row, column] = np.bincount(layers[tree.members(node)], minlength=len(names))
+        found = cluster_layers(tree, layout, k)
+        counts[: len(found), column] = found
     rows = -(-k // 2)
     figure = new_figure(1.6 * rows + 0.8, title)
     panels = figure.subplots(rows, 2, sharex=True, squeeze=False).ravel()

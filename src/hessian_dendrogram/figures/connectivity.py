@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
+from ..views.steps import metric_at
 from .style import COLOURS, STYLE, new_figure, say, step_ticks
 
 _CURVES = {
@@ -29,7 +30,7 @@ def connectivity(
     title: str = "",
 ) -> Figure:
     """Draw the algebraic connectivity of the graph of all parameters but the isolated ones, and what is beside it."""
-    at_steps = {name: _at(steps, metrics or {}, name) for lines in _CURVES.values() for name in lines}
+    at_steps = {name: metric_at(steps, metrics or {}, name) for lines in _CURVES.values() for name in lines}
     curves = [kind for kind, lines in _CURVES.items() if any(np.isfinite(at_steps[name]).any() for name in lines)]
     figure = new_figure(1.5 * (3 + len(curves)) + 0.6, title)
     panels = figure.subplots(3 + len(curves), sharex=True)
@@ -77,11 +78,3 @@ def _draw_connectivity(axes: Axes, values: list[float]) -> None:
     if (found == 0).any():
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[:1], labels[:1])
-
-
-def _at(steps: Sequence[int], metrics: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64]:
-    """A metric at the steps; NaN where it was not measured."""
-    if name not in metrics:
-        return np.full(len(steps), np.nan)
-    known = {int(step): value for step, value in zip(metrics["step"], metrics[name], strict=True)}
-    return np.array([known.get(step, np.nan) for step in steps])

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
-from .style import STYLE, key_positions, new_figure
-
-_DECADES = 6.0  # below the largest mean; what is less is drawn as that
+from ..views.coupling import picture_limits
+from ..views.steps import key_positions
+from .style import STYLE, new_figure
 
 
 @matplotlib.rc_context(STYLE)
@@ -28,12 +28,7 @@ def coupling_heatmap(
 ) -> Figure:
     """Draw block means of |H_ij| off the diagonal at up to `most` steps, with the borders of `cut(k)`."""
     chosen = key_positions(len(steps), most)
-    largest = max(float(pictures[position].max()) for position in chosen)
-    smallest = max(
-        min((float(p[p > 0].min()) for p in (pictures[position] for position in chosen) if p.any()), default=1e-300),
-        largest * 10**-_DECADES,
-    )
-    floor = min(smallest, largest / 10)
+    floor, largest = picture_limits([pictures[position] for position in chosen])
     norm = LogNorm(floor, largest)
     rows = -(-len(chosen) // 2)
     figure = new_figure(2.85 * rows + 0.4, title)

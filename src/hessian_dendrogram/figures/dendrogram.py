@@ -1,9 +1,4 @@
-"""Dendrograms of the eigenvalues at a few steps of training.
-
-The tree stands on the eigenvalue axis: a leaf is at its eigenvalue, a cluster at the mean of its leaves as the axis
-places them, a merge at the height of its gap. We draw the tree ourselves: SciPy's `dendrogram` recurses once per
-level, and a chain of a few thousand single-linkage merges is too deep for Python.
-"""
+"""Dendrograms of the eigenvalues at a few steps of training."""
 
 from __future__ import annotations
 
@@ -18,15 +13,16 @@ from numpy.typing import NDArray
 
 from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
-from .eigenvalue_axis import EigenvalueAxis
-from .segments import NOTHING, TITLES, by_segment, floor_of
-from .style import COLOURS, STYLE, UNRESOLVED, key_positions, new_figure, say
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.segments import NOTHING, TITLES, by_segment
+from ..views.steps import key_positions
+from ..views.tree import drawing_floor, floor_reason, height_limits, link_points
+from .eigenvalue_axis import apply_axis, axis_label
+from .style import COLOURS, STYLE, UNRESOLVED, new_figure, say
 
 Floats = NDArray[np.float64]
 _COLUMNS = {"all": slice(None), "bottom": slice(0, 1), "top": slice(1, 2)}
 _LARGE_GAPS = 6
-_MOST_MERGES = 1000  # more lines than a panel has pixels make a solid block
-_BELOW_FLOOR = 3.0  # how far the axis goes below the floor, as a factor, to give the shaded region room
 
 
 @matplotlib.rc_context(STYLE)
@@ -64,35 +60,11 @@ def dendrogram_snapshots(
             drawn = list(found[name].values())
             axis = EigenvalueAxis.around(*((tree.eigenvalues, tree.error_bounds) for tree in drawn))
             heading = f"step {steps[position]:,}: {TITLES[name]}"
-            draw_tree(figure.add_subplot(place), found[name][row], axis, _height_limits(drawn), heading)
+            draw_tree(figure.add_subplot(place), found[name][row], axis, height_limits(drawn), heading)
         if not names:
             axes = figure.add_subplot(grid[row, :] if split else grid[divmod(row, columns)], xticks=[], yticks=[])
             say(axes, f"step {steps[position]:,}: no eigenvalue has converged")
     return figure
-
-
-def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
-    """Compute the corners of the U-shaped links, (eigenvalue, ε) each, in the order of `dendrogram.linkage`.
-
-    Returns:
-        Shape (k - 1, 4, 2): the foot and the corner of the left stem, the corner and the foot of the right stem. The
-        foot of a leaf is at ε = 0.
-    """
-    linkage, count = dendrogram.linkage, len(dendrogram.eigenvalues)
-    children = linkage[:, :2].astype(np.int64)
-    places = [*axis.to_axis(dendrogram.eigenvalues).tolist(), *[0.0] * (count - 1)]
-    sizes = [1] * count + [0] * (count - 1)
-    for row, (one, other) in enumerate(children.tolist()):
-        size = sizes[one] + sizes[other]
-        sizes[count + row] = size
-        places[count + row] = (sizes[one] * places[one] + sizes[other] * places[other]) / size
-    position = axis.from_axis(places)
-    height = np.concatenate([np.zeros(count), linkage[:, 2]])
-    one, other = children.T
-    left, right = np.where(position[one] <= position[other], (one, other), (other, one))
-    x = np.stack([position[left], position[left], position[right], position[right]], axis=1)
-    y = np.stack([height[left], linkage[:, 2], linkage[:, 2], height[right]], axis=1)
-    return np.stack([x, y], axis=2)
 
 
 def draw_tree(
@@ -100,8 +72,8 @@ def draw_tree(
 ) -> None:
     """Draw one dendrogram into a panel whose ε axis has the limits `heights`."""
     floor, count = drawing_floor(dendrogram), len(dendrogram.eigenvalues)
-    axis.apply(axes, which="x", most=8)
-    axes.set(yscale="log", ylim=heights, xlabel=axis.label, ylabel="merge height ε (units of λ)")
+    apply_axis(axes, axis, which="x", most=8)
+    axes.set(yscale="log", ylim=heights, xlabel=axis_label(axis), ylabel="merge height ε (units of λ)")
     axes.axhspan(heights[0], floor, color=UNRESOLVED, zorder=0)
     points = link_points(dendrogram, axis)
     shown = points[:, 1, 1] > floor
@@ -114,23 +86,10 @@ def draw_tree(
     _mark_holes(axes, dendrogram, axis)
     if not shown.any():
         say(axes, "no gap larger than the errors" if count > 1 else "one eigenvalue: no gap")
-    if floor > floor_of(dendrogram):
-        reason = f"all merges but the {_MOST_MERGES:,} largest (errors ≤ {dendrogram.resolution:.1g})"
-    elif dendrogram.resolution > 0:
-        reason = f"unresolved, ε ≤ largest gap error {dendrogram.resolution:.1g}"
-    else:
-        reason = "below every positive gap"
-    text = f"{heading} ({count:,})\nshaded: {reason}"
+    text = f"{heading} ({count:,})\nshaded: {floor_reason(dendrogram)}"
     # A legend wider than its panel would take the room of the panel, so its lines are short.
     style: Any = {"frameon": False, "alignment": "left", "title_fontsize": 7, "columnspacing": 1.0, "handlelength": 1.5}
     axes.legend(loc="lower left", bbox_to_anchor=(-0.03, 1), ncols=2, title=text, **style)
-
-
-def drawing_floor(dendrogram: Dendrogram) -> float:
-    """Return the ε above which merges are drawn: the resolution, or higher where more than 1,000 gaps exceed it."""
-    sizes = np.sort(dendrogram.gap_sizes)
-    pruned = float(sizes[-_MOST_MERGES - 1]) if len(sizes) > _MOST_MERGES else 0.0
-    return max(floor_of(dendrogram), pruned)
 
 
 def _draw_pieces(axes: Axes, pieces: Floats, **style: Any) -> None:
@@ -157,13 +116,6 @@ def _link_colours(axes: Axes, dendrogram: Dendrogram, floor: float) -> NDArray[n
     alone = int((sizes == 1).sum())
     axes.plot([], [], color="black", label=f"{alone:,} alone; larger merges" if alone else "larger merges")
     return colours
-
-
-def _height_limits(dendrograms: list[Dendrogram]) -> tuple[float, float]:
-    """Choose one ε axis for all panels of a segment."""
-    low = min(drawing_floor(dendrogram) for dendrogram in dendrograms) / _BELOW_FLOOR
-    high = max(float(dendrogram.gap_sizes.max(initial=0.0)) for dendrogram in dendrograms)
-    return low, 3 * max(high, 10 * low)
 
 
 def _mark_holes(axes: Axes, dendrogram: Dendrogram, axis: EigenvalueAxis) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..views.filters import mosaic
 from .style import STYLE, new_figure
 
 _MOST_FILTERS = 16
@@ -42,17 +43,10 @@ def first_layer_filters(
     figure = new_figure(min(page_height, 9.0), f"{title}\n{heading}" if title else heading)
     axes = figure.add_subplot(facecolor="0.6")
     limit = float(np.abs(images).max()) or 1.0
-    picture = axes.imshow(_mosaic(images), cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    picture = axes.imshow(mosaic(images), cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set(xlabel="filter", ylabel="training step")
     axes.set_xticks(np.arange(columns) * (width + 1) + (width - 1) / 2, [str(column) for column in range(columns)])
     axes.set_yticks(np.arange(len(steps)) * (height + 1) + (height - 1) / 2, [f"{step:,}" for step in steps])
     axes.tick_params(length=0)
     figure.colorbar(picture, ax=axes, label="weight", pad=0.01, shrink=0.8)
     return figure
-
-
-def _mosaic(images: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lay images, shape (rows, columns, height, width), out in one, with one missing pixel between neighbours."""
-    padded = np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
-    rows, columns, height, width = padded.shape
-    return padded.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)[:-1, :-1]

@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..spectrum import Spectrum
-from .eigenvalue_axis import EigenvalueAxis
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.ends import end_slice
+from ..views.steps import metric_at
+from .eigenvalue_axis import apply_axis
 from .style import COLOURS, STYLE, UNCONVERGED, new_figure, say, step_ticks
 
-MEASURES = ("embedding_norms", "unembedding_norms", "key_frequencies", "restricted_loss", "excluded_loss")
 _NORMS = ("embedding_norms", "unembedding_norms")
 
 
@@ -33,8 +35,8 @@ def fourier(
     Args:
         steps: the analysed training steps, ascending.
         spectra: one per step.
-        measures: one per step, with the names in `MEASURES`, as `experiments.modular_addition.fourier_measures` gives
-            them.
+        measures: one per step, with the names in `views.measures.FOURIER`, as
+            `experiments.modular_addition.fourier_measures` gives them.
         metrics: columns as `Run.metrics()` gives them; accuracy and losses are read at the analysed steps.
         title: stands above the figure.
     """
@@ -42,7 +44,7 @@ def fourier(
     panels = figure.subplots(6, 1, sharex=True, height_ratios=[1.5, 1.5, 0.8, 1.1, 1.2, 1.2])
     _draw_end(panels[0], spectra, "top")
     _draw_end(panels[1], spectra, "bottom")
-    at_steps = _at_steps(steps, metrics or {})
+    at_steps = {name: metric_at(steps, metrics, name) for name in metrics if name != "step"} if metrics else {}
     _draw_accuracy(panels[2], at_steps)
     _draw_losses(panels[3], at_steps, measures)
     for axes, name in zip(panels[4:], _NORMS, strict=True):
@@ -57,7 +59,7 @@ def _draw_end(axes: Axes, spectra: Sequence[Spectrum], end: str) -> None:
     """Draw the eigenvalues of one end; crosses where they have not converged."""
     found, failed, groups = [], [], []
     for position, spectrum in enumerate(spectra):
-        of_end = _of_end(spectrum, end)
+        of_end = end_slice(spectrum, end)
         values, converged = spectrum.eigenvalues[of_end], spectrum.converged[of_end]
         found += [(position, value) for value in values[converged]]
         failed += [(position, value) for value in values[~converged]]
@@ -71,7 +73,7 @@ def _draw_end(axes: Axes, spectra: Sequence[Spectrum], end: str) -> None:
     positions, values = np.array(found).T
     axis = EigenvalueAxis.around(*groups)
     axes.set_title(f"{name} eigenvalues, error ≤ {max(errors.max() for _, errors in groups):.1g}", loc="left")
-    axis.apply(axes, which="y", most=9)
+    apply_axis(axes, axis, which="y", most=9)
     axes.set_ylabel("λ")
     axes.hlines(values, positions - 0.4, positions + 0.4, color=COLOURS[0], linewidth=0.5, rasterized=True)
     inside = [(position, value) for position, value in failed if axis.low <= value <= axis.high]
@@ -82,24 +84,6 @@ def _draw_end(axes: Axes, spectra: Sequence[Spectrum], end: str) -> None:
         axes.legend(loc="best")
     if axis.low < 0 < axis.high:
         axes.axhline(0, color="0.4", linewidth=0.4, zorder=0.9)
-
-
-def _of_end(spectrum: Spectrum, end: str) -> slice:
-    """Where the values of one end stand; a complete spectrum has up to 200 of each."""
-    count = len(spectrum.eigenvalues)
-    number = min(200, spectrum.num_top if end == "top" else spectrum.num_bottom)
-    return slice(count - number, count) if end == "top" else slice(0, number)
-
-
-def _at_steps(steps: Sequence[int], metrics: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """Read the metrics at the analysed steps; NaN where there are none."""
-    recorded = metrics.get("step", np.empty(0))
-    rows = [np.flatnonzero(recorded == step) for step in steps]
-    return {
-        name: np.array([column[row[-1]] if row.size else np.nan for row in rows])
-        for name, column in metrics.items()
-        if name != "step"
-    }
 
 
 def _draw_accuracy(axes: Axes, at_steps: Mapping[str, NDArray[np.float64]]) -> None:

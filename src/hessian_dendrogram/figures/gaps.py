@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
-from .segments import NOTHING, TITLES, by_segment
+from ..views.segments import NOTHING, TITLES, by_segment
 from .style import COLOURS, STYLE, new_figure, say, step_ticks
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")

@@ -9,29 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..errors import UserError
-from ..level_statistics import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
 from ..spectrum import Spectrum
-from .eigenvalue_axis import EigenvalueAxis
-from .style import COLOURS, STYLE, key_positions, new_figure, say, step_ticks
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.gap_ratios import REFERENCES, TOO_FEW, WINDOW, ratio_curves, ratio_windows
+from ..views.steps import key_positions
+from .eigenvalue_axis import apply_axis, axis_label
+from .style import COLOURS, STYLE, new_figure, say, step_ticks
 
-_REFERENCES = {
-    "one GOE block": GOE,
-    "2 equal blocks": 0.423,
-    "3 equal blocks": 0.403,
-    "independent levels": INDEPENDENT_LEVELS,
-}
-_EVERYWHERE = (-np.inf, np.inf)
-# The curves of each kind of segment, and the eigenvalues that they are about.
-_CURVES = {
-    "all": {"all resolved": _EVERYWHERE, "negative": (-np.inf, 0.0), "positive": (0.0, np.inf)},
-    "bottom": {"smallest": _EVERYWHERE},
-    "top": {"largest": _EVERYWHERE},
-}
 _MARKERS = ("o", "s", "^")
-_WINDOW = 200  # eigenvalues at least; r is then known to about 0.02
-_MOST_WINDOWS = 12  # of each step
-_NOTHING = "too few eigenvalues have spacings well above their errors at these steps"
 
 
 @matplotlib.rc_context(STYLE)
@@ -54,24 +39,11 @@ def level_statistics(steps: Sequence[int], spectra: Sequence[Spectrum], *, title
     return figure
 
 
-def _known(spectrum: Spectrum, segment: str, window: tuple[float, float]) -> GapRatio | None:
-    """Compute r, or nothing where too few ratios are resolved."""
-    try:
-        return gap_ratio(spectrum, segment=segment, window=window)
-    except UserError:
-        return None
-
-
 def _draw_over_training(axes: Axes, steps: list[int], spectra: Sequence[Spectrum]) -> None:
     axes.set_title("over training", loc="left")
-    curves: dict[str, dict[int, GapRatio]] = {}
-    for position, spectrum in enumerate(spectra):
-        for segment in spectrum.segments():
-            for label, window in _CURVES[segment].items():
-                if found := _known(spectrum, segment, window):
-                    curves.setdefault(label, {})[position] = found
+    curves = ratio_curves(spectra)
     if not curves:
-        say(axes, _NOTHING)
+        say(axes, TOO_FEW)
         return
     for rank, (label, points) in enumerate(curves.items()):
         places = np.array(list(points)) + 0.12 * (rank - (len(curves) - 1) / 2)  # side by side, so bars do not hide
@@ -91,15 +63,15 @@ def _draw_over_training(axes: Axes, steps: list[int], spectra: Sequence[Spectrum
 
 
 def _draw_along(axes: Axes, spectra: Mapping[int, Spectrum]) -> None:
-    axes.set_title(f"along the spectrum, in windows of {_WINDOW} eigenvalues or more that do not overlap", loc="left")
-    windows = {step: _windows(spectrum) for step, spectrum in spectra.items()}
+    axes.set_title(f"along the spectrum, in windows of {WINDOW} eigenvalues or more that do not overlap", loc="left")
+    windows = {step: ratio_windows(spectrum) for step, spectrum in spectra.items()}
     ends = [
         ([end for window in found if window.gap_ratio for end in (window.low, window.high)], 0.0)
         for found in windows.values()
         if any(window.gap_ratio for window in found)
     ]
     if not ends:
-        say(axes, _NOTHING)
+        say(axes, TOO_FEW)
         return
     axis = EigenvalueAxis.around(*ends)
     for rank, (step, found) in enumerate(windows.items()):
@@ -117,20 +89,10 @@ def _draw_along(axes: Axes, spectra: Mapping[int, Spectrum]) -> None:
             elinewidth=0.6,
             label=label,
         )
-    axis.apply(axes, which="x", most=10)
-    axes.set_xlabel(axis.label)
+    apply_axis(axes, axis, which="x", most=10)
+    axes.set_xlabel(axis_label(axis))
     _draw_references(axes)
     axes.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, -0.2), frameon=False)
-
-
-def _windows(spectrum: Spectrum) -> list[GapRatioWindow]:
-    """Cut every segment that has enough eigenvalues into windows."""
-    found: list[GapRatioWindow] = []
-    for name, part in spectrum.segments().items():
-        length = part.stop - part.start
-        if length >= _WINDOW:
-            found += gap_ratio_along(spectrum, count=max(_WINDOW, length // _MOST_WINDOWS), segment=name)
-    return found
 
 
 def _draw_references(axes: Axes) -> None:
@@ -138,7 +100,7 @@ def _draw_references(axes: Axes) -> None:
     axes.set_ylabel("mean gap ratio r\nbars: standard errors")
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 0.37), max(high, 0.55))
-    for label, value in _REFERENCES.items():
+    for label, value in REFERENCES.items():
         axes.axhline(value, color="0.6", linewidth=0.6, linestyle="--", zorder=0)
         axes.annotate(
             f"{label} {value:.3f}",

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
 from ..layout import Layout
-from .layers import MIXED, layer_colours, layer_names
-from .style import STYLE, key_positions, new_figure
+from ..views.branches import branch_layers, describe_tree, layer_counts
+from ..views.layers import layer_colours, layer_names
+from ..views.steps import key_positions
+from .style import STYLE, new_figure
 
-_MAJORITY = 2 / 3  # of a branch's parameters, for the colour of a layer
+MIXED = "0.55"
 
 
 @matplotlib.rc_context(STYLE)
@@ -37,7 +39,7 @@ def parameter_dendrograms(
     grid = figure.add_gridspec(2 * len(chosen), 1, height_ratios=[3, 1] * len(chosen))
     for row, position in enumerate(chosen):
         tree = trees[position]
-        counts = _counts(tree, layers, len(names))
+        counts = layer_counts(tree, layers, len(names))
         above, below = (figure.add_subplot(grid[2 * row + part]) for part in (0, 1))
         _draw_tree(above, tree, counts, colours)
         _draw_leaves(below, tree, counts, colours)
@@ -54,37 +56,11 @@ def parameter_dendrograms(
     return figure
 
 
-def describe_tree(tree: BipartitionTree) -> str:
-    """The first cut in words."""
-    text = f"{len(tree.leaves):,} leaves"
-    if tree.children[0]:
-        sizes = [f"{tree.stops[child] - tree.starts[child]:,}" for child in tree.children[0]]
-        shown = " | ".join(sizes[:4]) + (f" | {len(sizes) - 4} more" if len(sizes) > 4 else "")
-        kind = "components" if tree.eigenvalues[0] == 0 else "first cut"
-        text += f", {kind} {shown}"
-        if tree.eigenvalues[0] > 0:
-            text += f", λ₂ {tree.connectivities[0]:.3g}, conductance {tree.conductances[0]:.3g}"
-    arbitrary = int(tree.is_degenerate.sum())
-    return text + (f", {arbitrary} cuts arbitrary (degenerate λ₂)" if arbitrary else "")
-
-
-def _counts(tree: BipartitionTree, layers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Parameters of each layer in each node: shape (nodes, layers)."""
-    ordered = layers[tree.order]
-    cumulative = np.zeros((len(ordered) + 1, count), dtype=np.int64)
-    np.cumsum(ordered[:, None] == np.arange(count), axis=0, out=cumulative[1:])
-    return np.asarray(cumulative[tree.stops] - cumulative[tree.starts])
-
-
 def _draw_tree(
     axes: Axes, tree: BipartitionTree, counts: NDArray[np.int64], colours: list[tuple[float, float, float]]
 ) -> None:
     centres = (tree.starts + tree.stops) / 2
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    branch = [
-        colours[int(share.argmax())] if share.max() >= _MAJORITY else matplotlib.colors.to_rgb(MIXED)
-        for share in shares
-    ]
+    branch = [colours[layer] if layer >= 0 else matplotlib.colors.to_rgb(MIXED) for layer in branch_layers(counts)]
     lines, line_colours = [], []
     for node in range(1, len(tree.parents)):
         parent = tree.parents[node]

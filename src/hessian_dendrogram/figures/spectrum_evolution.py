@@ -15,13 +15,10 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..spectrum import Spectrum
-from .eigenvalue_axis import EigenvalueAxis, axis_of_spectra
+from ..views.density import BINS, bin_edges, hole_of, split_by_density
+from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
+from .eigenvalue_axis import apply_axis, axis_label
 from .style import COLOURS, STYLE, UNCONVERGED, UNRESOLVED, new_figure, step_ticks
-
-_BINS = 160
-_ALL = 1000  # up to this number of eigenvalues a step shows each of them
-_NEIGHBOURHOOD = 9  # bins
-_FEW = 12  # where a neighbourhood of bins has no more eigenvalues than this, each of them is drawn
 
 
 @matplotlib.rc_context(STYLE)
@@ -41,49 +38,33 @@ def spectrum_evolution(steps: Sequence[int], spectra: Sequence[Spectrum], *, tit
     figure = new_figure(5.0, title)
     axes = figure.add_subplot()
     axis = axis_of_spectra(spectra)
-    axis.apply(axes, which="y", most=18)
+    apply_axis(axes, axis, which="y", most=18)
     step_ticks(axes, list(steps))
-    low, high = axis.to_axis([axis.low, axis.high]).tolist()
-    edges = axis.from_axis(np.linspace(low, high, _BINS + 1))
-    counts = np.zeros((_BINS, len(spectra)))
+    edges = bin_edges(axis)
+    counts = np.zeros((BINS, len(spectra)))
     for position, spectrum in enumerate(spectra):
         counts[:, position] = _draw_step(axes, position, spectrum, edges)
     _draw_density(figure, axes, counts, edges)
     largest_error = max(float(spectrum.error_bounds.max()) for spectrum in spectra)
-    axes.set_ylabel(f"{axis.label}\nlargest error bound {largest_error:.1g}")
+    axes.set_ylabel(f"{axis_label(axis)}\nlargest error bound {largest_error:.1g}")
     _legend(figure, axes, axis, spectra)
     return figure
 
 
 def _draw_step(axes: Axes, position: int, spectrum: Spectrum, edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Draw one step's single eigenvalues and its hole; return how many converged ones lie in each bin."""
-    values, bounds = spectrum.eigenvalues[spectrum.converged], spectrum.error_bounds[spectrum.converged]
-    counts = np.histogram(values, edges)[0]
-    dense = np.convolve(counts, np.ones(_NEIGHBOURHOOD, int), mode="same") > (
-        _FEW if len(values) > _ALL else len(values)
-    )
-    bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(counts) - 1)
-    values, bounds = values[~dense[bins]], bounds[~dense[bins]]
+    """Draw one step's single eigenvalues and its hole; return how many converged ones lie in each dense bin."""
+    counts, sparse = split_by_density(spectrum, edges)
+    values, bounds = spectrum.eigenvalues[sparse], spectrum.error_bounds[sparse]
     style: Any = {"color": COLOURS[0], "linewidth": 0.7, "rasterized": True}
     axes.hlines(values, position - 0.4, position + 0.4, **style)
     axes.vlines(np.full(len(values), position), values - bounds, values + bounds, **style)
     failed = spectrum.eigenvalues[~spectrum.converged]
     axes.plot(np.full(len(failed), position), failed, "x", color=UNCONVERGED, rasterized=True)
-    hole = _hole(spectrum)
+    hole = hole_of(spectrum)
     if hole is not None:
         low, high = np.clip(hole, edges[0], edges[-1])
         axes.bar(position, high - low, 0.9, bottom=low, color=UNRESOLVED, hatch="////", linewidth=0, zorder=0.5)
-    return np.where(dense, counts, 0)
-
-
-def _hole(spectrum: Spectrum) -> tuple[float, float] | None:
-    """Tell between which values eigenvalues are missing; infinite where an end of the spectrum is."""
-    segments = spectrum.segments()
-    if "all" in segments:
-        return None
-    low = spectrum.eigenvalues[segments["bottom"].stop - 1] if "bottom" in segments else -np.inf
-    high = spectrum.eigenvalues[segments["top"].start] if "top" in segments else np.inf
-    return float(low), float(high)
+    return counts
 
 
 def _draw_density(figure: Figure, axes: Axes, counts: NDArray[np.float64], edges: NDArray[np.float64]) -> None:
@@ -98,7 +79,7 @@ def _draw_density(figure: Figure, axes: Axes, counts: NDArray[np.float64], edges
         rasterized=True,
         zorder=0.8,
     )
-    figure.colorbar(mesh, ax=axes, label=f"eigenvalues per bin, where they are dense ({_BINS} equal bins)", pad=0.01)
+    figure.colorbar(mesh, ax=axes, label=f"eigenvalues per bin, where they are dense ({BINS} equal bins)", pad=0.01)
 
 
 def _legend(figure: Figure, axes: Axes, axis: EigenvalueAxis, spectra: Sequence[Spectrum]) -> None:
@@ -106,7 +87,7 @@ def _legend(figure: Figure, axes: Axes, axis: EigenvalueAxis, spectra: Sequence[
     handles: list[Artist] = [*axes.plot([], [], "_", color=COLOURS[0], markersize=8, label=label)]
     if any(not spectrum.converged.all() for spectrum in spectra):
         handles += axes.plot([], [], "x", color=UNCONVERGED, label="not converged")
-    if any(_hole(spectrum) is not None for spectrum in spectra):
+    if any(hole_of(spectrum) is not None for spectrum in spectra):
         handles.append(Patch(facecolor=UNRESOLVED, hatch="////", label="hole: eigenvalues may be missing"))
     if axis.low < 0 < axis.high:
         axes.axhline(0, color="0.4", linewidth=0.4, zorder=0.9)

@@ -19,6 +19,9 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from .. import atomic
+from ..views.palette import COLOURS, UNCONVERGED
+
+__all__ = ["COLOURS", "STYLE", "UNCONVERGED", "UNRESOLVED", "WIDTH", "new_figure", "save", "say", "step_ticks"]
 
 WIDTH = 7.0  # inches: the text width of a journal page
 STYLE: Any = {
@@ -39,10 +42,7 @@ STYLE: Any = {
     "errorbar.capsize": 1.5,
     "pdf.fonttype": 42,  # fonts that journals and editors accept
 }
-# Okabe & Ito (2008), "Color Universal Design", without black, and yellow last: it is weak on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
 UNRESOLVED = "0.88"  # grey behind everything that the numerical error hides
-UNCONVERGED = "#D55E00"
 
 
 def new_figure(height: float, title: str) -> Figure:
@@ -66,11 +66,6 @@ def step_ticks(axes: Axes, steps: list[int], *, which: str = "x", most: int = 30
     if which == "x":
         axes.tick_params(axis="x", rotation=90 if len(positions) > 8 else 0)
         axes.set(xlabel="training step (analysed steps, equally spaced)", xlim=(-0.5, len(steps) - 0.5))
-
-
-def key_positions(count: int, most: int) -> list[int]:
-    """Choose up to `most` positions in `range(count)`: the first, the last, and some equally spaced between."""
-    return sorted({round(position) for position in np.linspace(0, count - 1, most).tolist()})
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

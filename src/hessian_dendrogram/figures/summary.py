@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum, summarise
-from .eigenvalue_axis import EigenvalueAxis
+from ..spectrum import Spectrum
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.numbers import summary_columns
+from .eigenvalue_axis import apply_axis, power
 from .style import COLOURS, STYLE, new_figure, say
 
 Floats = NDArray[np.float64]
@@ -39,7 +41,7 @@ def summary(
     """
     curves = metrics or {}
     measured = [name for name, lines in _CURVES.items() if any(_is_measured(curves, line) for line in lines)]
-    columns = _summary_columns(spectra)
+    columns = summary_columns(spectra)
     known = {name: bool(np.isfinite(columns[column]).any()) for name, column in _NUMBERS.items()}
     names = [*measured, "extremes", *(name for name in known if known[name])]
     rows = -(-len(names) // 2)
@@ -59,12 +61,6 @@ def summary(
         _draw_number(panels["entropy"], steps, columns, "entropy", "entropy of |λ| / Σ|λ| (nats)", COLOURS[3])
     _share_step_axis(list(panels.values()), steps, curves)
     return figure
-
-
-def _summary_columns(spectra: Sequence[Spectrum]) -> dict[str, Floats]:
-    """Arrange the fields of `SpectrumSummary` as arrays over the steps; NaN for None."""
-    rows = [vars(summarise(spectrum)) for spectrum in spectra]
-    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
 
 
 def _is_measured(metrics: Mapping[str, Floats], name: str) -> bool:
@@ -110,8 +106,8 @@ def _draw_extremes(axes: Axes, steps: Sequence[int], columns: Mapping[str, Float
         reach = np.where(np.isfinite(errors), errors, 0)
         ends.append((np.concatenate([values - reach, values + reach]), np.tile(errors, 2)))
     axis = EigenvalueAxis.around(*ends)
-    axis.apply(axes, which="y", most=8)
-    axes.set_title(f"extreme eigenvalues (symlog, linear within ±{axis.power})", loc="left")
+    apply_axis(axes, axis, which="y", most=8)
+    axes.set_title(f"extreme eigenvalues (symlog, linear within ±{power(axis)})", loc="left")
     axes.legend(loc="center left")
 
 

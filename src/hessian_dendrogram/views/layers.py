@@ -1,15 +1,13 @@
-"""Layers of a model as a figure shows them: the tensors of one module together, each layer with its own colour."""
+"""Layers of a model as a view shows them: the tensors of one module together, each layer with its own colour."""
 
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from ..layout import Layout
-from .style import COLOURS
+from .palette import COLOURS, rgb
 
-MIXED = "0.55"
 _SHADES = (0.0, 0.45, -0.35)  # of the colours, where there are more layers than those
 
 
@@ -18,9 +16,15 @@ def layer_names(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
 
     A tensor `conv1.weight` belongs to the layer `conv1`, one whose name has no dot is a layer of its own.
     """
+    names, of_tensors = tensor_layers(layout)
+    return names, of_tensors[layout.owners()]
+
+
+def tensor_layers(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
+    """The layers in the layout's order, and the layer of each tensor: shape (tensors,)."""
     of_tensors = [name.rpartition(".")[0] or name for name in layout.names]
     names = list(dict.fromkeys(of_tensors))
-    return names, np.array([names.index(layer) for layer in of_tensors])[layout.owners()]
+    return names, np.array([names.index(layer) for layer in of_tensors], dtype=np.int64)
 
 
 def layer_colours(count: int) -> list[tuple[float, float, float]]:
@@ -30,5 +34,5 @@ def layer_colours(count: int) -> list[tuple[float, float, float]]:
 
 def _shade(colour: str, amount: float) -> tuple[float, float, float]:
     target = 1.0 if amount > 0 else 0.0
-    red, green, blue = (part + (target - part) * abs(amount) for part in to_rgb(colour))
+    red, green, blue = (part + (target - part) * abs(amount) for part in rgb(colour))
     return red, green, blue

@@ -1,0 +1,256 @@
+"""What the notebooks read of a run directory, once; everything that can be wrong with it is said in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bipartition import BipartitionTree
+from ..dendrogram import Dendrogram
+from ..errors import UserError
+from ..spectrum import Spectrum
+from ..store import Run
+from ..views.clusters import clusters_at, nearest_eigenvalue
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.filters import first_convolution
+from ..views.segments import by_segment, resolution_grid
+from ..views.titles import describe
+from ..views.tree import MOST_ON_SCREEN, height_limits
+
+_RESULTS = Path(__file__).parents[3] / "results"  # of a checkout
+DEFAULT_RUNS = {"spectrum": "mnist", "grokking": "modular-addition", "fiedler": "mnist"}
+"""The notebooks, and which of the published results each of them opens when no run directory is named."""
+_OPEN_GAPS = 6  # that the first ε leaves open
+_RESOLUTIONS = 121
+
+
+def open_run(argument: Any, app: str) -> Run:
+    """Open the run directory that was named, or in a checkout the published one.
+
+    Args:
+        argument: what `--run` was given, or `None`.
+        app: one of `DEFAULT_RUNS`.
+
+    Raises:
+        UserError: no directory was named and there is no default, or it is no run directory.
+        DamagedRunError: its run.json cannot be read.
+    """
+    if argument:
+        return Run(str(argument))
+    default = _RESULTS / DEFAULT_RUNS[app]
+    if not (default / "run.json").is_file():
+        raise UserError(f"no run directory was given; name one: hessian-dendrogram app {app} --run DIR")
+    return Run(default)
+
+
+@dataclass(frozen=True, eq=False)
+class SpectrumAnalysis:
+    """All spectra of an analysis, without eigenvectors; made by `read_spectra`.
+
+    Attributes:
+        run: where they are.
+        name: of the analysis.
+        steps: the analysed training steps, ascending.
+        spectra: one per step.
+    """
+
+    run: Run
+    name: str
+    steps: list[int]
+    spectra: list[Spectrum]
+
+    @property
+    def title(self) -> str:
+        """Where the numbers come from."""
+        return describe(str(self.run.configuration.get("experiment", "")), self.spectra[-1])
+
+    @cached_property
+    def dendrograms(self) -> dict[str, dict[int, Dendrogram]]:
+        """The dendrograms of each segment, by position in `steps`."""
+        return by_segment(self.spectra)
+
+    def axis(self, segment: str) -> EigenvalueAxis:
+        """One eigenvalue axis for a segment at all steps."""
+        trees = self.dendrograms[segment].values()
+        return EigenvalueAxis.around(*((tree.eigenvalues, tree.error_bounds) for tree in trees))
+
+    def heights(self, segment: str) -> tuple[float, float]:
+        """One ε axis for a segment at all steps."""
+        return height_limits(list(self.dendrograms[segment].values()), MOST_ON_SCREEN)
+
+    def resolutions(self, segment: str) -> list[float]:
+        """Values of ε to choose from, equally spaced in log ε, three digits each."""
+        grid = resolution_grid(list(self.dendrograms[segment].values()), _RESOLUTIONS)
+        return sorted({float(f"{epsilon:.3g}") for epsilon in grid})
+
+    def first_resolution(self, segment: str) -> float:
+        """The one of `resolutions` that leaves the six largest gaps of the last step open, or the next coarser one."""
+        trees = self.dendrograms[segment]
+        sizes = trees[max(trees)].gaps(_OPEN_GAPS + 1).sizes
+        finest = float(sizes[-1]) if len(sizes) else 0.0
+        resolutions = self.resolutions(segment)
+        return next((epsilon for epsilon in resolutions if epsilon >= finest), resolutions[-1])
+
+
+def read_spectra(run: Run, name: str) -> SpectrumAnalysis:
+    """Read an analysis.
+
+    Raises:
+        UserError: there is no such analysis, or it has no spectrum yet.
+        DamagedRunError: a file cannot be read.
+    """
+    steps = run.analysed_steps(name)
+    if not steps:
+        raise UserError(f"analysis {name!r} of {run.path} has no spectrum yet; finish it first")
+    return SpectrumAnalysis(run, name, steps, [run.spectrum(step, name, vectors=False) for step in steps])
+
+
+def spectrum_analyses(run: Run) -> list[str]:
+    """Names of the analyses with spectra, the one of most samples first.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = run.analyses()
+    if not names:
+        raise UserError(f"{run.path} has no analysis of spectra yet; take one with `hessian-dendrogram analyse`")
+    return sorted(names, key=lambda name: (-_samples(run, name), name))
+
+
+def _samples(run: Run, name: str) -> int:
+    samples = run.analysis(name)["configuration"].get("samples", 0)
+    return samples if isinstance(samples, int) else 0
+
+
+@dataclass(frozen=True, eq=False)
+class TreeAnalysis:
+    """All trees of an analysis and the pictures of their graphs; made by `read_trees`.
+
+    Attributes:
+        run: where they are.
+        name: of the analysis.
+        steps: the analysed training steps, ascending.
+        trees, pictures: one per step.
+    """
+
+    run: Run
+    name: str
+    steps: list[int]
+    trees: list[BipartitionTree]
+    pictures: list[NDArray[np.float32]]
+
+    @property
+    def title(self) -> str:
+        """Where the graphs come from, and how they were cut."""
+        known = self.run.analysis(self.name)["configuration"]
+        return (
+            f"{self.run.configuration.get('experiment', '')}, |H_ij| of {known.get('samples', 0):,} of "
+            f"{known.get('samples_total', 0):,} samples, {known.get('dtype')}, {self.trees[0].laplacian} Laplacian, "
+            f"{self.trees[0].split} cuts"
+        )
+
+
+def read_trees(run: Run, name: str) -> TreeAnalysis:
+    """Read an analysis of trees.
+
+    Raises:
+        UserError: there is no such analysis, it has no tree yet, or its trees are of other parameters than the run's.
+        DamagedRunError: a file cannot be read.
+    """
+    steps = run.analysed_steps(name)
+    if not steps:
+        raise UserError(f"analysis {name!r} of {run.path} has no tree yet; finish it first")
+    trees = [run.bipartition(step, name) for step in steps]
+    if any(tree.size != run.layout.size for tree in trees):
+        raise UserError(f"the trees of {name!r} are not of the {run.layout.size} parameters of {run.path}")
+    return TreeAnalysis(run, name, steps, trees, [run.coupling_picture(step, name) for step in steps])
+
+
+def tree_analyses(run: Run) -> list[str]:
+    """Names of the analyses with trees, the one of most samples first.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = run.bipartition_analyses()
+    if not names:
+        raise UserError(f"{run.path} has no parameter dendrograms yet; take them with `hessian-dendrogram fiedler`")
+    return sorted(names, key=lambda name: (-_samples(run, name), name))
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterVectors:
+    """The eigenvectors of one cluster, as far as they are stored.
+
+    Attributes:
+        start, stop: the cluster is `eigenvalues[start:stop]` of its segment.
+        numbers: which eigenvalues of the spectrum have shares, shape (m,).
+        eigenvalues: theirs, shape (m,).
+        shares: of each tensor in each of these vectors, shape (tensors, m).
+        filter_name: the first convolution, or `None`.
+        filter_labels, filters: the stored vectors of largest eigenvalues as filters of that convolution.
+    """
+
+    start: int
+    stop: int
+    numbers: NDArray[np.int64]
+    eigenvalues: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    filter_name: str | None
+    filter_labels: list[str]
+    filters: list[NDArray[np.float64]]
+
+
+def read_cluster(
+    analysis: SpectrumAnalysis, position: int, segment: str, epsilon: float, eigenvalue: float, *, most: int = 8
+) -> ClusterVectors:
+    """Find the cluster nearest to an eigenvalue at resolution ε, and read what is stored of its eigenvectors.
+
+    Args:
+        analysis: where to look.
+        position: of the step in `analysis.steps`.
+        segment: of the spectrum.
+        epsilon: resolution, in units of the eigenvalues.
+        eigenvalue: the cluster has the known eigenvalue that is nearest to this.
+        most: how many vectors to read as filters.
+    """
+    run, step, spectrum = analysis.run, analysis.steps[position], analysis.spectra[position]
+    tree = analysis.dendrograms[segment][position]
+    clusters = clusters_at(tree, epsilon)
+    number = int(np.searchsorted(clusters.starts, nearest_eigenvalue(tree, eigenvalue), side="right")) - 1
+    start, stop = int(clusters.starts[number]), int(clusters.stops[number])
+    offset = spectrum.segments()[segment].start
+    numbers, shares = run.shares(step, analysis.name)
+    inside = (numbers >= start + offset) & (numbers < stop + offset)
+    numbers, shares = numbers[inside], shares[:, inside]
+    name = first_convolution(run.layout)
+    labels, filters = _vectors_as_filters(run, analysis.name, step, numbers, name, most) if name else ([], [])
+    return ClusterVectors(start, stop, numbers, spectrum.eigenvalues[numbers], shares, name, labels, filters)
+
+
+def _vectors_as_filters(
+    run: Run, analysis: str, step: int, numbers: NDArray[np.int64], name: str, most: int
+) -> tuple[list[str], list[NDArray[np.float64]]]:
+    """The entries of a convolution in eigenvectors, those of the largest magnitudes first."""
+    if not len(numbers):
+        return [], []
+    spectrum = run.spectrum(step, analysis)
+    columns = np.flatnonzero(np.isin(spectrum.vector_indices, numbers))
+    values = spectrum.eigenvalues[spectrum.vector_indices[columns]]
+    columns = columns[np.argsort(-np.abs(values), kind="stable")][:most]
+    shape, part = run.layout.shapes[run.layout.names.index(name)], run.layout.slice(name)
+    labels = [f"λ = {spectrum.eigenvalues[spectrum.vector_indices[column]]:.4g}" for column in columns]
+    return labels, [spectrum.eigenvectors[part, column].reshape(shape) for column in columns]
+
+
+def weights_over_training(run: Run, steps: Sequence[int]) -> tuple[str | None, dict[int, NDArray[Any]]]:
+    """The filters of the first convolution at those steps whose weights are stored; `None` without a convolution."""
+    name = first_convolution(run.layout)
+    stored = sorted({*steps} & {*run.steps()})
+    return name, {step: run.weights(step)[name] for step in stored} if name else {}

@@ -1,0 +1,177 @@
+"""The dendrogram of one segment of a spectrum, cut at a resolution ε.
+
+What is below the floor, unresolved or too fine for a page, is shaded and not drawn; the title says why.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ..dendrogram import Dendrogram
+from ..views.clusters import Clusters, clusters_at
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.tree import MOST_ON_SCREEN, drawing_floor, floor_reason, height_limits, link_points
+from .eigenvalue_axis import apply_axis, place
+from .look import COLOURS, HATCH, NEUTRAL, UNRESOLVED, joined, light, log_axis, new_chart
+
+Floats = NDArray[np.float64]
+_SMALLER = "#B0885A"  # clusters beyond the palette
+_MOST_MARKS = 500  # clusters that are marked on the cut
+_RUG = 600  # places along the axis that an eigenvalue's tick can have
+
+
+def dendrogram_chart(
+    dendrogram: Dendrogram,
+    epsilon: float,
+    *,
+    axis: EigenvalueAxis | None = None,
+    heights: tuple[float, float] | None = None,
+    title: str = "",
+) -> go.Figure:
+    """Draw a dendrogram, with its clusters at ε in colours and marks on the cut that can be clicked.
+
+    Args:
+        dendrogram: of one segment.
+        epsilon: resolution, in units of the eigenvalues.
+        axis: of the eigenvalues; default around those of the dendrogram.
+        heights: the limits of the ε axis; default as `views.tree.height_limits` chooses them.
+        title: stands above the chart, with the number of clusters.
+    """
+    axis = axis or EigenvalueAxis.around((dendrogram.eigenvalues, dendrogram.error_bounds))
+    low, high = heights or height_limits([dendrogram], MOST_ON_SCREEN)
+    clusters = clusters_at(dendrogram, epsilon)
+    number = f"n(ε) = {len(clusters.starts):,}" if epsilon > dendrogram.resolution else "n(ε) is unresolved"
+    figure = new_chart(title=f"{title}; ε = {epsilon:.3g}: {number}".removeprefix("; "), height=590)
+    for trace in tree_traces(dendrogram, clusters, epsilon, axis, low):
+        figure.add_trace(trace)
+    add_holes(figure, dendrogram, axis, (low, high))
+    _add_cut(figure, dendrogram, clusters, epsilon, axis)
+    apply_axis(figure, axis, which="x", most=12)
+    reason = f"shaded: {floor_reason(dendrogram, MOST_ON_SCREEN)}"
+    figure.update_xaxes(title_text=f"{figure.layout.xaxis.title.text}<br>{reason}")
+    # Room for every entry on a narrow page, so that the panel keeps its size while ε moves.
+    figure.update_layout(margin_b=200, legend={"entrywidth": 150, "entrywidthmode": "pixels"})
+    log_axis(figure, low, high, "merge height ε (units of λ)")
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def tree_traces(
+    dendrogram: Dendrogram,
+    clusters: Clusters,
+    epsilon: float,
+    axis: EigenvalueAxis,
+    bottom: float,
+    *,
+    most_merges: int = MOST_ON_SCREEN,
+) -> list[go.Scatter]:
+    """The shaded floor, the eigenvalues below it, the merges above ε, and one trace for each of the largest clusters.
+
+    There are always as many traces, so that frames of an animation correspond.
+
+    Args:
+        dendrogram: of one segment.
+        epsilon: resolution, in units of the eigenvalues.
+        axis: of the eigenvalues.
+        clusters: those at ε.
+        bottom: where the ε axis ends, below the floor.
+        most_merges: how many merges are drawn.
+    """
+    floor = drawing_floor(dendrogram, most_merges)
+    points, order = _placed_links(dendrogram, axis)
+    shown = points[:, 1, 1] > floor
+    points = np.stack([points[..., 0], np.maximum(points[..., 1], floor)], axis=2)
+    ends = place(axis, [axis.low, axis.high])
+    shade = go.Scatter(
+        x=light(ends[[0, 1, 1, 0, 0]]),
+        y=light([bottom / 10, bottom / 10, floor, floor, bottom / 10]),
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=UNRESOLVED,
+        hoverinfo="skip",
+        name="unresolved or too fine",
+    )
+    places = place(axis, dendrogram.eigenvalues)
+    rug = np.unique(np.round(places / (ends[1] - ends[0]) * _RUG)) * (ends[1] - ends[0]) / _RUG
+    ticks = np.stack([np.repeat(rug, 2), np.tile([bottom, floor], len(rug))], axis=1).reshape(-1, 2, 2)
+    traces = [shade, _line(ticks, NEUTRAL, 0.5, "eigenvalues", opacity=0.6, hoverinfo="skip")]
+    traces.append(_line(points[shown & (points[:, 1, 1] > epsilon)], NEUTRAL, 1.2, "merges above ε"))
+    below = shown & (points[:, 1, 1] <= epsilon)
+    largest = [cluster for cluster in clusters.by_size() if clusters.sizes[cluster] > 1]
+    for rank, colour in enumerate(COLOURS):
+        if rank < len(largest):
+            start, stop = clusters.starts[largest[rank]], clusters.stops[largest[rank]]
+            low, high = dendrogram.eigenvalues[[start, stop - 1]]
+            name = f"{stop - start:,} in [{low:.3g}, {high:.3g}]"
+            traces.append(_line(points[below & (order >= start) & (order < stop)], colour, 1.4, name))
+            below &= (order < start) | (order >= stop)
+        else:
+            traces.append(_line(np.empty((0, 4, 2)), colour, 1.4, "", showlegend=False))
+    traces.append(_line(points[below], _SMALLER, 1.2, "smaller clusters", showlegend=bool(below.any())))
+    return traces
+
+
+@lru_cache(maxsize=64)
+def _placed_links(dendrogram: Dendrogram, axis: EigenvalueAxis) -> tuple[Floats, NDArray[np.int64]]:
+    """Links with places instead of eigenvalues, shape (k - 1, 4, 2), and the lower index of each merged gap."""
+    points = link_points(dendrogram, axis)
+    points[..., 0] = place(axis, points[..., 0])
+    return points, np.argsort(dendrogram.gap_sizes, kind="stable")  # as `linkage` merges
+
+
+def _line(pieces: Floats, colour: str, width: float, name: str, **more: Any) -> go.Scatter:
+    x, y = joined(pieces)
+    style: dict[str, Any] = {"hovertemplate": "merge at ε = %{y:.4g}<extra></extra>", **more}
+    return go.Scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width}, name=name, **style)
+
+
+def _add_cut(
+    figure: go.Figure, dendrogram: Dendrogram, clusters: Clusters, epsilon: float, axis: EigenvalueAxis
+) -> None:
+    """The line of ε, and on it a mark for each cluster."""
+    figure.add_hline(max(epsilon, 1e-300), line={"color": COLOURS[1], "width": 1.2, "dash": "dash"})
+    shown = np.sort(clusters.by_size()[:_MOST_MARKS])
+    low, high = dendrogram.eigenvalues[clusters.starts[shown]], dendrogram.eigenvalues[clusters.stops[shown] - 1]
+    sizes = clusters.sizes[shown]
+    some = f" ({_MOST_MARKS} largest)" if len(shown) < len(clusters.starts) else ""
+    figure.add_scatter(
+        x=light((place(axis, low) + place(axis, high)) / 2),
+        y=np.full(len(shown), epsilon),
+        # Clicks on lines and their marks reach Python; those on bare marks do not.
+        mode="lines+markers",
+        line={"width": 0, "color": COLOURS[1]},
+        marker={
+            "size": light(6 + 4 * np.log10(sizes)),
+            "color": COLOURS[1],
+            "line": {"width": 1, "color": "white"},
+            "opacity": 0.9,
+        },
+        customdata=np.stack([sizes, low, high, high - low, shown + 1], axis=1),
+        name=f"click: a cluster at ε{some}",
+        hovertemplate="cluster %{customdata[4]:,}: %{customdata[0]:,} eigenvalues<br>"
+        "from %{customdata[1]:.5g} to %{customdata[2]:.5g}<br>width %{customdata[3]:.3g}<extra></extra>",
+    )
+
+
+def add_holes(figure: go.Figure, dendrogram: Dendrogram, axis: EigenvalueAxis, heights: tuple[float, float]) -> None:
+    """Hatch the sides at which unknown eigenvalues adjoin, up to the edge of the axis."""
+    values = dendrogram.eigenvalues
+    sides = [(axis.low, values[0])] * dendrogram.hole_below + [(values[-1], axis.high)] * dendrogram.hole_above
+    for low, high in sides:
+        left, right = place(axis, [low, high])
+        figure.add_scatter(
+            x=light([left, right, right, left, left]),
+            y=light([heights[0], heights[0], heights[1], heights[1], heights[0]]),
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillpattern=HATCH,
+            hoverinfo="skip",
+            name="hole: values not known",
+        )

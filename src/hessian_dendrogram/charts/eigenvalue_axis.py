@@ -1,0 +1,74 @@
+"""An `EigenvalueAxis` as the axis of a chart: plotly has no symmetric logarithmic axis, so values are placed here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from ..views.eigenvalue_axis import EigenvalueAxis
+
+
+def place(axis: EigenvalueAxis, values: ArrayLike) -> NDArray[np.float64]:
+    """Where eigenvalues stand, in decades from zero."""
+    return axis.to_axis(values) / axis.threshold
+
+
+def value_at(axis: EigenvalueAxis, places: ArrayLike) -> NDArray[np.float64]:
+    """Invert `place`."""
+    return axis.from_axis(np.asarray(places, float) * axis.threshold)
+
+
+def reach(axis: EigenvalueAxis, values: ArrayLike, bounds: ArrayLike) -> dict[str, Any]:
+    """Error bars from value - bound to value + bound, as far as the axis goes."""
+    values, bounds = np.asarray(values, float), np.asarray(bounds, float)
+    low, high = (np.clip(end, axis.low, axis.high) for end in (values - bounds, values + bounds))
+    here = place(axis, values)
+    return {
+        "type": "data",
+        "array": np.maximum(place(axis, high) - here, 0),
+        "arrayminus": np.maximum(here - place(axis, low), 0),
+    }
+
+
+def apply_axis(figure: go.Figure, axis: EigenvalueAxis, *, which: str, most: int, name: str = "", **where: Any) -> None:
+    """Make it the axis `which` ("x" or "y") of a chart, or of the panel `row`, `col`, with about `most` ticks."""
+    ticks = axis.ticks(most)
+    texts = [_power(tick) for tick in ticks]
+    if len(ticks) < 4:  # the data span few decades: 1, 2 and 5 of each, or where that is little, equal distances
+        between = _between_decades(axis)
+        ticks = between if len(between) >= 3 else _round_numbers(axis.low, axis.high, min(most, 6))
+        texts = [f"{tick:.6g}" for tick in ticks]
+    title = name or f"eigenvalue λ (symlog, linear within ±{_power(axis.threshold)})"
+    update = figure.update_xaxes if which == "x" else figure.update_yaxes
+    update(
+        range=place(axis, [axis.low, axis.high]).tolist(),
+        tickvals=place(axis, ticks),
+        ticktext=texts,
+        title_text=title,
+        **where,
+    )
+
+
+def _power(number: float) -> str:
+    if number == 0:
+        return "0"
+    return f"{'−' if number < 0 else ''}10<sup>{round(np.log10(abs(number)))}</sup>"
+
+
+def _between_decades(axis: EigenvalueAxis) -> list[float]:
+    """1, 2 and 5 times the powers of ten from the threshold on, of both signs, and zero."""
+    largest = max(abs(axis.low), abs(axis.high), axis.threshold)
+    powers = range(axis.exponent, int(np.floor(np.log10(largest))) + 1)
+    sizes = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    return [tick for tick in [*(-size for size in reversed(sizes)), 0.0, *sizes] if axis.low <= tick <= axis.high]
+
+
+def _round_numbers(low: float, high: float, most: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten, at most `most` of them."""
+    rough = (high - low) / most
+    power = 10.0 ** np.floor(np.log10(rough))
+    distance = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return [float(n * distance) for n in range(int(np.ceil(low / distance)), int(np.floor(high / distance)) + 1)]

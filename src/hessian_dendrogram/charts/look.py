@@ -1,0 +1,184 @@
+"""How every chart looks, on light and on dark pages: colours, template, and the configuration of the tool bar.
+
+Paper and plotting area are transparent; text, axes and grid are greys that read on white and on black. Attributes are
+those that plotly.js 3 and 4 share.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from ..views.palette import COLOURS, UNCONVERGED
+
+__all__ = ["COLOURS", "HATCH", "MUTED", "NEUTRAL", "SYMBOLS", "TEXT", "UNCONVERGED", "UNRESOLVED"]
+TEXT = "#7C7C7C"  # a contrast of 4:1 against white, and against a dark page
+NEUTRAL = "#808080"  # lines that are part of no coloured group
+MUTED = "rgba(128, 128, 128, 0.55)"
+GRID = "rgba(128, 128, 128, 0.18)"
+UNRESOLVED = "rgba(128, 128, 128, 0.22)"  # behind everything that the numerical error hides
+HATCH: dict[str, Any] = {"shape": "/", "size": 6, "solidity": 0.25, "fgcolor": NEUTRAL, "bgcolor": "rgba(0, 0, 0, 0)"}
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+_HOLLOW = "-open"
+
+_AXIS: dict[str, Any] = {
+    "gridcolor": GRID,
+    "linecolor": NEUTRAL,
+    "zerolinecolor": MUTED,
+    "zeroline": False,
+    "showline": True,
+    "ticks": "outside",
+    "ticklen": 4,
+    "tickcolor": NEUTRAL,
+    "title": {"standoff": 8, "font": {"size": 13}},
+    "tickfont": {"size": 12},
+    "automargin": True,
+}
+_COLOUR_BAR: dict[str, Any] = {
+    "title": {"font": {"size": 12}},
+    "outlinewidth": 0,
+    "ticks": "outside",
+    "tickcolor": NEUTRAL,
+    "thickness": 14,
+}
+_TEMPLATE = go.layout.Template(
+    layout={
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "colorway": list(COLOURS),
+        "font": {"color": TEXT, "size": 13},
+        "title": {
+            "font": {"size": 14},
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "yref": "paper",
+            "y": 1,
+            "pad": {"b": 8},
+        },
+        "margin": {"l": 70, "r": 20, "t": 56, "b": 100},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "font": {"size": 12},
+        },
+        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": MUTED, "activecolor": COLOURS[0]},
+        "hoverlabel": {"font": {"size": 12}, "align": "left"},
+        "barmode": "overlay",
+        "showlegend": True,
+    },
+    data={"heatmap": [{"colorbar": _COLOUR_BAR}]},
+)
+
+
+def new_chart(*, title: str = "", height: int = 420, **layout: Any) -> go.Figure:
+    """Make an empty chart of a height in pixels, as wide as its page."""
+    figure = go.Figure(layout={"template": _TEMPLATE, "height": height, "dragmode": "zoom", **layout})
+    if title:
+        figure.update_layout(title_text=title)
+    return figure
+
+
+def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: float = 0.0, **options: Any) -> go.Figure:
+    """Make a chart of several panels, with a title above each, on the left.
+
+    Args:
+        titles: one per panel, row by row.
+        columns: panels beside each other.
+        height: of the whole chart, in pixels.
+        spacing: between rows, as a share of the height; 0 chooses one.
+        options: of `plotly.subplots.make_subplots`.
+    """
+    from plotly.subplots import make_subplots
+
+    rows = -(-len(titles) // columns)
+    gap = spacing or (0.0 if rows == 1 else min(0.3 / (rows - 1), 90 / height))
+    figure = make_subplots(
+        rows=rows, cols=columns, subplot_titles=list(titles), vertical_spacing=gap, horizontal_spacing=0.14, **options
+    )
+    figure.update_layout(template=_TEMPLATE, height=height, dragmode="zoom")
+    for number, annotation in enumerate(figure.layout.annotations):
+        name = "" if number == 0 else str(number + 1)
+        domain = figure.layout[f"xaxis{name}"].domain
+        annotation.update(x=domain[0], xanchor="left", font={"size": 13, "color": TEXT})
+    return figure
+
+
+def log_axis(figure: go.Figure, low: float, high: float, title: str, *, which: str = "y", **where: Any) -> None:
+    """Make a logarithmic axis from `low` to `high`, both > 0, of a chart or of the panel `row`, `col`."""
+    decades = np.log10(high / low)
+    update = figure.update_xaxes if which == "x" else figure.update_yaxes
+    update(
+        type="log",
+        range=[np.log10(low), np.log10(high)],
+        dtick=max(1, round(decades / 6)) if decades > 2 else "D2",
+        exponentformat="power",
+        title_text=title,
+        **where,
+    )
+
+
+def say(figure: go.Figure, text: str, **place: Any) -> go.Figure:
+    """Write in the middle of a chart, or of the panel `row`, `col`, why there is nothing to see."""
+    x, y = 0.5, 0.5
+    if place:  # by the page: a panel without data has no axes to refer to
+        panel = figure.get_subplot(**place)
+        x, y = sum(panel.xaxis.domain) / 2, sum(panel.yaxis.domain) / 2
+        text = "<br>".join(textwrap.wrap(text, 36))
+    figure.add_annotation(text=text, x=x, y=y, xref="paper", yref="paper", showarrow=False, font={"size": 13})
+    if not place:
+        figure.update_xaxes(visible=False)
+        figure.update_yaxes(visible=False)
+    return figure
+
+
+def configuration(name: str, *, file_format: str = "svg") -> dict[str, Any]:
+    """The tool bar of a chart, whose camera button saves a picture.
+
+    Args:
+        name: of the file, without its ending.
+        file_format: "svg" or "png"; a PNG has twice the pixels of the screen.
+    """
+    return {
+        "displaylogo": False,
+        "responsive": True,
+        "toImageButtonOptions": {"format": file_format, "filename": name, "scale": 2 if file_format == "png" else 1},
+    }
+
+
+def light(values: ArrayLike) -> NDArray[np.float32]:
+    """Coordinates in single precision: half the bytes, and finer than any screen.
+
+    Values beyond its range, of which eigenvalues of 1e-60 are an example, become 0 or the largest number it has.
+    """
+    limit = np.finfo(np.float32).max
+    return np.asarray(np.clip(np.asarray(values, float), -limit, limit), dtype=np.float32)
+
+
+def joined(pieces: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Make one line with breaks of many, shape (lines, points, 2): browsers draw it far faster."""
+    breaks = np.full((len(pieces), 1, 2), np.nan)
+    x, y = np.concatenate([pieces, breaks], axis=1).reshape(-1, 2).T
+    return light(x), light(y)
+
+
+def css(colour: tuple[float, float, float]) -> str:
+    """A colour of `views.layers` as plotly takes it."""
+    return "rgb({}, {}, {})".format(*(round(255 * part) for part in colour))
+
+
+def hollow(symbol: str) -> str:
+    """The outline of a symbol, for what is unresolved."""
+    return symbol + _HOLLOW

@@ -1,0 +1,1 @@
+"""What a view shows, computed without a drawing library: `figures/` and `charts/` draw the same numbers."""

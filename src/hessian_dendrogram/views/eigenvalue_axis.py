@@ -1,0 +1,92 @@
+"""A symmetric logarithmic axis for eigenvalues, whose linear part is chosen from the data.
+
+Outside ±threshold the axis is logarithmic, inside it is linear, so that both signs and zero have a place. With t the
+threshold, λ stands at λ / 0.9 for |λ| <= t, and at sign(λ) t (1 / 0.9 + log10(|λ| / t)) beyond: the linear part from 0
+to t is as long as 1.11 decades, which joins the two without a kink.
+
+The threshold is a power of ten: not below the error bound of any eigenvalue whose sign it leaves open, not below 1e-5
+of the largest magnitude, of the spectrum where that is smallest (or the decades next to zero would fill the page), and
+not below the tenth percentile of the magnitudes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..spectrum import Spectrum
+
+_LINEAR = 1 / 0.9  # length of the linear part from 0 to the threshold, in decades
+
+
+@dataclass(frozen=True)
+class EigenvalueAxis:
+    """The scale and the limits of an axis for eigenvalues.
+
+    Attributes:
+        threshold: linear within ±threshold, in units of the eigenvalues.
+        low, high: the limits of the axis.
+    """
+
+    threshold: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, *spectra: tuple[ArrayLike, ArrayLike]) -> EigenvalueAxis:
+        """Choose the axis that holds several spectra, each as its values, shape (k,), and their error bounds."""
+        groups = [np.broadcast_arrays(np.asarray(values, float), errors) for values, errors in spectra]
+        values, errors = (np.concatenate(parts) for parts in zip(*groups, strict=True))
+        unresolved = errors[(np.abs(values) <= errors) & (errors > 0) & np.isfinite(errors)]
+        exponents = [ceil(log10(unresolved.max()))] if unresolved.size else []
+        magnitudes = np.abs(values[values != 0])
+        if magnitudes.size:
+            largest = min(float(np.abs(group).max()) for group, _ in groups if group.any())
+            exponents.append(floor(log10(max(float(np.quantile(magnitudes, 0.1)), 1e-5 * largest))))
+        threshold = 10.0 ** max(exponents, default=0)
+        scale = cls(threshold, 0.0, 0.0)
+        ends = scale.to_axis([values.min(), values.max()])
+        margin = max(0.04 * (ends[1] - ends[0]), 0.05 * threshold, 1e-6 * float(np.abs(ends).max()))
+        low, high = scale.from_axis([ends[0] - margin, ends[1] + margin]).tolist()
+        return cls(threshold, low, high)
+
+    def to_axis(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Map eigenvalues to positions along the axis, shape (k,)."""
+        values = np.asarray(values, float)
+        magnitude = np.abs(values)
+        decades = np.log10(np.maximum(magnitude, self.threshold) / self.threshold)
+        linear = np.minimum(magnitude, self.threshold) * _LINEAR
+        return np.asarray(np.sign(values) * (linear + self.threshold * decades))
+
+    def from_axis(self, positions: ArrayLike) -> NDArray[np.float64]:
+        """Invert `to_axis`."""
+        positions = np.asarray(positions, float)
+        linear = np.abs(positions) / _LINEAR
+        decades = np.maximum(np.abs(positions) / self.threshold - _LINEAR, 0.0)
+        magnitude = np.where(linear <= self.threshold, linear, self.threshold * 10.0**decades)
+        return np.asarray(np.sign(positions) * magnitude)
+
+    @property
+    def exponent(self) -> int:
+        """The threshold is ten to this power."""
+        return round(log10(self.threshold))
+
+    def ticks(self, most: int) -> list[float]:
+        """Choose about `most` powers of ten of both signs, and zero; fewer than 3 where the data span no decades."""
+        smallest = self.exponent
+        positive = [10.0**e for e in range(smallest, floor(log10(max(self.high, self.threshold))) + 1)]
+        negative = [-(10.0**e) for e in range(smallest, floor(log10(max(-self.low, self.threshold))) + 1)]
+        stride = max(1, -(-(len(positive) + len(negative)) // most))
+        # The outermost decades are labelled and the strides go inwards from the longer side, the same on both.
+        last = max(len(positive), len(negative)) - 1
+        chosen = [side[e] for side in (positive, negative) for e in range(last % stride, len(side), stride)]
+        return sorted(tick for tick in [0.0, *chosen] if self.low <= tick <= self.high)
+
+
+def axis_of_spectra(spectra: Sequence[Spectrum]) -> EigenvalueAxis:
+    """Choose the axis that holds all eigenvalues of several spectra."""
+    return EigenvalueAxis.around(*((spectrum.eigenvalues, spectrum.error_bounds) for spectrum in spectra))

@@ -1,0 +1,69 @@
+"""The eigenvalue dendrogram as lines, and what of it is worth drawing.
+
+The tree stands on the eigenvalue axis: a leaf is at its eigenvalue, a cluster at the mean of its leaves as the axis
+places them, a merge at the height of its gap. SciPy's `dendrogram` is no help: it recurses once per level, and a chain
+of a few thousand single-linkage merges is too deep for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dendrogram import Dendrogram
+from .eigenvalue_axis import EigenvalueAxis
+from .segments import floor_of
+
+Floats = NDArray[np.float64]
+MOST_MERGES = 1000  # more lines than a panel has pixels make a solid block
+MOST_ON_SCREEN = 500  # a page has fewer pixels than paper, and a slider wants its answer at once
+_BELOW_FLOOR = 3.0  # how far the axis goes below the floor, as a factor, to give the shaded region room
+
+
+def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
+    """Compute the corners of the U-shaped links, (eigenvalue, ε) each, in the order of `dendrogram.linkage`.
+
+    Returns:
+        Shape (k - 1, 4, 2): the foot and the corner of the left stem, the corner and the foot of the right stem. The
+        foot of a leaf is at ε = 0.
+    """
+    linkage, count = dendrogram.linkage, len(dendrogram.eigenvalues)
+    children = linkage[:, :2].astype(np.int64)
+    places = [*axis.to_axis(dendrogram.eigenvalues).tolist(), *[0.0] * (count - 1)]
+    sizes = [1] * count + [0] * (count - 1)
+    for row, (one, other) in enumerate(children.tolist()):
+        size = sizes[one] + sizes[other]
+        sizes[count + row] = size
+        places[count + row] = (sizes[one] * places[one] + sizes[other] * places[other]) / size
+    position = axis.from_axis(places)
+    height = np.concatenate([np.zeros(count), linkage[:, 2]])
+    one, other = children.T
+    left, right = np.where(position[one] <= position[other], (one, other), (other, one))
+    x = np.stack([position[left], position[left], position[right], position[right]], axis=1)
+    y = np.stack([height[left], linkage[:, 2], linkage[:, 2], height[right]], axis=1)
+    return np.stack([x, y], axis=2)
+
+
+def drawing_floor(dendrogram: Dendrogram, most_merges: int = MOST_MERGES) -> float:
+    """Return the ε above which merges are drawn: the resolution, or higher where more than `most_merges` exceed it."""
+    sizes = np.sort(dendrogram.gap_sizes)
+    pruned = float(sizes[-most_merges - 1]) if len(sizes) > most_merges else 0.0
+    return max(floor_of(dendrogram), pruned)
+
+
+def floor_reason(dendrogram: Dendrogram, most_merges: int = MOST_MERGES) -> str:
+    """Say why nothing is drawn below the floor."""
+    if drawing_floor(dendrogram, most_merges) > floor_of(dendrogram):
+        return f"all merges but the {most_merges:,} largest (errors ≤ {dendrogram.resolution:.1g})"
+    if dendrogram.resolution > 0:
+        return f"unresolved, ε ≤ largest gap error {dendrogram.resolution:.1g}"
+    return "below every positive gap"
+
+
+def height_limits(dendrograms: Sequence[Dendrogram], most_merges: int = MOST_MERGES) -> tuple[float, float]:
+    """Choose one ε axis for all panels of a segment."""
+    low = min(drawing_floor(dendrogram, most_merges) for dendrogram in dendrograms) / _BELOW_FLOOR
+    high = max(float(dendrogram.gap_sizes.max(initial=0.0)) for dendrogram in dendrograms)
+    return low, 3 * max(high, 10 * low)

@@ -1,0 +1,310 @@
+"""The notebooks: each is well formed, runs as a script without torch, and works in a real browser."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+import hessian_dendrogram
+import small_run
+from hessian_dendrogram.apps import reading, serving
+from hessian_dendrogram.errors import DamagedRunError, UserError
+
+APPS = ("spectrum", "grokking", "fiedler")
+FOLDER = Path(hessian_dendrogram.__file__).with_name("apps")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+SLOW = 60_000  # milliseconds that a busy machine may take
+
+AS_A_SCRIPT = """
+import runpy, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Blocker())
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Run directories by name: whole, never analysed, and with a truncated array and a damaged tree."""
+    folder = tmp_path_factory.mktemp("apps")
+    small_run.write(folder / "whole")
+    small_run.write(folder / "empty", analyses=False)
+    shutil.copytree(folder / "whole", folder / "damaged")
+    for file in (
+        folder / f"damaged/analyses/{small_run.ANALYSIS}/00000005/eigenvalues.npy",
+        folder / f"damaged/analyses/{small_run.ANALYSIS}.fiedler/00000005/order.npy",
+    ):
+        file.write_bytes(file.read_bytes()[:70])
+    return folder
+
+
+# ── what they read ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_problems_are_named_before_anything_is_drawn(runs):
+    with pytest.raises(UserError, match="no analysis of spectra yet; take one with `hessian-dendrogram analyse`"):
+        reading.spectrum_analyses(reading.open_run(runs / "empty", "spectrum"))
+    with pytest.raises(UserError, match="no parameter dendrograms yet; take them with `hessian-dendrogram fiedler`"):
+        reading.tree_analyses(reading.open_run(runs / "empty", "fiedler"))
+    with pytest.raises(UserError, match="is no run directory"):
+        reading.open_run(runs, "spectrum")
+    damaged = reading.open_run(runs / "damaged", "spectrum")
+    with pytest.raises(DamagedRunError, match=r"eigenvalues.npy is damaged"):
+        reading.read_spectra(damaged, small_run.ANALYSIS)
+    with pytest.raises(DamagedRunError, match=r"order.npy is damaged"):
+        reading.read_trees(damaged, f"{small_run.ANALYSIS}.fiedler")
+
+
+def test_resolutions_lead_from_single_eigenvalues_to_one_cluster(runs):
+    analysis = reading.read_spectra(reading.open_run(runs / "whole", "spectrum"), small_run.ANALYSIS)
+    resolutions = analysis.resolutions("all")
+    for tree in analysis.dendrograms["all"].values():
+        assert tree.num_clusters(resolutions[-1]) == 1
+        assert tree.num_clusters(resolutions[0]) == small_run.LAYOUT.size
+    chosen = analysis.first_resolution("all")
+    assert chosen in resolutions
+    assert analysis.dendrograms["all"][2].num_clusters(chosen) <= 7
+
+
+def test_a_cluster_has_its_own_eigenvectors(runs):
+    run = reading.open_run(runs / "whole", "spectrum")
+    analysis = reading.read_spectra(run, small_run.ANALYSIS)
+    values = analysis.spectra[1].eigenvalues
+    # 1.0 and 1.1 are one cluster at 0.2; their numbers are two below the two largest.
+    found = reading.read_cluster(analysis, 1, "all", 0.2, 1.04)
+    assert (found.start, found.stop) == (len(values) - 4, len(values) - 2)
+    assert found.eigenvalues == pytest.approx([1.0, 1.1])
+    assert found.shares.sum(axis=0) == pytest.approx([1, 1])
+    assert found.filter_labels == ["λ = 1.1", "λ = 1"]
+    vectors = np.linalg.eigh(small_run.coupled(5))[1]
+    assert np.abs(found.filters[0].ravel()) == pytest.approx(np.abs(vectors[:18, -3]))
+
+
+def test_the_published_results_are_the_default_in_a_checkout():
+    for app in APPS:
+        assert reading.open_run(None, app).path.name == reading.DEFAULT_RUNS[app]
+
+
+def test_the_first_free_port_is_chosen():
+    with socket.socket() as taken:
+        taken.bind((serving.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} is taken; name another with --port"):
+            serving.prepare("spectrum", None, port)
+    assert serving.prepare("spectrum", None, None).port >= 2718
+
+
+# ── as scripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_marimo_finds_no_fault(app):
+    line = [sys.executable, "-m", "marimo", "check", "--strict", str(FOLDER / f"{app}.py")]
+    result = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("run", ["whole", "empty", "damaged"])
+def test_each_app_runs_as_a_script_without_torch(app, run, runs):
+    line = [sys.executable, "-c", AS_A_SCRIPT, str(FOLDER / f"{app}.py"), "--", "--run", str(runs / run)]
+    result = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no chromium here; on Debian: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(runs):
+    """Start an app on a run with the command, once for each; give its address."""
+    started = {}
+
+    def serve(app, run):
+        if (app, run) not in started:
+            with socket.socket() as probe:
+                probe.bind((serving.HOST, 0))
+                port = probe.getsockname()[1]
+            line = [sys.executable, "-m", "hessian_dendrogram", "app", app, "--run", str(runs / run)]
+            process = subprocess.Popen(
+                [*line, "--port", str(port)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            )
+            url = f"http://127.0.0.1:{port}"
+            started[app, run] = process, url
+            assert process.stderr.readline() == f"{app} of {runs / run}: {url} (Ctrl-C stops it)\n"
+            _wait_for(url)
+        return started[app, run][1]
+
+    yield serve
+    for process, _ in started.values():
+        process.terminate()
+        process.wait(timeout=20)
+        process.stderr.close()
+
+
+def _wait_for(url):
+    for _ in range(300):
+        try:
+            with urlopen(url):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing answers at {url}")
+
+
+@pytest.fixture
+def page(browser, address):
+    contexts = []
+
+    def show(app, run="whole"):
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        contexts.append(context)
+        opened = context.new_page()
+        opened.set_default_timeout(SLOW)
+        opened.goto(address(app, run))
+        return opened
+
+    yield show
+    for context in contexts:
+        context.close()
+
+
+def no_error(page):
+    """No traceback and no box of marimo's for an error."""
+    page.wait_for_timeout(500)
+    assert page.locator(".marimo-error, [data-testid='marimo-error']").count() == 0
+    assert page.get_by_text("Traceback").count() == 0
+    assert page.get_by_text("An internal error occurred").count() == 0
+
+
+def chart(page, title):
+    return page.locator("text.gtitle", has_text=title)
+
+
+def slider(page, label):
+    """The handle of the slider beside a label."""
+    return page.locator("marimo-slider", has_text=label).get_by_role("slider")
+
+
+def select(page, view):
+    page.get_by_role("tab", name=view, exact=True).click()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_each_app_opens_without_an_error(page, app):
+    opened = page(app)
+    opened.locator(".main-svg").first.wait_for()
+    no_error(opened)
+
+
+def test_every_view_of_the_spectrum_app_has_a_chart(page):
+    opened = page("spectrum")
+    opened.locator(".main-svg").first.wait_for()
+    for view in (
+        "Dendrogram",
+        "Animation",
+        "Clusters n(ε)",
+        "Gaps",
+        "Level statistics",
+        "Numbers",
+        "Filters",
+        "Compare",
+    ):
+        select(opened, view)
+        opened.locator(".main-svg").first.wait_for()
+        no_error(opened)
+
+
+def test_sliders_change_the_dendrogram(page):
+    opened = page("spectrum")
+    opened.get_by_role("tab").first.wait_for()
+    select(opened, "Dendrogram")
+    chart(opened, "step 40, 30 eigenvalues").wait_for()
+    before = chart(opened, "n(ε)").text_content()
+    slider(opened, "resolution ε").press("ArrowLeft")
+    chart(opened, "step 40").filter(has_not_text=before).wait_for()
+    slider(opened, "checkpoint (training step)").press("ArrowLeft")
+    chart(opened, "step 5, 30 eigenvalues").wait_for()
+    no_error(opened)
+
+
+def test_a_click_selects_a_cluster(page):
+    opened = page("spectrum")
+    opened.get_by_role("tab").first.wait_for()
+    select(opened, "Dendrogram")
+    chart(opened, "step 40").wait_for()
+    assert opened.get_by_role("heading", name="Selected cluster").count() == 0
+    # The last mark on the cut: the largest eigenvalue, alone.
+    mark = opened.locator(".scatterlayer path.point").last
+    mark.wait_for()
+    opened.wait_for_timeout(500)
+    box = mark.bounding_box()
+    opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    opened.get_by_role("heading", name="Selected cluster: 1 eigenvalue").wait_for()
+    chart(opened, "layers of its eigenvectors, where stored: 1 of 1").wait_for()
+    chart(opened, "eigenvectors on conv.weight").wait_for()
+    no_error(opened)
+
+
+def test_a_row_of_the_table_selects_a_cluster_by_keyboard(page):
+    opened = page("spectrum")
+    opened.get_by_role("tab").first.wait_for()
+    select(opened, "Dendrogram")
+    box = opened.get_by_role("table").get_by_role("checkbox").first
+    box.wait_for()
+    box.focus()
+    opened.keyboard.press("Space")
+    opened.get_by_role("heading", name="Selected cluster").wait_for()
+    no_error(opened)
+
+
+def test_the_fiedler_app_follows_its_sliders(page):
+    opened = page("fiedler")
+    chart(opened, "step 40").first.wait_for()
+    slider(opened, "checkpoint (training step)").press("ArrowLeft")
+    chart(opened, "step 5: |H|").wait_for()
+    no_error(opened)
+
+
+def test_the_grokking_app_follows_its_sliders(page):
+    opened = page("grokking")
+    opened.get_by_text("the 40 largest eigenvalues").first.wait_for()
+    slider(opened, "how many").press("ArrowLeft")
+    opened.get_by_text("the 35 largest eigenvalues").first.wait_for()
+    no_error(opened)
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("run", ["empty", "damaged"])
+def test_a_run_that_cannot_be_shown_has_one_readable_message(page, app, run):
+    opened = page(app, run)
+    opened.get_by_text("cannot be shown").first.wait_for()
+    no_error(opened)
+    assert opened.locator("marimo-callout-output").count() == 1
+    assert opened.locator(".main-svg").count() == 0
+    remedy = "hessian-dendrogram fiedler" if app == "fiedler" else "hessian-dendrogram analyse"
+    assert opened.get_by_text(remedy if run == "empty" else ".npy is damaged").count() == 1
