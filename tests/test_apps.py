@@ -231,9 +231,9 @@ def test_every_view_of_the_spectrum_app_has_a_chart(page):
     for view in (
         "Dendrogram",
         "Animation",
-        "Clusters n(ε)",
+        "n(ε)",
         "Gaps",
-        "Level statistics",
+        "Levels",
         "Numbers",
         "Filters",
         "Compare",
