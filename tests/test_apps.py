@@ -228,18 +228,18 @@ def test_each_app_opens_without_an_error(page, app):
 def test_every_view_of_the_spectrum_app_has_a_chart(page):
     opened = page("spectrum")
     opened.locator(".main-svg").first.wait_for()
-    for view in (
-        "Dendrogram",
-        "Animation",
-        "n(ε)",
-        "Gaps",
-        "Levels",
-        "Numbers",
-        "Filters",
-        "Compare",
+    for view, text in (
+        ("Dendrogram", "merge height ε"),
+        ("Animation", "pause"),
+        ("n(ε)", "number of clusters n(ε)"),
+        ("Gaps", "longest bars"),
+        ("Levels", "over training"),
+        ("Numbers", "extreme eigenvalues"),
+        ("Filters", "filters of conv.weight"),
+        ("Compare", "leading eigenvalues"),
     ):
         select(opened, view)
-        opened.locator(".main-svg").first.wait_for()
+        opened.locator("marimo-plotly text", has_text=text).first.wait_for()
         no_error(opened)
 
 
