@@ -1,5 +1,6 @@
 """The notebooks: each is well formed, runs as a script without torch, and works in a real browser."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -41,6 +42,9 @@ def runs(tmp_path_factory):
     small_run.write(folder / "whole")
     small_run.write(folder / "empty", analyses=False)
     shutil.copytree(folder / "whole", folder / "damaged")
+    shutil.copytree(folder / "whole", folder / "hostile")
+    file = folder / "hostile/run.json"
+    file.write_text(file.read_text().replace('"small"', json.dumps("`<img src=x id=hostile>")))
     for file in (
         folder / f"damaged/analyses/{small_run.ANALYSIS}/00000005/eigenvalues.npy",
         folder / f"damaged/analyses/{small_run.ANALYSIS}.fiedler/00000005/order.npy",
@@ -224,18 +228,18 @@ def test_each_app_opens_without_an_error(page, app):
 def test_every_view_of_the_spectrum_app_has_a_chart(page):
     opened = page("spectrum")
     opened.locator(".main-svg").first.wait_for()
-    for view in (
-        "Dendrogram",
-        "Animation",
-        "Clusters n(ε)",
-        "Gaps",
-        "Level statistics",
-        "Numbers",
-        "Filters",
-        "Compare",
+    for view, text in (
+        ("Dendrogram", "merge height ε"),
+        ("Animation", "pause"),
+        ("n(ε)", "number of clusters n(ε)"),
+        ("Gaps", "longest bars"),
+        ("Levels", "over training"),
+        ("Numbers", "extreme eigenvalues"),
+        ("Filters", "filters of conv.weight"),
+        ("Compare", "leading eigenvalues"),
     ):
         select(opened, view)
-        opened.locator(".main-svg").first.wait_for()
+        opened.locator("marimo-plotly text", has_text=text).first.wait_for()
         no_error(opened)
 
 
@@ -295,6 +299,15 @@ def test_the_grokking_app_follows_its_sliders(page):
     opened.get_by_text("the 40 largest eigenvalues").first.wait_for()
     slider(opened, "how many").press("ArrowLeft")
     opened.get_by_text("the 35 largest eigenvalues").first.wait_for()
+    no_error(opened)
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_texts_of_a_run_directory_are_shown_and_never_become_part_of_the_page(page, app):
+    opened = page(app, "hostile")
+    opened.locator(".main-svg").first.wait_for()
+    assert opened.locator("#hostile").count() == 0
+    assert opened.get_by_role("heading", name="<img src=x id=hostile>").count() == 1
     no_error(opened)
 
 

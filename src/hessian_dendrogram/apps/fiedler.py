@@ -18,6 +18,8 @@ app = marimo.App(width="medium", app_title="Parameter dendrograms")
 
 @app.cell
 def _():
+    from html import escape
+
     import marimo as mo
 
     from hessian_dendrogram import charts
@@ -28,15 +30,24 @@ def _():
     problems = (HessianDendrogramError, OSError)
 
     def warning(text):
-        """One readable message in place of a traceback."""
-        return mo.callout(mo.md(text), kind="warn")
+        """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
+        return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
 
     def side_by_side(parts):
         """Parts beside each other where the page is wide enough, else below each other."""
         style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
         return mo.Html(f'<div style="{style}">{"".join(mo.as_html(part).text for part in parts)}</div>')
 
-    return charts, mo, picture_limits, problems, reading, side_by_side, warning
+    return (
+        charts,
+        escape,
+        mo,
+        picture_limits,
+        problems,
+        reading,
+        side_by_side,
+        warning,
+    )
 
 
 @app.cell
@@ -45,14 +56,14 @@ def _(mo, problems, reading, warning):
         run = reading.open_run(mo.cli_args().get("run"), "fiedler")
         names = reading.tree_analyses(run)
     except problems as _error:
-        mo.stop(True, warning(f"**This run cannot be shown.** {_error}"))
+        mo.stop(True, warning(f"This run cannot be shown. {_error}"))
     return names, run
 
 
 @app.cell
-def _(mo, run):
+def _(escape, mo, run):
     mo.md(f"""
-    # Which parameters of `{run.configuration.get("experiment", run.path.name)}` act together
+    # Which parameters of <code>{escape(str(run.configuration.get("experiment", run.path.name)))}</code> act together
 
     The magnitude |H_ij| of a Hessian's entry couples parameters i and j. The graph of these couplings
     ({run.layout.size:,} parameters) is cut in two along its **Fiedler vector**, and both parts again: a **parameter
@@ -78,7 +89,7 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         analysis = reading.read_trees(run, analysis_choice.value)
         metrics = run.metrics()
     except problems as _error:
-        mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
+        mo.stop(True, warning(f"{analysis_choice.value} cannot be shown. {_error}"))
     return analysis, metrics
 
 
@@ -97,10 +108,10 @@ def _(analysis, mo):
 
 
 @app.cell
-def _(analysis, mo):
+def _(analysis, escape, mo):
     # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
     picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-    mo.hstack([mo.md(f"<small>{analysis.title}</small>"), picture_format], justify="space-between", wrap=True)
+    mo.hstack([mo.Html(f"<small>{escape(analysis.title)}</small>"), picture_format], justify="space-between", wrap=True)
     return (picture_format,)
 
 

@@ -18,6 +18,8 @@ app = marimo.App(width="medium", app_title="Grokking, seen by the Hessian")
 
 @app.cell
 def _():
+    from html import escape
+
     import marimo as mo
 
     from hessian_dendrogram import charts
@@ -28,10 +30,10 @@ def _():
     problems = (HessianDendrogramError, OSError)
 
     def warning(text):
-        """One readable message in place of a traceback."""
-        return mo.callout(mo.md(text), kind="warn")
+        """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
+        return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
 
-    return TITLES, charts, mo, problems, reading, warning
+    return TITLES, charts, escape, mo, problems, reading, warning
 
 
 @app.cell
@@ -40,14 +42,14 @@ def _(mo, problems, reading, warning):
         run = reading.open_run(mo.cli_args().get("run"), "grokking")
         names = reading.spectrum_analyses(run)
     except problems as _error:
-        mo.stop(True, warning(f"**This run cannot be shown.** {_error}"))
+        mo.stop(True, warning(f"This run cannot be shown. {_error}"))
     return names, run
 
 
 @app.cell
-def _(mo, run):
+def _(escape, mo, run):
     mo.md(f"""
-    # Grokking of `{run.configuration.get("experiment", run.path.name)}`, seen by the Hessian
+    # Grokking of <code>{escape(str(run.configuration.get("experiment", run.path.name)))}</code>, seen by the Hessian
 
     A small transformer learns addition modulo a prime. It first learns its training pairs by heart, and much later
     generalises: it represents numbers by sines and cosines of a few **key frequencies**. Above stand eigenvalues of the
@@ -75,7 +77,7 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         metrics = run.metrics()
         measures = [run.measures(step, analysis.name) for step in analysis.steps]
     except problems as _error:
-        mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
+        mo.stop(True, warning(f"{analysis_choice.value} cannot be shown. {_error}"))
     return analysis, measures, metrics
 
 
@@ -100,10 +102,10 @@ def _(mo):
 
 
 @app.cell
-def _(analysis, mo):
+def _(analysis, escape, mo):
     # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
     picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-    mo.hstack([mo.md(f"<small>{analysis.title}</small>"), picture_format], justify="space-between", wrap=True)
+    mo.hstack([mo.Html(f"<small>{escape(analysis.title)}</small>"), picture_format], justify="space-between", wrap=True)
     return (picture_format,)
 
 
@@ -157,7 +159,7 @@ def _(analysis, charts, show, step_axis):
 def _(TITLES, analysis, mo, warning):
     mo.stop(
         not analysis.dendrograms,
-        warning(f"No eigenvalue of `{analysis.name}` has converged, so there is no dendrogram."),
+        warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
     )
     segment_choice = mo.ui.dropdown(
         {TITLES[name]: name for name in analysis.dendrograms},

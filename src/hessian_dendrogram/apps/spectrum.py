@@ -18,6 +18,8 @@ app = marimo.App(width="medium", app_title="Hessian eigenvalue dendrograms")
 
 @app.cell
 def _():
+    from html import escape
+
     import marimo as mo
 
     from hessian_dendrogram import charts
@@ -31,8 +33,8 @@ def _():
     problems = (HessianDendrogramError, OSError)
 
     def warning(text):
-        """One readable message in place of a traceback."""
-        return mo.callout(mo.md(text), kind="warn")
+        """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
+        return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
 
     def side_by_side(parts):
         """Parts beside each other where the page is wide enough, else below each other."""
@@ -43,6 +45,7 @@ def _():
         TITLES,
         charts,
         cluster_rows,
+        escape,
         first_convolution,
         key_positions,
         mo,
@@ -59,14 +62,14 @@ def _(mo, problems, reading, warning):
         run = reading.open_run(mo.cli_args().get("run"), "spectrum")
         names = reading.spectrum_analyses(run)
     except problems as _error:
-        mo.stop(True, warning(f"**This run cannot be shown.** {_error}"))
+        mo.stop(True, warning(f"This run cannot be shown. {_error}"))
     return names, run
 
 
 @app.cell
-def _(mo, run):
+def _(escape, mo, run):
     mo.md(f"""
-    # Hessian eigenvalues of `{run.configuration.get("experiment", run.path.name)}`
+    # Hessian eigenvalues of <code>{escape(str(run.configuration.get("experiment", run.path.name)))}</code>
 
     At every analysed training checkpoint stand the eigenvalues λ of the loss's Hessian
     ({run.layout.size:,} parameters). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
@@ -94,7 +97,7 @@ def _(analysis_choice, mo, problems, reading, run, warning):
         analysis = reading.read_spectra(run, analysis_choice.value)
         metrics = run.metrics()
     except problems as _error:
-        mo.stop(True, warning(f"**{analysis_choice.value}** cannot be shown. {_error}"))
+        mo.stop(True, warning(f"{analysis_choice.value} cannot be shown. {_error}"))
     return analysis, metrics
 
 
@@ -121,7 +124,7 @@ def _(analysis, mo):
 def _(TITLES, analysis, mo, warning):
     mo.stop(
         not analysis.dendrograms,
-        warning(f"No eigenvalue of `{analysis.name}` has converged, so there is no dendrogram."),
+        warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
     )
     segment_choice = mo.ui.dropdown(
         {TITLES[name]: name for name in analysis.dendrograms},
@@ -163,10 +166,10 @@ def _(analysis, first_convolution, mo):
 
 
 @app.cell
-def _(analysis, mo):
+def _(analysis, escape, mo):
     # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
     picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-    mo.hstack([mo.md(f"<small>{analysis.title}</small>"), picture_format], justify="space-between", wrap=True)
+    mo.hstack([mo.Html(f"<small>{escape(analysis.title)}</small>"), picture_format], justify="space-between", wrap=True)
     return (picture_format,)
 
 
@@ -465,7 +468,7 @@ def _(mo, other_analysis, problems, reading, run, view, warning):
         other = reading.read_spectra(run, other_analysis.value)
     except problems as _error:
         other = None
-        mo.stop(True, warning(f"**{other_analysis.value}** cannot be shown. {_error}"))
+        mo.stop(True, warning(f"{other_analysis.value} cannot be shown. {_error}"))
     other_step = mo.ui.slider(
         steps=other.steps, value=other.steps[0], label="checkpoint", show_value=True, full_width=True
     )
