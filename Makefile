@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Twelve checkpoints, early ones dense, on all 1,437 training images; without eigenvectors, which no figure needs.
 DEMO := --at 0,5,10,23,46,69,92,138,184,276,368,460 --vectors 0
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format docs bench clean
 .DEFAULT_GOAL := help
 .PHONY: help
 
@@ -14,6 +14,7 @@ help:
 	@echo "make demo   train on handwritten digits, and draw the dendrograms of the Hessian's eigenvalues"
 	@echo "make test   run the tests"
 	@echo "make lint   check style and types"
+	@echo "make docs   build the documentation's site"
 	@echo "make bench  measure ratios against other programs"
 
 $(BIN)/python:
@@ -28,6 +29,11 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,dev]'
 	@touch $@ $(VENV)/.demo
+
+# Without torch: the reference is read from the sources as text.
+$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 demo: $(VENV)/.demo
 	$(BIN)/hessian-dendrogram run digits $(DEMO)
@@ -44,6 +50,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(VENV)/.docs
+	$(BIN)/python docs/build.py
+
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/dendrogram.py
 	$(BIN)/python benchmarks/start_up.py
@@ -54,4 +63,4 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/dense_eigensolver.py
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs build site .pytest_cache .mypy_cache .ruff_cache .hypothesis

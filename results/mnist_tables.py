@@ -17,6 +17,7 @@ from hessian_dendrogram.spectrum import summarise
 
 HERE = Path(__file__).parent
 ALL = "hessian-60000"
+TREES = "hessian-10000.fiedler"
 LEADING = 100  # eigenvalues among which the largest relative gap is looked for
 
 
@@ -154,6 +155,26 @@ def main() -> None:
             rows.append([f"{step:,}", str(rank), f"{value:.3f}", *(f"{share:.3f}" for share in column)])
     header = ["step", "rank", "eigenvalue", *run.layout.names]
     report("shares", "All 60,000 training images.", [header, *rows], into)
+
+    rows = []
+    for step in run.analysed_steps(TREES):
+        tree = run.bipartition(step, TREES)
+        layers = tree.composition(run.layout, 2)[:, ::2] + tree.composition(run.layout, 2)[:, 1::2]
+        rows.append(
+            [
+                f"{step:,}",
+                f"{len(tree.isolated):,}",
+                f"{tree.connectivities[0]:.3g}",
+                f"{tree.eigenvalues[0]:.4f}",
+                f"{tree.conductances[0]:.3f}",
+                *(" + ".join(f"{count:,}" for count in part) for part in layers),
+                f"{tree.levels[0]}",
+                f"{len(tree.leaves):,}",
+            ]
+        )
+    header = ["step", "isolated", "λ₂", "μ₂ of the first cut", "its conductance", "larger part", "smaller part"]
+    caption = "10,000 samples, normalised Laplacian, sweep; parts as first convolution + second + linear."
+    report("trees", caption, [[*header, "levels", "leaves"], *rows], into)
 
     sizes = [sum(int(np.prod(shape)) for shape in run.layout.shapes[i : i + 2]) for i in (0, 2, 4)]
     mean, error = reference_gap_ratio(sizes, seed=0)

@@ -109,7 +109,7 @@ SHAPE_HEADER = [
     "step",
     "test accuracy",
     "λ_max / trace",
-    "top 200 / trace",
+    "top / trace",
     "three largest ratios λ_i / λ_i+1 (i)",
     *(f"n({e:g} λ_max)" for e in RESOLUTIONS),
     "key share of the embedding",
@@ -184,7 +184,9 @@ def main() -> None:
         report(f"{title}: spectra", f"{what}.", [SPECTRUM_HEADER, *rows], chosen.into)
         rows = [top_shape_row(run, step, name) for step in steps]
         keys = ", ".join(map(str, run.measures(steps[-1], name)["key_frequencies"]))
-        report(f"{title}: shape", f"{what}; key frequencies {keys}.", [SHAPE_HEADER, *rows], chosen.into)
+        top = run.spectrum(steps[-1], name, vectors=False).num_top
+        header = [f"top {top} / trace" if cell == "top / trace" else cell for cell in SHAPE_HEADER]
+        report(f"{title}: shape", f"{what}; key frequencies {keys}.", [header, *rows], chosen.into)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,16 @@ class BipartitionTree:
         size: n, the number of parameters.
         order: shape (m,), the parameters but the isolated ones.
         isolated: shape (n - m,), ascending; not coupled to any other.
-        starts, stops: shape (nodes,).
+        starts: shape (nodes,).
+        stops: shape (nodes,).
         parents: shape (nodes,); -1 for node 0.
         eigenvalues: shape (nodes,), of the Laplacian and of the vector that was cut.
         connectivities: shape (nodes,), λ₂ of the plain Laplacian of the node's own graph.
         conductances: shape (nodes,), of the cut, within the node's own graph.
         is_degenerate: shape (nodes,); the vector was one of many, so the cut is arbitrary.
-        laplacian, split, min_size: how the tree was made.
+        laplacian: how the tree was made, as for `recursive_bipartition`.
+        split: the same.
+        min_size: the same.
 
     Raises:
         UserError: the arrays contradict each other.

@@ -34,7 +34,11 @@ app = typer.Typer(
 )
 
 ExperimentArgument = Annotated[
-    str, typer.Argument(metavar="EXPERIMENT", help="A built-in name (digits, mnist, modular-addition) or a .py file.")
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="digits, mnist, planted, modular-addition, modular-addition-30, modular-addition-mlp, or a .py file.",
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run directory; default runs/NAME.")]

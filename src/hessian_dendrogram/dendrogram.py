@@ -53,7 +53,8 @@ class Barcode:
         births: the ε at which the cluster is whole, its largest inner gap.
         deaths: the ε at which it merges with a neighbour, the smaller of its two outer gaps.
         errors: error of `deaths - births`.
-        starts, stops: the cluster is `eigenvalues[start:stop]` of the segment.
+        starts: the cluster is `eigenvalues[start:stop]` of the segment.
+        stops: the same.
         bounded: False where the cluster touches a hole of a partial spectrum: an eigenvalue in the hole may be nearer
             than the neighbour that is known, so the death is only an upper limit.
     """
@@ -88,7 +89,8 @@ class Dendrogram:
     Args:
         eigenvalues: shape (k,), ascending.
         error_bounds: shape (k,).
-        hole_below, hole_above: whether unknown eigenvalues adjoin the segment there.
+        hole_below: whether unknown eigenvalues adjoin the segment below.
+        hole_above: the same above.
     """
 
     eigenvalues: Floats

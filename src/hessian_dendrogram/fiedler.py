@@ -4,10 +4,7 @@ Both are positive semidefinite, with one eigenvalue zero per component of the gr
 is the algebraic connectivity λ₂, its eigenvector the Fiedler vector (M. Fiedler 1973, Czech. Math. J. 23, 298). Of the
 normalised Laplacian one takes v = D^-1/2 y, which solves L v = μ D v (J. Shi & J. Malik 2000, IEEE PAMI 22, 888).
 
-Where N = D^-1/2 L D^-1/2 is well conditioned, products with W are all it takes: in y = D^1/2 v the two problems are
-N y = μ y, solved by a block Krylov method, and N y = λ B y with B = D^-1/2 (1 - 11ᵀ/n) D^-1/2, solved in the same space
-by Davidson steps, which start from the vertices of the lowest degrees, where its vectors live (E. Davidson 1975, J.
-Comput. Phys. 17, 87). A residual r then bounds the relative error of λ by r / μ₂, however small λ is.
+For a well connected graph both come from products with W, see `davidson.py`.
 
 A weakly connected graph is factorised. L with the row and the column of one vertex taken out is a positive definite
 M-matrix; its Cholesky factor gives the pseudoinverse of L, and the smallest eigenvalues but zero are the largest of
@@ -24,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+from .davidson import well_connected_pairs
 from .errors import UserError
 
 Floats = NDArray[np.float64]
@@ -38,8 +36,6 @@ _CHUNK = 256  # rows that are handled at once
 _BLOCK = 3  # vectors of a Krylov block: two eigenvectors are wanted
 _STEPS = 40  # blocks at most; each gains digits geometrically
 _ACCURACY = 1e-12  # of an eigenpair: residual relative to the eigenvalue, of the inverse where that is used
-_WELL_CONNECTED = 0.01  # μ₂ from which the normalised Laplacian counts as well conditioned
-_SMALLEST_PIVOT = 0.01  # of a Davidson step's diagonal preconditioner
 _WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again as a sum of squares
 _EQUAL = 1e-8  # relative difference up to which rounding decides which of two magnitudes is the larger
 _DENSE = 100  # vertices up to which the inverse is written out
@@ -83,7 +79,7 @@ def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
     Raises:
         UserError: not square, not finite or not symmetric, or there is no edge at all.
     """
-    W: Floats = np.array(H, dtype=np.float64)
+    W: Floats = np.asarray(H, dtype=np.float64).copy()  # a torch tensor warns where `np.array` copies it
     if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2:
         raise UserError(f"a coupling graph needs a symmetric matrix of two or more parameters, got shape {W.shape}")
     if not threshold >= 0:
@@ -212,69 +208,23 @@ class ConnectedGraph:
 
     def _by_products(self, laplacian: Laplacian) -> FiedlerVector | None:
         """From products with the weights; None where the graph is weakly connected or they do not converge."""
-        n, root = len(self.degrees), np.sqrt(self.degrees)
-        constant = root / np.linalg.norm(root)
-        unit = float(self.degrees.min())  # of λ
-
-        def orthonormal(block: Floats, basis: Floats) -> Floats:
-            for _ in range(2):
-                block = block - np.outer(block @ constant, constant) - (block @ basis.T) @ basis
-                block = np.linalg.qr(block.T)[0].T
-            return block
-
-        def normalised(block: Floats) -> Floats:
-            return np.asarray(block - ((block / root) @ self._weights) / root)
-
-        def mass(block: Floats) -> Floats:
-            v = block / root
-            return np.asarray((v - v.mean(axis=1, keepdims=True)) * (unit / root))
-
-        V, NV = np.empty((0, n)), np.empty((0, n))
-        block = np.random.default_rng(0).standard_normal((_BLOCK, n))
-        for step in range(min(_STEPS, (n - 1) // _BLOCK)):
-            block = orthonormal(block, V)
-            V, NV = np.vstack([V, block]), np.vstack([NV, normalised(block)])
-            block = NV[-_BLOCK:]
-            if step % 2 and step > _BLOCK:  # looking costs as much as a step of a small graph
-                mu, S = np.linalg.eigh(_symmetric(V @ NV.T))
-                y = S[:, :2].T @ V
-                residuals = np.linalg.norm(S[:, :2].T @ NV - mu[:2, None] * y, axis=1)
-                if residuals[0] <= _ACCURACY and residuals[1] <= DEGENERATE * mu[1]:
-                    break
-        else:
+        pairs = well_connected_pairs(
+            self._weights,
+            self.degrees,
+            accuracy=_ACCURACY,
+            next_accuracy=DEGENERATE,
+            plain_vector=laplacian == "plain",
+        )
+        if pairs is None:
             return None
-        if mu[0] < _WELL_CONNECTED:
-            return None
-        eigenvalues, vector = mu, y[0] / root
-
-        BV = mass(V)
-        block = np.zeros((_BLOCK, n))
-        block[np.arange(_BLOCK), np.argsort(self.degrees, kind="stable")[:_BLOCK]] = 1.0
-        for _ in range(min(_STEPS, (n - 1 - len(V)) // _BLOCK)):
-            block = orthonormal(block, V)
-            V, NV, BV = np.vstack([V, block]), np.vstack([NV, normalised(block)]), np.vstack([BV, mass(block)])
-            values, S = _smallest_of_pencil(_symmetric(V @ NV.T), _symmetric(V @ BV.T), _BLOCK)
-            S /= np.linalg.norm(S, axis=0)
-            R = S.T @ NV - values[:, None] * (S.T @ BV)
-            first, second, *_ = np.linalg.norm(R, axis=1) / mu[0]
-            gap = 1 - values[0] / values[1] - second
-            error = first if laplacian == "plain" or gap <= first else first**2 / gap
-            if error <= _ACCURACY and second <= DEGENERATE:
-                break
-            jacobi = 1 - values[:, None] * (unit / self.degrees)
-            block = R / np.where(np.abs(jacobi) < _SMALLEST_PIVOT, _SMALLEST_PIVOT, jacobi)
-        else:
-            return None
-        connectivities = values * unit
-        if laplacian == "plain":
-            v = (S[:, 0] @ V) / root
-            eigenvalues, vector = connectivities, v - v.mean()
+        normalised, plain = pairs
+        chosen = normalised if laplacian == "normalised" else plain
         return FiedlerVector(
             laplacian=laplacian,
-            eigenvalue=float(eigenvalues[0]),
-            next_eigenvalue=float(eigenvalues[1]),
-            vector=_signed(vector),
-            connectivity=float(connectivities[0]),
+            eigenvalue=chosen.eigenvalue,
+            next_eigenvalue=chosen.next_eigenvalue,
+            vector=_signed(chosen.vector),
+            connectivity=plain.eigenvalue,
         )
 
     def _by_factorisation(self, laplacian: Laplacian) -> FiedlerVector:
@@ -341,30 +291,20 @@ class ConnectedGraph:
         return total
 
 
-def _symmetric(A: Floats) -> Floats:
-    return np.asarray((A + A.T) / 2)
-
-
-def _smallest_of_pencil(P: Floats, Q: Floats, count: int) -> tuple[Floats, Floats]:
-    """The smallest eigenvalues of P s = λ Q s, P positive definite and well conditioned, and their vectors."""
-    values, U = np.linalg.eigh(P)
-    T = U / np.sqrt(values)
-    ratios, S = np.linalg.eigh(_symmetric(T.T @ Q @ T))
-    return 1 / ratios[: -count - 1 : -1], T @ S[:, : -count - 1 : -1]
-
-
 def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tuple[float, float], Floats]:
     """The two largest eigenvalues of a positive operator with a known null vector, and the vector of the first."""
     n = len(null)
     if n <= _DENSE:
-        values, vectors = np.linalg.eigh(_symmetric(operator(np.eye(n))))
+        T = operator(np.eye(n))
+        values, vectors = np.linalg.eigh((T + T.T) / 2)
         return (float(values[-1]), float(values[-2]) if n > 2 else 0.0), vectors[:, -1]
     start = np.random.default_rng(0).standard_normal((n, _BLOCK))
     Q = np.linalg.qr(start - null[:, None] * (null @ start))[0]
     V, TV = np.empty((n, 0)), np.empty((n, 0))
     for _ in range(_STEPS):
         V, TV = np.hstack([V, Q]), np.hstack([TV, operator(Q)])
-        values, S = np.linalg.eigh(_symmetric(V.T @ TV))
+        projected = V.T @ TV
+        values, S = np.linalg.eigh((projected + projected.T) / 2)
         vectors = V @ S[:, -2:]
         residuals = np.linalg.norm(TV @ S[:, -2:] - vectors * values[-2:], axis=0)
         if residuals[1] <= _ACCURACY * values[-1] and residuals[0] <= DEGENERATE * values[-2]:

@@ -63,7 +63,8 @@ class GapRatioWindow:
     """Gap ratio of one window of neighbouring eigenvalues.
 
     Attributes:
-        low, high: the smallest and the largest eigenvalue of the window.
+        low: the smallest eigenvalue of the window.
+        high: the largest.
         gap_ratio: `None` where fewer than half of the window's ratios can be used: the window is not resolved.
     """
 
@@ -78,7 +79,8 @@ class RelativeGaps:
 
     Attributes:
         lower_indices: the gap lies between eigenvalues `lower_indices` and `lower_indices + 1` of the segment.
-        sizes, errors: gap / mean of its neighbours, a pure number, and a bound on its error.
+        sizes: gap / mean of its neighbours, a pure number.
+        errors: a bound on the error of `sizes`.
         num_unresolved: gaps left out, since the mean of their neighbours is not larger than its own error.
     """
 

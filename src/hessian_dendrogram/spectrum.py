@@ -110,8 +110,9 @@ class Spectrum:
         """The runs of eigenvalues between which none is missing.
 
         Returns:
-            `{"all": ...}` where every eigenvalue is here and converged, else those of `"bottom"` and `"top"` that are
-            not empty. A segment grows from its end of the spectrum inwards and stops at the first unconverged value.
+            Slices by name, `"all"` where every eigenvalue is here and converged, else those of `"bottom"` and `"top"`
+            that are not empty. A segment grows from its end of the spectrum inwards and stops at the first unconverged
+            value.
         """
         count = len(self.eigenvalues)
         failed = np.flatnonzero(~self.converged)
@@ -128,12 +129,16 @@ class SpectrumSummary:
     """A few numbers that describe a spectrum; `None` where a partial spectrum cannot say.
 
     Attributes:
-        smallest, smallest_error, largest, largest_error: the extreme eigenvalues and their error bounds.
+        smallest: the smallest eigenvalue.
+        smallest_error: its error bound.
+        largest: the largest eigenvalue.
+        largest_error: its error bound.
         num_negative: eigenvalues below zero by more than their error bound.
         num_unresolved_sign: eigenvalues whose error bound is at least their magnitude.
-        trace, trace_error: the sum of all eigenvalues; the error is the sum of the bounds, the worst case. Of a partial
-            spectrum an estimate with its standard error, where `provenance["trace"]` has one.
-        entropy, entropy_error: Shannon entropy -Σ p log p of p = |λ| / Σ|λ|, in nats, and a bound on its error.
+        trace: the sum of all eigenvalues; of a partial spectrum an estimate, where `provenance["trace"]` has one.
+        trace_error: the sum of the bounds, the worst case; of an estimate its standard error.
+        entropy: Shannon entropy -Σ p log p of p = |λ| / Σ|λ|, in nats.
+        entropy_error: a bound on its error.
     """
 
     smallest: float | None

@@ -192,6 +192,9 @@ class Run:
         folder = self._tree_folder(step, analysis)
         facts = atomic.read_json(folder / "tree.json")
         arrays: dict[str, Any] = {name: atomic.read_array(folder / f"{name}.npy") for name in _TREE}
+        for name, array in arrays.items():
+            if array.dtype == np.int32:
+                arrays[name] = array.astype(np.int64)
         try:
             return BipartitionTree(
                 **arrays,
@@ -345,7 +348,10 @@ class Run:
         facts = {key: getattr(tree, key) for key in ("size", "laplacian", "split", "min_size")}
         with atomic.new_folder(self._analysis_folder(analysis) / _folder_name(step)) as folder:
             for name in _TREE:
-                np.save(folder / f"{name}.npy", getattr(tree, name), allow_pickle=False)
+                array = getattr(tree, name)
+                if array.dtype == np.int64:  # a graph is a matrix in memory, so 32 bits number its vertices
+                    array = array.astype(np.int32)
+                np.save(folder / f"{name}.npy", array, allow_pickle=False)
             np.save(folder / "picture.npy", picture.astype(np.float32), allow_pickle=False)
             atomic.write_json(folder / "tree.json", facts | {"provenance": dict(provenance)})
 

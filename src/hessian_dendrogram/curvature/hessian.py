@@ -68,13 +68,14 @@ class Hessian(CurvatureOperator):
     Attributes:
         left_out: names of the model's parameters that the matrix does not cover.
         num_samples: N.
-        model, loss: the operator's copy of the model, in `eval()` mode, and the loss.
+        model: the operator's copy of the model, in `eval()` mode.
+        loss: the loss.
         assembled_by: the way `to_dense` last took.
         method: the way products are computed.
 
     Raises:
         UserError: no samples or parameters; a loss that is no scalar, not finite, not deterministic, or no mean over
-        samples.
+            samples.
     """
 
     def __init__(

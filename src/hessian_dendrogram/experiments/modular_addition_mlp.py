@@ -17,5 +17,5 @@ experiment = modular_addition(
     steps=30_000,
     analysed_steps=[0, 200, 1000, 3000, 4000, 5000, 5500, 6000, 6500, 7000, 10_000, 30_000],
 )
-# A product takes some ten times as long as without the MLP.
-experiment = replace(experiment, lanczos={**(experiment.lanczos or {}), "max_products": 1600})
+# A product takes some ten times as long as without the MLP, and a vector twice the memory.
+experiment = replace(experiment, lanczos={**(experiment.lanczos or {}), "top": 100, "bottom": 100, "max_products": 900})

@@ -66,7 +66,7 @@ def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
         folder: where the files go; made where it is missing. Files of the same names are replaced.
 
     Returns:
-        The paths of the files: `spectrum_evolution.png`, `spectrum_evolution.pdf`, ...
+        The paths of the files, `spectrum_evolution.png`, `spectrum_evolution.pdf` and so on.
 
     Raises:
         UserError: there is no such analysis, or it has no spectrum yet.

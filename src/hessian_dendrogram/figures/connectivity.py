@@ -45,8 +45,9 @@ def connectivity(
     panels[1].legend()
     panels[1].set_ylim(bottom=0)
     panels[2].set_title(f"isolated parameters (of {trees[0].size:,})", loc="left")
-    panels[2].plot([len(tree.isolated) for tree in trees], marker="o", color=COLOURS[2])
-    panels[2].set_ylim(bottom=0)
+    isolated = [len(tree.isolated) for tree in trees]
+    panels[2].plot(isolated, marker="o", color=COLOURS[2], clip_on=False)
+    panels[2].set_ylim(0, 1.1 * max(1, *isolated))
     panels[2].yaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes, kind in zip(panels[3:], curves, strict=True):
         for name, (label, colour) in _CURVES[kind].items():

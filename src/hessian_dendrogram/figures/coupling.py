@@ -31,7 +31,7 @@ def coupling_heatmap(
     floor, largest = picture_limits([pictures[position] for position in chosen])
     norm = LogNorm(floor, largest)
     rows = -(-len(chosen) // 2)
-    figure = new_figure(3.3 * rows + 0.5, title)
+    figure = new_figure(2.85 * rows + 0.4, title)
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, position in zip(panels, chosen, strict=False):
         tree, picture = trees[position], pictures[position]

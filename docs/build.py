@@ -1,0 +1,145 @@
+"""The documentation site: lay out the pages with their figures in build/docs, then let Zensical build site/ from them.
+
+Pages link to other pages, figures and files as these lie in the repository, so that they can be read there. Here a link
+that leaves docs/ is led to a copy: figures of the results go to `figures/`, `CONTRIBUTING.md` becomes a page. A link
+that leads nowhere, or to a file that the site does not have, stops the build. The page of the command is written from
+its own help.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+STAGED = ROOT / "build" / "docs"
+
+PAGES = {ROOT / "CONTRIBUTING.md": "contributing.md", ROOT / "README.md": "index.md"}  # beside those of docs/
+FIGURES = (".png", ".svg", ".html")  # what a page may show of results/
+ASSETS = (".md", ".css", *FIGURES)  # what docs/ may hold for the site
+
+LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
+CODE = re.compile(r"^(```+).*?^\1|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+
+
+class SiteError(Exception):
+    """The pages do not make a site: a link leads nowhere, or the navigation and the pages do not agree."""
+
+
+def links(text: str) -> list[str]:
+    """The targets of a page's links and figures, those in code left out."""
+    return LINK.findall(CODE.sub("", text))
+
+
+def place(file: Path) -> str | None:
+    """Where a file of the repository lies in the site, as a path below its root; `None` where the site has none."""
+    if file in PAGES:
+        return PAGES[file]
+    if file.is_relative_to(DOCS) and file.suffix in ASSETS:
+        return file.relative_to(DOCS).as_posix()
+    if file.is_relative_to(ROOT / "results") and file.suffix in FIGURES:
+        return f"figures/{file.relative_to(ROOT / 'results').as_posix()}"
+    return None
+
+
+def lay_out(page: Path, target: Path) -> None:
+    """Write a page below `target`, its links led to where the site has things, and copy what it shows of results/.
+
+    Raises:
+        SiteError: a link leads nowhere, or to a file that is not part of the site.
+    """
+    own_place = place(page)
+    assert own_place is not None
+    text = page.read_text(encoding="utf-8")
+    for link in set(links(text)):
+        path, _, anchor = link.partition("#")
+        if not path or re.match(r"[a-z]+:", path):
+            continue
+        file = (page.parent / path).resolve()
+        found = place(file) if file.is_file() else None
+        if found is None:
+            raise SiteError(f"{page.relative_to(ROOT)} links to {link}, which the site does not have")
+        copy = target / found
+        if not file.is_relative_to(DOCS) and file not in PAGES and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+        led = os.path.relpath(found, Path(own_place).parent).replace(os.sep, "/") + (f"#{anchor}" if anchor else "")
+        text = text.replace(f"]({link})", f"]({led})")
+    (target / own_place).parent.mkdir(parents=True, exist_ok=True)
+    (target / own_place).write_text(text, encoding="utf-8")
+
+
+def stage(target: Path) -> None:
+    """Everything that the site is built from, below `target`, which is emptied first.
+
+    Raises:
+        SiteError: a link leads nowhere, a page is not in the navigation, or the navigation names one that is not there.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    for file in sorted(DOCS.rglob("*")):
+        if file.suffix == ".md":
+            lay_out(file, target)
+        elif file.suffix in ASSETS:
+            copy = target / file.relative_to(DOCS)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    lay_out(ROOT / "CONTRIBUTING.md", target)
+    (target / "reference").mkdir(exist_ok=True)
+    (target / "reference" / "command.md").write_text(command_page(), encoding="utf-8")
+    pages = {page.relative_to(target).as_posix() for page in target.rglob("*.md")}
+    if different := pages ^ set(navigation()):
+        raise SiteError(f"either not in the navigation of zensical.toml, or only there: {', '.join(sorted(different))}")
+
+
+def navigation() -> list[str]:
+    """The pages in the navigation, in its order."""
+
+    def pages(entry: Any) -> list[str]:
+        if isinstance(entry, str):
+            return [entry]
+        return [page for inner in (entry.values() if isinstance(entry, dict) else entry) for page in pages(inner)]
+
+    return pages(tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"])
+
+
+def command_page() -> str:
+    """The help of the command and of each of its subcommands, as a page."""
+    from typer.testing import CliRunner
+
+    from hessian_dendrogram.cli import app
+
+    parts = ["# The command", str(app.info.help), "Every subcommand explains itself when it is given `--help`:"]
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        shown = CliRunner().invoke(app, [name, "--help"], prog_name="hessian-dendrogram", terminal_width=88)
+        parts.append(f"## {name}\n\n```text\n{shown.output.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Build the site; a warning is an error."""
+    try:
+        stage(STAGED)
+    except SiteError as error:
+        sys.exit(f"error: {error}")
+    shutil.rmtree(ROOT / "site", ignore_errors=True)
+    command = [str(Path(sys.executable).with_name("zensical")), "build", "--clean", "--strict"]
+    built = subprocess.run(command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    print(built.stdout.partition("Traceback")[0].strip())
+    if (
+        built.returncode or "griffe: " in built.stdout
+    ):  # its complaints about docstrings are none of Zensical's warnings
+        sys.exit("error: the site has warnings, see above")
+    print("the site: site/index.html, or with its search: python -m http.server --directory site")
+
+
+if __name__ == "__main__":
+    main()
