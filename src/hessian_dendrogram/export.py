@@ -7,7 +7,7 @@ untrusted; its texts are escaped, for HTML and for the few tags that plotly know
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -36,6 +36,7 @@ from .views.steps import key_positions
 _CLUSTERS = 6  # of a tree that are marked
 _TREES = 5  # steps whose trees are drawn
 _FILTERS = 8  # steps whose filters are drawn
+_KNOWN = {name: title if name == "all" else f"the {title}" for name, title in TITLES.items()}
 Metrics = dict[str, NDArray[np.float64]]
 T = TypeVar("T")
 
@@ -73,11 +74,13 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
     metrics = _try(left_out, "loss and accuracy", run.metrics)
     spectra, trees = _chosen(run, analysis)
     found = {name: _try(left_out, name, partial(reading.read_spectra, run, name)) for name in spectra}
-    parts = [_try(left_out, name, partial(_spectra_part, one, metrics)) for name, one in found.items() if one]
-    compared = {name: one for name, one in found.items() if one}
-    parts += [_try(left_out, "comparison", partial(_comparison_part, compared))] if len(compared) > 1 else []
-    parts += [_try(left_out, name, partial(_trees_part, run, name)) for name in trees]
-    shown = [part for part in parts if part]
+    known = {name: one for name, one in found.items() if one}
+    kinds = [
+        [_try(left_out, name, partial(_spectra_part, one, metrics)) for name, one in known.items()],
+        [_try(left_out, "comparison", partial(_comparison_part, known))] if len(known) > 1 else [],
+        [_try(left_out, name, partial(_trees_part, run, name)) for name in trees],
+    ]
+    shown = [part for parts in kinds for part in _first_unfolded(parts)]
     if not shown:
         raise DamagedRunError(f"nothing of {run.path} can be exported: {'; '.join(left_out)}")
     filters = _try(left_out, "filters", partial(_filters, run))
@@ -100,6 +103,12 @@ def _try(left_out: list[str], what: str, make: Callable[[], T]) -> T | None:
         problem = f"{type(error).__name__}: {error}"
     left_out.append(f"{what}: {' '.join(problem.split())}")
     return None
+
+
+def _first_unfolded(parts: Sequence[Part | None]) -> list[Part]:
+    """What could be made; of several the first is unfolded."""
+    made = [part for part in parts if part]
+    return [replace(part, is_open=number == 0) for number, part in enumerate(made)]
 
 
 def _chosen(run: Run, analysis: str | None) -> tuple[list[str], list[str]]:
@@ -126,8 +135,8 @@ def _introduction(left_out: Sequence[str]) -> str:
     text = (
         "<p>At every analysed training checkpoint stand the eigenvalues λ of the second derivative of the loss, the "
         "Hessian. At resolution ε, neighbours that are at most ε apart are one <em>cluster</em>; over all ε that is "
-        "the <em>eigenvalue dendrogram</em>, whose merge heights are the spectral gaps. Hover over anything to read its "
-        "value and error; drag to zoom in, double-click to zoom out.</p>\n"
+        "the <em>eigenvalue dendrogram</em>, whose merge heights are the spectral gaps. Hover over anything to "
+        "read its value and error; drag to zoom in, double-click to zoom out.</p>\n"
         "<p>Grey, hatched or hollow is <em>unresolved</em>: not larger than its numerical error. Hatched stripes are "
         "<em>holes</em>, where eigenvalues were not computed. Crosses have not converged. An error bound says that "
         "<em>some</em> true eigenvalue is within it; it says nothing about the sampling error of the data.</p>"
@@ -228,7 +237,7 @@ def _largest_bounds(spectra: Sequence[Spectrum]) -> str:
     for spectrum in spectra:
         for name, part in spectrum.segments().items():
             bounds[name] = max(bounds.get(name, 0.0), float(spectrum.error_bounds[part].max()))
-    return ", ".join(f"{bound:.1g} of {TITLES[name]}" for name, bound in bounds.items())
+    return ", ".join(f"{bound:.1g} ({TITLES[name]})" for name, bound in bounds.items())
 
 
 def _evolution(analysis: reading.SpectrumAnalysis, axis: charts.StepAxis, metrics: Metrics | None) -> Section:
@@ -247,7 +256,7 @@ def _evolution(analysis: reading.SpectrumAnalysis, axis: charts.StepAxis, metric
         text += " Loss and accuracy below it stand on the same steps."
         curves = charts.training_curves(axis, metrics)
         drawn.append(_chart("training_curves", f"Loss and accuracy {_at(analysis.steps)}", curves))
-    return Section("Spectrum and training", f"{text}</p>", drawn)
+    return Section("Spectrum and training", f"{text}</p>", drawn, is_aligned=True)
 
 
 def _dendrograms(analysis: reading.SpectrumAnalysis, axis: charts.StepAxis, segment: str) -> Section:
@@ -264,12 +273,13 @@ def _dendrograms(analysis: reading.SpectrumAnalysis, axis: charts.StepAxis, segm
         more = {"title": title, "showlegend": True, "height": 600}
         figures[step] = go.Figure(data=frame.data, layout={**layout, **more})
     text = (
-        f"<p>The dendrogram of the {TITLES[segment]} at each checkpoint; move the slider, or play it. Two clusters "
-        "merge at the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of "
-        "the last step are open; its clusters are coloured. Merges below the shaded region are not drawn.</p>"
+        f"<p>The dendrogram of {_KNOWN[segment]} at each checkpoint; move the slider, or play it. Two clusters merge at "
+        "the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of the "
+        "last step are open; the clusters at that ε are coloured. No merges are drawn in the shaded region; the legend "
+        "says why.</p>"
     )
-    chart = Chart("dendrogram", f"Dendrogram of the {TITLES[segment]} {_at(list(figures))}", figures)
-    return Section(f"Dendrogram of {TITLES[segment]}", text, [chart])
+    chart = Chart("dendrogram", f"Dendrogram of {_KNOWN[segment]} {_at(list(figures))}", figures)
+    return Section(f"Dendrogram of {_KNOWN[segment]}", text, [chart])
 
 
 def _cluster_counts(analysis: reading.SpectrumAnalysis, axis: charts.StepAxis) -> Section:
@@ -312,7 +322,7 @@ def _barcodes(analysis: reading.SpectrumAnalysis) -> Section:
             )
             for position, tree in trees.items()
         }
-        drawn.append(Chart("barcode", f"Barcode of the {TITLES[segment]} {_at(list(figures))}", figures))
+        drawn.append(Chart("barcode", f"Barcode of {_KNOWN[segment]} {_at(list(figures))}", figures))
     return Section("Barcode", text, drawn)
 
 

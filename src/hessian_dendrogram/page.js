@@ -21,9 +21,18 @@ async function draw(figure) {
     await show(frames.length - 1);
     if (frames.length > 1) connect(figure, frames, show);
     figure.dataset.drawn = "yes";
+    await align(figure.closest("section[data-aligned]"));
   } catch (error) {
     plot.textContent = `This chart cannot be drawn: ${error.message}. Browsers from 2023 on can.`;
   }
+}
+
+// What is above each other belongs to the same training step: the widest margins are everyone's.
+async function align(section) {
+  const plots = [...(section?.querySelectorAll("figure[data-drawn] .plot") ?? [])];
+  const sizes = plots.map((plot) => plot._fullLayout._size);
+  const margins = ["l", "r"].map((side) => [`margin.${side}`, Math.max(...sizes.map((size) => size[side]))]);
+  if (plots.length > 1) await Promise.all(plots.map((plot) => Plotly.relayout(plot, Object.fromEntries(margins))));
 }
 
 function connect(figure, frames, show) {

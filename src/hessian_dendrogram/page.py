@@ -47,12 +47,14 @@ class Section:
         text: HTML.
         charts: below the text.
         appendix: HTML below the charts.
+        is_aligned: the charts have one horizontal axis, and are drawn with equal margins.
     """
 
     title: str
     text: str
     charts: Sequence[Chart] = ()
     appendix: str = ""
+    is_aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _part(number: int, part: Part) -> str:
 def _section(name: str, section: Section) -> str:
     return "\n".join(
         [
-            f'<section aria-labelledby="{name}">',
+            f'<section aria-labelledby="{name}"{" data-aligned" if section.is_aligned else ""}>',
             f'<h3 id="{name}">{escape(section.title)}</h3>',
             section.text,
             *map(_chart, section.charts),
