@@ -203,7 +203,8 @@ def _spectra_part(analysis: reading.SpectrumAnalysis, metrics: Metrics | None) -
     ]
     if fourier := _fourier(analysis, axis, metrics):
         sections.append(fourier)
-    return Part(f"Spectra: {analysis.name}", _spectra_facts(analysis), sections)
+    drawn = [section for section in sections if section.charts]
+    return Part(f"Spectra: {analysis.name}", _spectra_facts(analysis), drawn)
 
 
 def _spectra_facts(analysis: reading.SpectrumAnalysis) -> str:
@@ -212,6 +213,7 @@ def _spectra_facts(analysis: reading.SpectrumAnalysis) -> str:
     counts = {len(spectrum.eigenvalues) for spectrum in spectra}
     some = f"{counts.pop():,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
     failed = sum(int((~spectrum.converged).sum()) for spectrum in spectra)
+    total = sum(len(spectrum.eigenvalues) for spectrum in spectra)
     sources = last.provenance.get("error_sources")
     if not isinstance(sources, Mapping):
         sources = {}
@@ -222,7 +224,8 @@ def _spectra_facts(analysis: reading.SpectrumAnalysis) -> str:
             "dtype of the curvature": str(known.get("dtype", "")),
             "solver": str(last.provenance.get("solver", "")),
             "steps": f"{len(analysis.steps)}, from {analysis.steps[0]:,} to {analysis.steps[-1]:,}",
-            "eigenvalues at each step": f"{some} of {last.dim:,}" + (f"; {failed:,} not converged" if failed else ""),
+            "eigenvalues at each step": f"{some} of {last.dim:,}",
+            "not converged": f"{failed:,} of {total:,} eigenvalues of all steps" if failed else "none",
             "largest error bound": _largest_bounds(spectra),
             "its sources, at the last step": ", ".join(
                 f"{str(name).replace('_', ' ')} {value:.1g}" for name, value in sources.items() if _is_number(value)
@@ -273,10 +276,10 @@ def _dendrograms(analysis: reading.SpectrumAnalysis, axis: charts.StepAxis, segm
         more = {"title": title, "showlegend": True, "height": 600}
         figures[step] = go.Figure(data=frame.data, layout={**layout, **more})
     text = (
-        f"<p>The dendrogram of {_KNOWN[segment]} at each checkpoint; move the slider, or play it. Two clusters merge at "
-        "the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of the "
-        "last step are open; the clusters at that ε are coloured. No merges are drawn in the shaded region; the legend "
-        "says why.</p>"
+        f"<p>The dendrogram of {_KNOWN[segment]} at each checkpoint; move the slider, or play it. Two clusters merge "
+        "at the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of "
+        "the last step are open; the clusters at that ε are coloured. No merges are drawn in the shaded region; the "
+        "legend says why.</p>"
     )
     chart = Chart("dendrogram", f"Dendrogram of {_KNOWN[segment]} {_at(list(figures))}", figures)
     return Section(f"Dendrogram of {_KNOWN[segment]}", text, [chart])

@@ -90,4 +90,6 @@ const observer = new IntersectionObserver(
 );
 for (const figure of document.querySelectorAll("figure.chart")) observer.observe(figure);
 addEventListener("hashchange", reveal);
+// Charts in a folded part do not learn that the window's width has changed.
+addEventListener("toggle", () => dispatchEvent(new Event("resize")), true);
 reveal();
