@@ -20,7 +20,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from .charts import configuration
+from ..charts import configuration
 
 
 @dataclass(frozen=True)
