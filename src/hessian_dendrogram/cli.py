@@ -210,6 +210,24 @@ def plot(
         figures.draw_comparison(opened, to or opened.path / "figures")
 
 
+@app.command(epilog="Example: hessian-dendrogram export runs/digits --html digits.html")
+def export(
+    run: RunArgument,
+    html: Annotated[Path, typer.Option("--html", help="The page to write; one that is there is replaced.")],
+    analysis: Annotated[str | None, typer.Option("--analysis", help="Show this one; default every analysis.")] = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Write one page of interactive charts that needs no network and no Python."""
+    from .store import Run
+
+    with _plotly_needed():
+        from .export import export_page
+    written = export_page(Run(run), html, analysis=analysis)
+    for line in written.left_out:
+        _print(f"left out: {line}")
+    _print(f"{html}: {written.num_charts} charts, {written.num_bytes / 1e6:.1f} MB")
+
+
 @app.command(epilog="Example: hessian-dendrogram compact runs/digits --to results/digits --vectors 5")
 def compact(
     run: RunArgument,
@@ -247,24 +265,6 @@ def info(
         print(json.dumps(report.facts(opened), indent=2))
     else:
         print("\n".join(report.lines(opened)))
-
-
-@app.command(epilog="Example: hessian-dendrogram export runs/digits --html digits.html")
-def export(
-    run: RunArgument,
-    html: Annotated[Path, typer.Option("--html", help="The page to write; one that is there is replaced.")],
-    analysis: Annotated[str | None, typer.Option("--analysis", help="Show this one; default every analysis.")] = None,
-    debug: Debug = False,  # noqa: ARG001 (read by main)
-) -> None:
-    """Write one page of interactive charts that needs no network and no Python."""
-    from .store import Run
-
-    with _plotly_needed():
-        from .export import export_page
-    written = export_page(Run(run), html, analysis=analysis)
-    for line in written.left_out:
-        _print(f"left out: {line}")
-    _print(f"{html}: {written.num_charts} charts, {written.num_bytes / 1e6:.1f} MB")
 
 
 # ── what the commands share ──────────────────────────────────────────────────────────────────────────────────────────
