@@ -8,12 +8,15 @@ import plotly.graph_objects as go
 
 from .. import charts
 from ..apps.reading import SpectrumAnalysis
+from ..charts.dendrogram import add_holes
+from ..charts.dendrogram_evolution import MOST_MERGES
 from ..spectrum import Spectrum
 from ..views.eigenvalue_axis import axis_of_spectra
 from ..views.measures import FOURIER
 from ..views.numbers import summary_columns
 from ..views.segments import TITLES
 from ..views.steps import key_positions
+from ..views.tree import floor_reason
 from .page import Chart, Part, Section, facts, table
 from .words import Metrics, at_steps, counted, folded, is_number, one_chart, plain, with_error
 
@@ -94,24 +97,33 @@ def _evolution(analysis: SpectrumAnalysis, axis: charts.StepAxis, metrics: Metri
     return Section("Spectrum and training", f"{text}</p>", drawn, is_aligned=True)
 
 
-def _dendrograms(analysis: SpectrumAnalysis, axis: charts.StepAxis, segment: str) -> Section:
+def _dendrograms(analysis: SpectrumAnalysis, steps: charts.StepAxis, segment: str) -> Section:
     trees, epsilon = analysis.dendrograms[segment], analysis.first_resolution(segment)
-    moving = charts.dendrogram_evolution(axis, trees, epsilon)
-    layout = moving.layout.to_plotly_json()
-    for name in ("sliders", "updatemenus"):  # in their place stands a slider that the keyboard reaches
-        layout.pop(name, None)
+    moving = charts.dendrogram_evolution(steps, trees, epsilon)
+    low, high = (10**power for power in moving.layout.yaxis.range)
     figures: dict[int | None, go.Figure] = {}
     for frame, (position, tree) in zip(moving.frames, trees.items(), strict=True):
         step = analysis.steps[position]
         number = f"{int(tree.num_clusters(epsilon)):,}" if epsilon > tree.resolution else "unresolved"
-        title = {"text": f"step {step:,}; ε = {epsilon:.3g}: n(ε) = {number}"}
-        more = {"title": title, "showlegend": True, "height": 600}
-        figures[step] = go.Figure(data=frame.data, layout={**layout, **more})
+        figure = go.Figure(data=frame.data, layout=moving.layout)
+        add_holes(figure, tree, analysis.axis(segment), (low, high))
+        name = f"{moving.layout.xaxis.title.text}<br>shaded: {floor_reason(tree, MOST_MERGES)}"
+        figure.update_xaxes(title_text=name)
+        figure.update_layout(
+            title_text=f"step {step:,}; ε = {epsilon:.3g}: n(ε) = {number}",
+            showlegend=True,
+            legend={"entrywidth": 195, "entrywidthmode": "pixels"},
+            height=650,
+            margin_b=190,  # room for the legend of any step, so that the panel keeps its size
+            sliders=[],  # in their place stands a slider that the keyboard reaches
+            updatemenus=[],
+        )
+        figures[step] = figure
     text = (
         f"<p>The dendrogram of {_KNOWN[segment]} at each checkpoint; move the slider, or play it. Two clusters merge "
         "at the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of "
-        "the last step are open; the clusters at that ε are coloured. No merges are drawn in the shaded region; the "
-        "legend says why.</p>"
+        "the last step are open; the clusters at that ε are coloured. No merges are drawn in the shaded region; under "
+        "the axis stands why.</p>"
     )
     chart = Chart("dendrogram", f"Dendrogram of {_KNOWN[segment]} {at_steps(list(figures))}", figures)
     return Section(f"Dendrogram of {_KNOWN[segment]}", text, [chart])
