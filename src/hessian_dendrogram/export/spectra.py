@@ -100,6 +100,7 @@ def _evolution(analysis: SpectrumAnalysis, axis: charts.StepAxis, metrics: Metri
 def _dendrograms(analysis: SpectrumAnalysis, steps: charts.StepAxis, segment: str) -> Section:
     trees, epsilon = analysis.dendrograms[segment], analysis.first_resolution(segment)
     moving = charts.dendrogram_evolution(steps, trees, epsilon)
+    moving.layout.sliders = moving.layout.updatemenus = ()  # the page has a slider that the keyboard reaches
     low, high = (10**power for power in moving.layout.yaxis.range)
     figures: dict[int | None, go.Figure] = {}
     for frame, (position, tree) in zip(moving.frames, trees.items(), strict=True):
@@ -115,8 +116,6 @@ def _dendrograms(analysis: SpectrumAnalysis, steps: charts.StepAxis, segment: st
             legend={"entrywidth": 195, "entrywidthmode": "pixels"},
             height=650,
             margin_b=190,  # room for the legend of any step, so that the panel keeps its size
-            sliders=[],  # in their place stands a slider that the keyboard reaches
-            updatemenus=[],
         )
         figures[step] = figure
     text = (
