@@ -4,6 +4,10 @@ Pages link to other pages, figures and files as these lie in the repository, so 
 that leaves docs/ is led to a copy: figures of the results go to `figures/`, `CONTRIBUTING.md` becomes a page. A link
 that leads nowhere, or to a file that the site does not have, stops the build. The page of the command is written from
 its own help.
+
+Runs of the results become pages that can be explored, as `hessian-dendrogram export` writes them. They are too large to
+be stored in the repository, so a comment `<!-- explore: RUN -->` stands where the site links to the page of
+`results/RUN`.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,7 @@ FIGURES = (".png", ".svg", ".html")  # what a page may show of results/
 ASSETS = (".md", ".css", *FIGURES)  # what docs/ may hold for the site
 
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
+EXPLORE = re.compile(r"^<!-- explore: (\S+) -->$", re.MULTILINE)
 CODE = re.compile(r"^(```+).*?^\1|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 
 
@@ -98,6 +104,41 @@ def stage(target: Path) -> None:
         raise SiteError(f"either not in the navigation of zensical.toml, or only there: {', '.join(sorted(different))}")
 
 
+def add_runs(target: Path) -> list[str]:
+    """Export the runs that the pages below `target` name in a comment, and link to them there.
+
+    Returns:
+        What was written, in words; empty where plotly is not installed: then there are no links either.
+
+    Raises:
+        SiteError: there is no such run, or a part of it cannot be read.
+    """
+    if find_spec("plotly") is None:
+        return []
+    from hessian_dendrogram.errors import HessianDendrogramError
+    from hessian_dendrogram.export import export_page
+    from hessian_dendrogram.store import Run
+
+    written = []
+    for page in sorted(target.rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for name in set(EXPLORE.findall(text)):
+            file = target / "explore" / f"{name}.html"
+            try:
+                exported = export_page(Run(ROOT / "results" / name), file)
+            except HessianDendrogramError as error:
+                raise SiteError(f"{page.relative_to(target)} names a run to explore: {error}") from None
+            if exported.left_out:
+                raise SiteError(f"{page.relative_to(target)} names a run to explore: {exported.left_out[0]}")
+            size = f"{exported.num_charts} charts, {exported.num_bytes / 1e6:.1f} MB"
+            led = os.path.relpath(file, page.parent).replace(os.sep, "/")
+            link = f"[Explore this run on one interactive page]({led}) ({size}; it works offline, too)."
+            text = text.replace(f"<!-- explore: {name} -->", link)
+            written.append(f"{file.relative_to(target)}: {size}")
+        page.write_text(text, encoding="utf-8")
+    return written
+
+
 def navigation() -> list[str]:
     """The pages in the navigation, in its order."""
 
@@ -128,6 +169,8 @@ def main() -> None:
     """Build the site; a warning is an error."""
     try:
         stage(STAGED)
+        for line in add_runs(STAGED) or ["no runs to explore: plotly is not installed"]:
+            print(line)
     except SiteError as error:
         sys.exit(f"error: {error}")
     shutil.rmtree(ROOT / "site", ignore_errors=True)

@@ -207,6 +207,44 @@ def test_a_broken_link_stops_the_build(link, tmp_path, monkeypatch):
         build.lay_out(tmp_path / "docs" / "page.md", tmp_path / "staged")
 
 
+def test_runs_to_explore_are_exported_and_linked(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    a_run(tmp_path / "results" / "small")
+    page = tmp_path / "staged" / "results" / "index.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("Before.\n\n<!-- explore: small -->\n\n`<!-- explore: other -->`\n")
+    [line] = build.add_runs(tmp_path / "staged")
+    assert line.startswith("explore/small.html: ")
+    [link] = build.links(page.read_text())
+    assert (page.parent / link).read_text().startswith("<!DOCTYPE html>")
+    assert "<!-- explore: other -->" in page.read_text()
+
+
+def test_a_run_to_explore_that_cannot_be_read_stops_the_build(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged" / "index.md").write_text("<!-- explore: nothing -->\n")
+    with pytest.raises(build.SiteError, match=r"index\.md names a run to explore: .* is no run directory"):
+        build.add_runs(tmp_path / "staged")
+    a_run(tmp_path / "results" / "nothing")
+    (tmp_path / "results" / "nothing" / "metrics.csv").write_text("step,train_loss\n0,much\n")
+    with pytest.raises(build.SiteError, match=r"metrics\.csv is damaged"):
+        build.add_runs(tmp_path / "staged")
+
+
+def test_without_plotly_the_site_has_no_runs_to_explore(tmp_path, monkeypatch):
+    (tmp_path / "index.md").write_text("<!-- explore: mnist -->\n")
+    monkeypatch.setattr(build, "find_spec", lambda _: None)
+    assert build.add_runs(tmp_path) == []
+    assert (tmp_path / "index.md").read_text() == "<!-- explore: mnist -->\n"
+
+
+def test_the_gallery_names_runs_that_are_there():
+    named = build.EXPLORE.findall((ROOT / "docs" / "results" / "index.md").read_text())
+    assert named == ["mnist", "modular-addition"]
+    assert all((ROOT / "results" / name / "run.json").is_file() for name in named)
+
+
 def test_every_public_name_has_its_place_in_the_reference():
     text = "".join(page.read_text() for name, page in PAGES.items() if name.startswith("docs/reference/"))
     described = set(re.findall(r"^::: hessian_dendrogram\.(\w+)$", text, flags=re.MULTILINE))

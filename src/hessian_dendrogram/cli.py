@@ -210,6 +210,24 @@ def plot(
         figures.draw_comparison(opened, to or opened.path / "figures")
 
 
+@app.command(epilog="Example: hessian-dendrogram export runs/digits --html digits.html")
+def export(
+    run: RunArgument,
+    html: Annotated[Path, typer.Option("--html", help="The page to write; one that is there is replaced.")],
+    analysis: Annotated[str | None, typer.Option("--analysis", help="Show this one; default every analysis.")] = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Write one page of interactive charts that needs no network and no Python."""
+    from .store import Run
+
+    with _plotly_needed():
+        from .export import export_page
+    written = export_page(Run(run), html, analysis=analysis)
+    for line in written.left_out:
+        _print(f"left out: {line}")
+    _print(f"{html}: {written.num_charts} charts, {written.num_bytes / 1e6:.1f} MB")
+
+
 @app.command(epilog="Example: hessian-dendrogram compact runs/digits --to results/digits --vectors 5")
 def compact(
     run: RunArgument,
@@ -322,6 +340,16 @@ def _torch_needed() -> Iterator[None]:
         if error.name != "torch":
             raise
         raise UserError("this command computes and needs torch: pip install 'hessian-dendrogram[torch]'") from None
+
+
+@contextmanager
+def _plotly_needed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "plotly":
+            raise
+        raise UserError("the page's charts need plotly: pip install 'hessian-dendrogram[apps]'") from None
 
 
 @contextmanager
