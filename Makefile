@@ -23,7 +23,7 @@ $(BIN)/python:
 
 # One stamp per set of extras; renewed when the project's requirements change.
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,apps]'
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
