@@ -47,11 +47,9 @@ class DenseGraph(ConnectedGraph):
             laplacian=laplacian, eigenvalue=values[1], next_eigenvalue=np.inf, vector=v, connectivity=np.nan
         )
 
-    def cut_weights(self, ranks: np.ndarray) -> np.ndarray:
-        """From the reordered matrix."""
+    def _weight_before(self, ranks: np.ndarray) -> np.ndarray:
         order = np.argsort(ranks)
-        within = np.tril(self.W[np.ix_(order, order)], -1).sum(axis=1)
-        return np.cumsum(self.degrees[order] - 2 * within)[:-1]
+        return np.asarray(np.tril(self.W[np.ix_(order, order)], -1).sum(axis=1))
 
 
 def one(way: str, file: str) -> None:

@@ -126,6 +126,21 @@ def test_parameters_that_cannot_be_told_apart_stay_together(split):
     assert len(tree.leaves) > 2
 
 
+def test_the_weakest_of_many_weak_links_is_cut_first():
+    """Its conductance keeps its digits beside those of the other cuts, which are 1e10 times as large."""
+    W = np.zeros((120, 120))
+    for number in range(4):
+        part = slice(30 * number, 30 * number + 30)
+        W[part, part] = random_graph(30, number)
+    for vertex, weight in [(29, 3e-6), (59, 1e-7), (89, 2e-6)]:
+        W[vertex, vertex + 1] = W[vertex + 1, vertex] = weight
+    tree = recursive_bipartition(W, min_size=30)
+    assert [tree.members(child).tolist() for child in tree.children[0]] == [[*range(60)], [*range(60, 120)]]
+    volume = min(W[:60].sum(), W[60:].sum())
+    assert tree.conductances[0] == pytest.approx(1e-7 / volume, rel=1e-12, abs=0)
+    assert tree.cut(4).tolist() == tree.leaves.tolist()
+
+
 def test_runs_are_the_same():
     W = random_graph(150, 4)
     first, second = recursive_bipartition(W), recursive_bipartition(W)

@@ -148,12 +148,22 @@ def test_components_are_in_order():
     assert [part.tolist() for part in components(W)] == [[0, 3, 6], [1, 7], [2, 4], [5]]
 
 
-def test_weights_across_every_cut():
-    W, random = random_graph(300, 5, density=0.3), np.random.default_rng(0)
-    order = random.permutation(300)
-    cuts = ConnectedGraph(W.copy()).cut_weights(np.argsort(order))
-    direct = [W[np.ix_(order[:k], order[k:])].sum() for k in range(1, 300)]
-    np.testing.assert_allclose(cuts, direct, rtol=1e-10)
+@pytest.mark.parametrize("spread", [0.0, 6.0])
+@pytest.mark.parametrize("is_factorised", [False, True])
+def test_conductances_of_every_cut(spread, is_factorised):
+    """Also where a few vertices have 1e-13 of the degrees of the others, at either end of the order."""
+    W = random_graph(300, 5, density=0.3, spread=spread)
+    degrees = W.sum(axis=1)
+    if spread:
+        assert degrees.min() < 1e-13 * degrees.max()
+    graph = ConnectedGraph(W.copy())
+    if is_factorised:
+        graph._by_factorisation("plain")
+    for order in (np.random.default_rng(0).permutation(300), np.argsort(degrees), np.argsort(-degrees)):
+        sides = [(order[:k], order[k:]) for k in range(1, 300)]
+        direct = [W[np.ix_(*side)].sum() / min(degrees[part].sum() for part in side) for side in sides]
+        np.testing.assert_allclose(graph.conductances(order), direct, rtol=0, atol=300 * np.finfo(float).eps)
+        assert graph.conductance(sides[9][1]) == pytest.approx(direct[9], rel=1e-13)
 
 
 def test_a_coupling_graph_is_magnitudes_off_the_diagonal():

@@ -30,6 +30,7 @@ SPLITS: tuple[Split, ...] = ("sweep", "sign", "median")
 _CHUNK = 32  # rows that are copied at once, few enough for a processor's cache
 _TILE = 256  # rows and columns that are compared at once
 _SMALL = 1000  # vertices below which threads would wait for each other longer than they work
+_WEAK = 1e-8  # a conductance that is taken again without cancellation
 _TIE = 1e-8  # relative to the range of a vector's entries, the difference that keeps two of them together
 _Division = tuple[tuple[float, float, float, bool], list[Integers]]
 _LEAF: _Division = (np.nan, np.nan, np.nan, False), []
@@ -340,10 +341,7 @@ def _divide(W: Floats, laplacian: Laplacian, split: Split) -> tuple[tuple[float,
     graph = ConnectedGraph(W)
     fiedler = graph.fiedler_vector(laplacian)
     order = np.argsort(fiedler.vector, kind="stable")
-    ranks = np.empty_like(order)
-    ranks[order] = np.arange(len(order))
-    below = np.cumsum(graph.degrees[order])
-    conductances = graph.cut_weights(ranks) / np.minimum(below[:-1], below[-1] - below[:-1])
+    conductances = graph.conductances(order)
     sorted_entries = fiedler.vector[order]
     tie = _TIE * (sorted_entries[-1] - sorted_entries[0])
     places = np.flatnonzero(np.diff(sorted_entries) > tie)  # a cut there puts places + 1 vertices below
@@ -354,7 +352,10 @@ def _divide(W: Floats, laplacian: Laplacian, split: Split) -> tuple[tuple[float,
     else:
         score = np.abs(places + 1 - len(order) / 2)
     # Of mirror images, which rounding would choose from, the first.
-    first = 1 + int(places[score <= score.min() + _TIE * score.max()][0])
+    rounding = len(order) * np.finfo(np.float64).eps
+    first = 1 + int(places[score <= (1 + _TIE) * score.min() + rounding][0])
     parts = sorted((np.sort(order[:first]), np.sort(order[first:])), key=lambda part: (-len(part), part[0]))
     conductance = float(conductances[first - 1])
+    if conductance < _WEAK:
+        conductance = graph.conductance(parts[1])
     return (fiedler.eigenvalue, fiedler.connectivity, conductance, fiedler.is_degenerate), parts

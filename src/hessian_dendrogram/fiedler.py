@@ -186,20 +186,41 @@ class ConnectedGraph:
         found = self._by_products(laplacian) if len(self.degrees) > _DENSE else None
         return found or self._by_factorisation(laplacian)
 
-    def cut_weights(self, ranks: Integers) -> Floats:
-        """Weight between the first k vertices of an order and the others, for k = 1 to n - 1.
+    def conductances(self, order: Integers) -> Floats:
+        """Of the cut after each of the first n - 1 vertices of an order: shape (n - 1,).
+
+        Both sums are taken over the side that has less, so that it keeps its digits beside one that has far more.
 
         Args:
-            ranks: the place of each vertex in the order, shape (n,).
+            order: the vertices, shape (n,).
         """
+        n = len(order)
+        ranks = np.empty_like(order)
+        ranks[order] = np.arange(n)
+        degrees = self.degrees[order]
+        outward = degrees - 2 * self._weight_before(ranks)  # what a cut gains as it moves past each vertex
+        below, above = np.cumsum(degrees)[:-1], np.cumsum(degrees[:0:-1])[::-1]
+        cuts = np.where(below <= above, np.cumsum(outward)[:-1], -np.cumsum(outward[:0:-1])[::-1])
+        return np.asarray(np.maximum(cuts, 0) / np.minimum(below, above))
+
+    def conductance(self, part: Integers) -> float:
+        """Of the cut between some vertices and the others, without any cancellation."""
+        is_inside = np.zeros(len(self.degrees), dtype=bool)
+        is_inside[part] = True
+        weight = sum(
+            float(above[is_inside[start : start + len(above), None] != is_inside[None, start:]].sum())
+            for start, above in self._weights_above_the_diagonal()
+        )
+        return weight / min(float(self.degrees[is_inside].sum()), float(self.degrees[~is_inside].sum()))
+
+    def _weight_before(self, ranks: Integers) -> Floats:
+        """The weight between each vertex and those before it in an order, by its place there."""
         n = len(ranks)
-        within = np.zeros(n)  # by the place of an edge's later end
+        weight = np.zeros(n)
         for start, above in self._weights_above_the_diagonal():
             later = np.maximum(ranks[start : start + len(above), None], ranks[None, start:])
-            within += np.bincount(later.ravel(), above.ravel(), n)
-        by_rank = np.empty(n)
-        by_rank[ranks] = self.degrees
-        return np.asarray(np.cumsum(by_rank - 2 * within)[:-1])
+            weight += np.bincount(later.ravel(), above.ravel(), n)
+        return weight
 
     def _weights_above_the_diagonal(self) -> Iterator[tuple[int, Floats]]:
         """Some rows at a time, from the diagonal on, with the number of the first."""
