@@ -23,40 +23,21 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import charts
-    from hessian_dendrogram.apps import reading
+    from hessian_dendrogram.apps import reading, widgets
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.coupling import picture_limits
 
     problems = (HessianDendrogramError, OSError)
-
-    def warning(text):
-        """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
-        return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
-
-    def side_by_side(parts):
-        """Parts beside each other where the page is wide enough, else below each other."""
-        style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
-        return mo.Html(f'<div style="{style}">{"".join(mo.as_html(part).text for part in parts)}</div>')
-
-    return (
-        charts,
-        escape,
-        mo,
-        picture_limits,
-        problems,
-        reading,
-        side_by_side,
-        warning,
-    )
+    return charts, escape, mo, picture_limits, problems, reading, widgets
 
 
 @app.cell
-def _(mo, problems, reading, warning):
+def _(mo, problems, reading, widgets):
     try:
         run = reading.open_run(mo.cli_args().get("run"), "fiedler")
         names = reading.tree_analyses(run)
     except problems as _error:
-        mo.stop(True, warning(f"This run cannot be shown. {_error}"))
+        mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
     return names, run
 
 
@@ -84,42 +65,36 @@ def _(mo, names):
 
 
 @app.cell
-def _(analysis_choice, mo, problems, reading, run, warning):
+def _(analysis_choice, mo, problems, reading, run, widgets):
     try:
         analysis = reading.read_trees(run, analysis_choice.value)
         metrics = run.metrics()
     except problems as _error:
-        mo.stop(True, warning(f"{analysis_choice.value} cannot be shown. {_error}"))
+        mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
     return analysis, metrics
 
 
 @app.cell
-def _(analysis, mo):
-    checkpoint = mo.ui.slider(
-        steps=analysis.steps,
-        value=analysis.steps[-1],
-        label="checkpoint (training step)",
-        show_value=True,
-        full_width=True,
-    )
+def _(analysis, mo, widgets):
+    checkpoint = widgets.step_slider(analysis.steps, analysis.steps[-1])
     k = mo.ui.slider(1, 20, value=6, label="clusters k of cut(k)", show_value=True, full_width=True)
     mo.hstack([checkpoint, k], widths="equal", gap=3)
     return checkpoint, k
 
 
 @app.cell
-def _(analysis, escape, mo):
+def _(analysis, widgets):
     # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-    mo.hstack([mo.Html(f"<small>{escape(analysis.title)}</small>"), picture_format], justify="space-between", wrap=True)
+    picture_format = widgets.picture_format_choice()
+    widgets.source_line(analysis.title, picture_format)
     return (picture_format,)
 
 
 @app.cell
-def _(charts, mo, picture_format):
+def _(picture_format, widgets):
     def show(name, figure):
         """A chart with its tool bar."""
-        return mo.ui.plotly(figure, config=charts.configuration(name, file_format=picture_format.value))
+        return widgets.chart(name, figure, picture_format.value)
 
     return (show,)
 
@@ -156,13 +131,8 @@ def _(analysis, charts, here, k, picture_limits, position, show):
 
 
 @app.cell
-def _(analysis, mo):
-    shown_steps = mo.ui.range_slider(
-        steps=analysis.steps if len(analysis.steps) > 1 else [analysis.steps[0], analysis.steps[0] + 1],
-        label="steps shown by charts over training",
-        show_value=True,
-        full_width=True,
-    )
+def _(analysis, mo, widgets):
+    shown_steps = widgets.step_range(analysis.steps)
     mo.vstack([mo.md("## Over training"), shown_steps])
     return (shown_steps,)
 
@@ -192,14 +162,8 @@ def _(analysis, charts, k, run, show, step_axis):
 
 
 @app.cell
-def _(analysis, mo):
-    other_step = mo.ui.slider(
-        steps=analysis.steps,
-        value=analysis.steps[0],
-        label="right-hand checkpoint",
-        show_value=True,
-        full_width=True,
-    )
+def _(analysis, mo, widgets):
+    other_step = widgets.step_slider(analysis.steps, analysis.steps[0], "checkpoint on the right")
     mo.vstack([mo.md("## Two checkpoints side by side: the one chosen above, and another"), other_step])
     return (other_step,)
 
@@ -215,7 +179,7 @@ def _(
     picture_limits,
     run,
     show,
-    side_by_side,
+    widgets,
 ):
     _pair = [checkpoint.value, other_step.value]
     _limits = picture_limits(analysis.pictures)
@@ -244,7 +208,7 @@ def _(
                 ]
             )
         )
-    side_by_side(_columns)
+    widgets.side_by_side(_columns)
     return
 
 

@@ -23,26 +23,21 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import charts
-    from hessian_dendrogram.apps import reading
+    from hessian_dendrogram.apps import reading, widgets
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.segments import TITLES
 
     problems = (HessianDendrogramError, OSError)
-
-    def warning(text):
-        """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
-        return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
-
-    return TITLES, charts, escape, mo, problems, reading, warning
+    return TITLES, charts, escape, mo, problems, reading, widgets
 
 
 @app.cell
-def _(mo, problems, reading, warning):
+def _(mo, problems, reading, widgets):
     try:
         run = reading.open_run(mo.cli_args().get("run"), "grokking")
         names = reading.spectrum_analyses(run)
     except problems as _error:
-        mo.stop(True, warning(f"This run cannot be shown. {_error}"))
+        mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
     return names, run
 
 
@@ -71,24 +66,19 @@ def _(mo, names):
 
 
 @app.cell
-def _(analysis_choice, mo, problems, reading, run, warning):
+def _(analysis_choice, mo, problems, reading, run, widgets):
     try:
         analysis = reading.read_spectra(run, analysis_choice.value)
         metrics = run.metrics()
         measures = [run.measures(step, analysis.name) for step in analysis.steps]
     except problems as _error:
-        mo.stop(True, warning(f"{analysis_choice.value} cannot be shown. {_error}"))
+        mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
     return analysis, measures, metrics
 
 
 @app.cell
-def _(analysis, mo):
-    shown_steps = mo.ui.range_slider(
-        steps=analysis.steps if len(analysis.steps) > 1 else [analysis.steps[0], analysis.steps[0] + 1],
-        label="steps shown by charts over training",
-        show_value=True,
-        full_width=True,
-    )
+def _(analysis, widgets):
+    shown_steps = widgets.step_range(analysis.steps)
     shown_steps
     return (shown_steps,)
 
@@ -102,18 +92,18 @@ def _(mo):
 
 
 @app.cell
-def _(analysis, escape, mo):
+def _(analysis, widgets):
     # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-    mo.hstack([mo.Html(f"<small>{escape(analysis.title)}</small>"), picture_format], justify="space-between", wrap=True)
+    picture_format = widgets.picture_format_choice()
+    widgets.source_line(analysis.title, picture_format)
     return (picture_format,)
 
 
 @app.cell
-def _(charts, mo, picture_format):
+def _(picture_format, widgets):
     def show(name, figure):
         """A chart with its tool bar."""
-        return mo.ui.plotly(figure, config=charts.configuration(name, file_format=picture_format.value))
+        return widgets.chart(name, figure, picture_format.value)
 
     return (show,)
 
@@ -156,23 +146,17 @@ def _(analysis, charts, show, step_axis):
 
 
 @app.cell
-def _(TITLES, analysis, mo, warning):
+def _(TITLES, analysis, mo, widgets):
     mo.stop(
         not analysis.dendrograms,
-        warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
+        widgets.warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
     )
     segment_choice = mo.ui.dropdown(
         {TITLES[name]: name for name in analysis.dendrograms},
         value=TITLES[list(analysis.dendrograms)[-1]],
         label="dendrogram of",
     )
-    checkpoint = mo.ui.slider(
-        steps=analysis.steps,
-        value=analysis.steps[-1],
-        label="checkpoint (training step)",
-        show_value=True,
-        full_width=True,
-    )
+    checkpoint = widgets.step_slider(analysis.steps, analysis.steps[-1])
     mo.vstack([segment_choice, checkpoint])
     return checkpoint, segment_choice
 
@@ -192,11 +176,11 @@ def _(analysis, mo, segment_choice):
 
 
 @app.cell
-def _(analysis, charts, checkpoint, epsilon, mo, segment, show, warning):
+def _(analysis, charts, checkpoint, epsilon, mo, segment, show, widgets):
     _position = analysis.steps.index(checkpoint.value)
     mo.stop(
         _position not in analysis.dendrograms[segment],
-        warning(f"No eigenvalue of this segment has converged at step {checkpoint.value:,}."),
+        widgets.warning(f"No eigenvalue of this segment has converged at step {checkpoint.value:,}."),
     )
     _tree = analysis.dendrograms[segment][_position]
     show(

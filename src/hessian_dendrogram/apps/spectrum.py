@@ -23,7 +23,7 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import charts
-    from hessian_dendrogram.apps import reading
+    from hessian_dendrogram.apps import reading, widgets
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.clusters import cluster_rows
     from hessian_dendrogram.views.filters import first_convolution
@@ -31,16 +31,6 @@ def _():
     from hessian_dendrogram.views.steps import key_positions
 
     problems = (HessianDendrogramError, OSError)
-
-    def warning(text):
-        """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
-        return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
-
-    def side_by_side(parts):
-        """Parts beside each other where the page is wide enough, else below each other."""
-        style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
-        return mo.Html(f'<div style="{style}">{"".join(mo.as_html(part).text for part in parts)}</div>')
-
     return (
         TITLES,
         charts,
@@ -51,18 +41,17 @@ def _():
         mo,
         problems,
         reading,
-        side_by_side,
-        warning,
+        widgets,
     )
 
 
 @app.cell
-def _(mo, problems, reading, warning):
+def _(mo, problems, reading, widgets):
     try:
         run = reading.open_run(mo.cli_args().get("run"), "spectrum")
         names = reading.spectrum_analyses(run)
     except problems as _error:
-        mo.stop(True, warning(f"This run cannot be shown. {_error}"))
+        mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
     return names, run
 
 
@@ -92,39 +81,28 @@ def _(mo, names):
 
 
 @app.cell
-def _(analysis_choice, mo, problems, reading, run, warning):
+def _(analysis_choice, mo, problems, reading, run, widgets):
     try:
         analysis = reading.read_spectra(run, analysis_choice.value)
         metrics = run.metrics()
     except problems as _error:
-        mo.stop(True, warning(f"{analysis_choice.value} cannot be shown. {_error}"))
+        mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
     return analysis, metrics
 
 
 @app.cell
-def _(analysis, mo):
-    checkpoint = mo.ui.slider(
-        steps=analysis.steps,
-        value=analysis.steps[-1],
-        label="checkpoint (training step)",
-        show_value=True,
-        full_width=True,
-    )
-    shown_steps = mo.ui.range_slider(
-        steps=analysis.steps if len(analysis.steps) > 1 else [analysis.steps[0], analysis.steps[0] + 1],
-        label="steps shown by charts over training",
-        show_value=True,
-        full_width=True,
-    )
+def _(analysis, mo, widgets):
+    checkpoint = widgets.step_slider(analysis.steps, analysis.steps[-1])
+    shown_steps = widgets.step_range(analysis.steps)
     mo.hstack([checkpoint, shown_steps], widths="equal", gap=3)
     return checkpoint, shown_steps
 
 
 @app.cell
-def _(TITLES, analysis, mo, warning):
+def _(TITLES, analysis, mo, widgets):
     mo.stop(
         not analysis.dendrograms,
-        warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
+        widgets.warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
     )
     segment_choice = mo.ui.dropdown(
         {TITLES[name]: name for name in analysis.dendrograms},
@@ -166,18 +144,18 @@ def _(analysis, first_convolution, mo):
 
 
 @app.cell
-def _(analysis, escape, mo):
+def _(analysis, widgets):
     # Made only once there is an analysis: a widget must not wake cells whose names are not defined.
-    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-    mo.hstack([mo.Html(f"<small>{escape(analysis.title)}</small>"), picture_format], justify="space-between", wrap=True)
+    picture_format = widgets.picture_format_choice()
+    widgets.source_line(analysis.title, picture_format)
     return (picture_format,)
 
 
 @app.cell
-def _(charts, mo, picture_format):
+def _(picture_format, widgets):
     def show(name, figure, **more):
         """A chart with its tool bar."""
-        return mo.ui.plotly(figure, config=charts.configuration(name, file_format=picture_format.value), **more)
+        return widgets.chart(name, figure, picture_format.value, **more)
 
     return (show,)
 
@@ -240,10 +218,10 @@ def _(
     show,
     tree,
     view,
-    warning,
+    widgets,
 ):
     mo.stop(view.value != "Dendrogram")
-    mo.stop(tree is None, warning(f"No eigenvalue of this segment has converged at {here}."))
+    mo.stop(tree is None, widgets.warning(f"No eigenvalue of this segment has converged at {here}."))
     _axis = analysis.axis(segment)
     _figure = charts.dendrogram_chart(
         tree,
@@ -292,14 +270,14 @@ def _(
     show,
     tree,
     view,
-    warning,
+    widgets,
 ):
     mo.stop(view.value != "Dendrogram" or tree is None)
     mo.stop(chosen_eigenvalue() is None, mo.md("*No cluster is selected.*"))
     try:
         _cluster = reading.read_cluster(analysis, position, segment, epsilon.value, chosen_eigenvalue())
     except problems as _error:
-        mo.stop(True, warning(f"The cluster's eigenvectors cannot be read. {_error}"))
+        mo.stop(True, widgets.warning(f"The cluster's eigenvectors cannot be read. {_error}"))
     _size = _cluster.stop - _cluster.start
     _parts = [
         mo.md(f"### Selected cluster: {_size:,} eigenvalue{'s' if _size > 1 else ''}"),
@@ -379,9 +357,9 @@ def _(analysis, charts, mo, show, step_axis, view):
 
 
 @app.cell
-def _(charts, here, mo, show, tree, view, warning):
+def _(charts, here, mo, show, tree, view, widgets):
     mo.stop(view.value != "Gaps")
-    mo.stop(tree is None, warning(f"No eigenvalue of this segment has converged at {here}."))
+    mo.stop(tree is None, widgets.warning(f"No eigenvalue of this segment has converged at {here}."))
     mo.vstack(
         [
             mo.md("A bar is a cluster: whole from its left end, merged with a neighbour at its right end."),
@@ -431,13 +409,13 @@ def _(
     run,
     show,
     view,
-    warning,
+    widgets,
 ):
     mo.stop(view.value != "Filters")
     try:
         _name, _weights = reading.weights_over_training(run, analysis.steps)
     except problems as _error:
-        mo.stop(True, warning(f"The weights cannot be read. {_error}"))
+        mo.stop(True, widgets.warning(f"The weights cannot be read. {_error}"))
     mo.stop(_name is None, mo.md("The model has no convolution."))
     mo.stop(not _weights, mo.md("No weights are stored at the analysed steps."))
     _steps = [list(_weights)[i] for i in key_positions(len(_weights), 8)]
@@ -462,16 +440,14 @@ def _(analysis, mo, names, view):
 
 
 @app.cell
-def _(mo, other_analysis, problems, reading, run, view, warning):
+def _(mo, other_analysis, problems, reading, run, view, widgets):
     mo.stop(view.value != "Compare")
     try:
         other = reading.read_spectra(run, other_analysis.value)
     except problems as _error:
         other = None
-        mo.stop(True, warning(f"{other_analysis.value} cannot be shown. {_error}"))
-    other_step = mo.ui.slider(
-        steps=other.steps, value=other.steps[0], label="checkpoint", show_value=True, full_width=True
-    )
+        mo.stop(True, widgets.warning(f"{other_analysis.value} cannot be shown. {_error}"))
+    other_step = widgets.step_slider(other.steps, other.steps[0], "checkpoint on the right")
     other_step
     return other, other_step
 
@@ -488,9 +464,8 @@ def _(
     position,
     segment,
     show,
-    side_by_side,
     view,
-    warning,
+    widgets,
 ):
     mo.stop(view.value != "Compare" or other is None)
     _place = other.steps.index(other_step.value)
@@ -510,13 +485,13 @@ def _(
             ),
         )
         if _at in _of.dendrograms.get(segment, {})
-        else warning(f"{_name}: no converged eigenvalue in this segment.")
+        else widgets.warning(f"{_name}: no converged eigenvalue in this segment.")
         for _name, (_of, _at) in _sides.items()
     ]
     mo.vstack(
         [
             mo.md("The checkpoint chosen above is on the left; another one, or another analysis, on the right."),
-            side_by_side(_trees),
+            widgets.side_by_side(_trees),
             show(
                 "comparison",
                 charts.comparison_chart({_name: _of.spectra[_at] for _name, (_of, _at) in _sides.items()}),
