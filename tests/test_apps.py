@@ -225,6 +225,23 @@ def test_each_app_opens_without_an_error(page, app):
     no_error(opened)
 
 
+def test_charts_keep_their_height_in_another_window(page):
+    opened = page("fiedler")
+    plots = opened.locator(".js-plotly-plot")
+    opened.locator(".heatmaplayer image").first.wait_for()
+
+    def heights():
+        opened.wait_for_timeout(1500)
+        return [round(plot.bounding_box()["height"]) for plot in plots.all()]
+
+    before = heights()
+    assert len(before) > 5
+    for size in ({"width": 1400, "height": 800}, {"width": 1100, "height": 800}):
+        opened.set_viewport_size(size)
+        assert heights() == before
+    assert plots.first.bounding_box()["width"] < 1100
+
+
 def test_every_view_of_the_spectrum_app_has_a_chart(page):
     opened = page("spectrum")
     opened.locator(".main-svg").first.wait_for()

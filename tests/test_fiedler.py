@@ -159,6 +159,7 @@ def test_conductances_of_every_cut(spread, is_factorised):
     graph = ConnectedGraph(W.copy())
     if is_factorised:
         graph._by_factorisation("plain")
+        np.testing.assert_array_equal(graph._weights, W)
     for order in (np.random.default_rng(0).permutation(300), np.argsort(degrees), np.argsort(-degrees)):
         sides = [(order[:k], order[k:]) for k in range(1, 300)]
         direct = [W[np.ix_(*side)].sum() / min(degrees[part].sum() for part in side) for side in sides]

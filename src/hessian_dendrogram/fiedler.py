@@ -33,6 +33,7 @@ DEGENERATE = 1e-6
 """Two eigenvalues whose relative difference is smaller count as one."""
 
 _CHUNK = 256  # rows that are handled at once
+_FEW = 32  # rows that are copied at once, few enough for a processor's cache
 _BLOCK = 3  # vectors of a Krylov block: two eigenvectors are wanted
 _STEPS = 40  # blocks at most; each gains digits geometrically
 _ACCURACY = 1e-12  # of an eigenpair: residual relative to the eigenvalue, of the inverse where that is used
@@ -168,10 +169,10 @@ def components(W: Floats) -> list[Integers]:
 class ConnectedGraph:
     """A connected graph, in the memory of its weights.
 
-    Where it is factorised, the factor takes the lower triangle of the matrix; the weights stay above the diagonal.
+    Where it is factorised, the factor takes the lower triangle of the matrix for as long as it is needed.
 
     Args:
-        W: weights, shape (n, n) with n >= 2, connected; may be overwritten.
+        W: weights, shape (n, n) with n >= 2, connected; not to be used by anyone else.
 
     Attributes:
         degrees: shape (n,).
@@ -194,11 +195,8 @@ class ConnectedGraph:
         Args:
             order: the vertices, shape (n,).
         """
-        n = len(order)
-        ranks = np.empty_like(order)
-        ranks[order] = np.arange(n)
         degrees = self.degrees[order]
-        outward = degrees - 2 * self._weight_before(ranks)  # what a cut gains as it moves past each vertex
+        outward = degrees - 2 * self._weight_before(order)  # what a cut gains as it moves past each vertex
         below, above = np.cumsum(degrees)[:-1], np.cumsum(degrees[:0:-1])[::-1]
         cuts = np.where(below <= above, np.cumsum(outward)[:-1], -np.cumsum(outward[:0:-1])[::-1])
         return np.asarray(np.maximum(cuts, 0) / np.minimum(below, above))
@@ -207,19 +205,17 @@ class ConnectedGraph:
         """Of the cut between some vertices and the others, without any cancellation."""
         is_inside = np.zeros(len(self.degrees), dtype=bool)
         is_inside[part] = True
-        weight = sum(
-            float(above[is_inside[start : start + len(above), None] != is_inside[None, start:]].sum())
-            for start, above in self._weights_above_the_diagonal()
-        )
-        return weight / min(float(self.degrees[is_inside].sum()), float(self.degrees[~is_inside].sum()))
+        cut = sum(float(self._weights[vertex, ~is_inside].sum()) for vertex in part)
+        return cut / min(float(self.degrees[is_inside].sum()), float(self.degrees[~is_inside].sum()))
 
-    def _weight_before(self, ranks: Integers) -> Floats:
-        """The weight between each vertex and those before it in an order, by its place there."""
-        n = len(ranks)
-        weight = np.zeros(n)
-        for start, above in self._weights_above_the_diagonal():
-            later = np.maximum(ranks[start : start + len(above), None], ranks[None, start:])
-            weight += np.bincount(later.ravel(), above.ravel(), n)
+    def _weight_before(self, order: Integers) -> Floats:
+        """The weight between each vertex of an order and those before it, shape (n,)."""
+        weight, is_before = np.empty(len(order)), np.zeros(len(order))
+        for start in range(0, len(order), _FEW):
+            some = order[start : start + _FEW]
+            rows = self._weights[some]
+            weight[start : start + _FEW] = rows @ is_before + np.tril(rows[:, some], -1).sum(axis=1)
+            is_before[some] = 1.0
         return weight
 
     def _weights_above_the_diagonal(self) -> Iterator[tuple[int, Floats]]:
@@ -255,6 +251,7 @@ class ConnectedGraph:
         connectivity = values[0]
         if laplacian == "normalised":
             values, vector = self._smallest(factor, self.degrees)
+        self._restore_weights()
         return FiedlerVector(
             laplacian=laplacian,
             eigenvalue=values[0],
@@ -285,6 +282,15 @@ class ConnectedGraph:
             if not info:
                 return np.asarray(factor)
         raise AssertionError(f"a grounded Laplacian of {n} vertices is not positive definite")
+
+    def _restore_weights(self) -> None:
+        """The lower triangle from the upper one, in place of the factor."""
+        W = self._weights
+        for start in range(0, len(W), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            W[part, :start] = W[:start, part].T
+            upper = np.triu(W[part, part], 1)
+            W[part, part] = upper + upper.T
 
     def _smallest(self, factor: Floats, mass: Floats) -> tuple[tuple[float, float], Floats]:
         """The two smallest eigenvalues of L v = λ diag(mass) v but zero, and the vector of the first."""

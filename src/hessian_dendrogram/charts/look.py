@@ -153,7 +153,6 @@ def configuration(name: str, *, file_format: str = "svg") -> dict[str, Any]:
     """
     return {
         "displaylogo": False,
-        "responsive": True,
         "toImageButtonOptions": {"format": file_format, "filename": name, "scale": 2 if file_format == "png" else 1},
     }
 

@@ -194,7 +194,9 @@ def _chart(chart: Chart) -> str:
     frames = [{"step": "" if step is None else f"{step:,}", **drawing} for step, drawing in shown]
     for frame in frames:
         frame["layout"]["height"] = height  # the page must not move with the slider
-    packed = gzip.compress(json.dumps({"config": configuration(chart.name), "frames": frames}).encode(), mtime=0)
+    packed = gzip.compress(
+        json.dumps({"config": {**configuration(chart.name), "responsive": True}, "frames": frames}).encode(), mtime=0
+    )
     return "\n".join(
         [
             f'<figure class="chart" aria-label="{escape(chart.description)}">',
