@@ -225,7 +225,7 @@ def test_clusters_of_the_dendrogram_are_those_at_epsilon():
     tree = single_linkage(realistic(error_bounds=0.0))
     for epsilon in (1e-3, 0.1, 0.7):
         labels = tree.labels(epsilon)
-        (cut,) = traces(charts.dendrogram_chart(tree, epsilon), "click: a cluster")
+        (cut,) = traces(charts.dendrogram_chart(tree, epsilon), "a cluster at ε")
         assert cut.mode == "lines+markers"  # clicks on bare markers do not reach Python
         assert sorted(cut.customdata[:, 0]) == sorted(np.bincount(labels))
         assert (cut.y == epsilon).all()

@@ -99,7 +99,7 @@ def cluster_count_curves(
         title: stands above the chart.
     """
     figure, rows = segment_panels(spectra, title=title, height=_HEIGHT)
-    shares = np.linspace(0, 0.9, len(spectra)) if len(spectra) > 1 else [0.0]
+    shares = np.linspace(0.2, 0.9, len(spectra)) if len(spectra) > 1 else [0.5]  # seen on dark and on light pages
     palette = sample_colorscale("Viridis", list(shares))
     for row, _, dendrograms in rows:
         grid = resolution_grid(list(dendrograms.values()), 2 * _RESOLUTIONS)

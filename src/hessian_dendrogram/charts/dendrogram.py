@@ -153,7 +153,7 @@ def _add_cut(
             "opacity": 0.9,
         },
         customdata=np.stack([sizes, low, high, high - low, shown + 1], axis=1),
-        name=f"click: a cluster at ε{some}",
+        name=f"a cluster at ε{some}",
         hovertemplate="cluster %{customdata[4]:,}: %{customdata[0]:,} eigenvalues<br>"
         "from %{customdata[1]:.5g} to %{customdata[2]:.5g}<br>width %{customdata[3]:.3g}<extra></extra>",
     )
