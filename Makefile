@@ -39,7 +39,7 @@ demo: $(VENV)/.demo
 	$(BIN)/hessian-dendrogram run digits $(DEMO)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -62,7 +62,7 @@ def main() -> None:
     options.add_argument("--step", type=int, required=True)
     options.add_argument("--fraction", type=float, default=0.3)
     options.add_argument("--blocks", default="16,16 4,4", help="first and then, pairs of them")
-    options.add_argument("--marks", default="2000,3000,4000", help="products")
+    options.add_argument("--marks", default="3000,4000,5000", help="products")
     chosen = options.parse_args()
     model = Transformer().double()
     weights = Run(chosen.run).weights(chosen.step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from ..views.eigenvalue_axis import EigenvalueAxis
+from .look import COLOURS, joined, light
+
+_VISIBLE = 0.004  # of the axis: a shorter error bar is hidden by its dash, and thousands of them are slow
 
 
 def place(axis: EigenvalueAxis, values: ArrayLike) -> NDArray[np.float64]:
@@ -31,6 +35,42 @@ def reach(axis: EigenvalueAxis, values: ArrayLike, bounds: ArrayLike) -> dict[st
         "array": np.maximum(place(axis, high) - here, 0),
         "arrayminus": np.maximum(here - place(axis, low), 0),
     }
+
+
+def eigenvalue_dashes(
+    axis: EigenvalueAxis,
+    positions: NDArray[np.int64],
+    steps: Sequence[int],
+    values: NDArray[np.float64],
+    bounds: NDArray[np.float64],
+) -> go.Scatter:
+    """A dash for each eigenvalue, and a bar for its error bound; one line with breaks, which is fast to draw.
+
+    Args:
+        axis: of the eigenvalues.
+        positions: of the training step of each eigenvalue in `steps`, shape (m,).
+        steps: all training steps.
+        values: shape (m,).
+        bounds: on the error of each, shape (m,).
+    """
+    here, low, high = (
+        place(axis, np.clip(ends, axis.low, axis.high)) for ends in (values, values - bounds, values + bounds)
+    )
+    pieces = np.stack([positions[:, None] + [-0.38, 0.38], np.stack([here, here], axis=1)], axis=2)
+    uprights = np.stack([np.stack([positions, positions], axis=1), np.stack([low, high], axis=1)], axis=2)
+    bottom, top = place(axis, [axis.low, axis.high])
+    visible = np.flatnonzero(high - low > _VISIBLE * (top - bottom))
+    x, y = joined(np.concatenate([pieces, uprights[visible]]))
+    facts = np.stack([values, bounds, np.array(steps)[positions]], axis=1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"width": 1, "color": COLOURS[0]},
+        customdata=light(np.repeat(np.concatenate([facts, facts[visible]]), 3, axis=0)),
+        name="one eigenvalue; bar: its error bound, where it is longer than the dash is thick",
+        hovertemplate="step %{customdata[2]:,}<br>λ = %{customdata[0]:.6g} ± %{customdata[1]:.1g}<extra></extra>",
+    )
 
 
 def apply_axis(figure: go.Figure, axis: EigenvalueAxis, *, which: str, most: int, name: str = "", **where: Any) -> None:

@@ -13,8 +13,8 @@ from ..spectrum import Spectrum
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.ends import end_slice
 from ..views.measures import FOURIER
-from .eigenvalue_axis import apply_axis, place, reach
-from .look import COLOURS, UNCONVERGED, joined, light, new_chart, panels, say
+from .eigenvalue_axis import apply_axis, eigenvalue_dashes, place
+from .look import COLOURS, UNCONVERGED, light, new_chart, panels, say
 from .step_axis import StepAxis
 from .training import CURVES, add_curve
 
@@ -83,23 +83,9 @@ def _add_end(figure: go.Figure, steps: StepAxis, spectra: Sequence[Spectrum], en
     axis = EigenvalueAxis.around(*(group for group in groups if len(group[0])))
     at = np.array(steps.steps)[positions]
     low, high = place(axis, [axis.low, axis.high])
-    here, bars = place(axis, values), reach(axis, values, bounds)
-    dashes = np.stack([positions[:, None] + [-0.38, 0.38], np.stack([here, here], axis=1)], axis=2)[converged]
-    errors = np.stack([here - bars["arrayminus"], here + bars["array"]], axis=1)
-    errors = np.stack([np.stack([positions, positions], axis=1), errors], axis=2)[converged]
-    x, y = joined(np.concatenate([dashes, errors]))
-    facts = np.tile(np.stack([values, bounds, at], axis=1)[converged], (2, 1))
-    figure.add_scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"width": 1, "color": COLOURS[0]},
-        customdata=light(np.repeat(facts, 3, axis=0)),
-        name="eigenvalue and its error bound",
-        hovertemplate="step %{customdata[2]:,}<br>λ = %{customdata[0]:.6g} ± %{customdata[1]:.1g}<extra></extra>",
-        row=1,
-        col=1,
-    )
+    known = [array[converged] for array in (values, bounds)]
+    figure.add_trace(eigenvalue_dashes(axis, positions[converged], steps.steps, *known), row=1, col=1)
+    here = place(axis, values)
     inside = ~converged & (here >= low) & (here <= high)
     if inside.any():
         figure.add_scatter(

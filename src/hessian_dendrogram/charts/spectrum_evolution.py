@@ -10,11 +10,9 @@ import plotly.graph_objects as go
 from ..spectrum import Spectrum
 from ..views.density import BINS, bin_edges, hole_of, split_by_density
 from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
-from .eigenvalue_axis import apply_axis, place
-from .look import COLOURS, HATCH, NEUTRAL, UNCONVERGED, joined, light, new_chart
+from .eigenvalue_axis import apply_axis, eigenvalue_dashes, place
+from .look import HATCH, NEUTRAL, UNCONVERGED, light, new_chart
 from .step_axis import StepAxis
-
-_VISIBLE = 0.004  # of the axis: a shorter error bar is hidden by its mark, and thousands of them are slow
 
 
 def spectrum_evolution(steps: StepAxis, spectra: Sequence[Spectrum], *, title: str = "") -> go.Figure:
@@ -83,34 +81,14 @@ def _add_sparse(
     sparse: Sequence[np.ndarray],
     axis: EigenvalueAxis,
 ) -> None:
-    """A dash for each eigenvalue, and a bar for its error bound; one line with breaks, which is fast to draw."""
+    """A dash for each eigenvalue that is not in the densities."""
     positions = np.repeat(np.arange(len(spectra)), [len(indices) for indices in sparse])
     values, bounds = (
         np.concatenate([getattr(spectrum, name)[indices] for spectrum, indices in zip(spectra, sparse, strict=True)])
         for name in ("eigenvalues", "error_bounds")
     )
-    if not len(values):
-        return
-    height, low, high = (
-        place(axis, np.clip(ends, axis.low, axis.high)) for ends in (values, values - bounds, values + bounds)
-    )
-    dashes = np.stack(
-        [np.stack([positions - 0.38, positions + 0.38], axis=1), np.stack([height, height], axis=1)], axis=2
-    )
-    bars = np.stack([np.stack([positions, positions], axis=1), np.stack([low, high], axis=1)], axis=2)
-    ends = place(axis, [axis.low, axis.high])
-    visible = np.flatnonzero(high - low > _VISIBLE * (ends[1] - ends[0]))
-    x, y = joined(np.concatenate([dashes, bars[visible]]))
-    facts = np.stack([values, bounds, np.array(steps.steps)[positions]], axis=1)
-    figure.add_scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"width": 1, "color": COLOURS[0]},
-        customdata=light(np.repeat(np.concatenate([facts, facts[visible]]), 3, axis=0)),
-        name="one eigenvalue; bar: its error bound, where it is longer than the dash is thick",
-        hovertemplate="step %{customdata[2]:,}<br>λ = %{customdata[0]:.6g} ± %{customdata[1]:.1g}<extra></extra>",
-    )
+    if len(values):
+        figure.add_trace(eigenvalue_dashes(axis, positions, steps.steps, values, bounds))
 
 
 def _add_unconverged(figure: go.Figure, steps: StepAxis, spectra: Sequence[Spectrum], axis: EigenvalueAxis) -> None:
