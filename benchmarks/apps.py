@@ -1,7 +1,7 @@
 """How long the notebooks take on the published results: from opening a page to its first chart, and for a slider step.
 
 A page is opened in a new browser, on a server that was just started. A slider step lasts from the key that moves it to
-the second frame after the text of a chart has changed. Chromium is found as the tests of the apps find it.
+the second frame after the text of the first chart has changed. Chromium is found as the tests of the apps find it.
 
     python benchmarks/apps.py
 """
@@ -29,7 +29,7 @@ SLIDERS = {  # the app, the view, and its slider
 }
 WATCH = """() => {
   const texts = () => [...document.querySelectorAll("marimo-plotly")]
-    .flatMap((host) => [...(host.shadowRoot ?? host).querySelectorAll(".gtitle, .annotation-text")])
+    .flatMap((host) => [...(host.shadowRoot ?? host).querySelectorAll(".gtitle, .annotation-text, .legendtext")])
     .map((text) => text.textContent).join("|");
   window.step = new Promise((resolve) => {
     const before = texts();
