@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["hessian-dendrogram[apps]"]
+# dependencies = [
+#     "hessian-dendrogram[apps]",
+#     "marimo>=0.25.2",
+# ]
 #
 # [tool.uv.sources]
 # hessian-dendrogram = { path = "../../..", editable = true }
