@@ -1,6 +1,6 @@
 """Recursive bipartition on graphs whose parts are known."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -115,6 +115,22 @@ def test_the_order_of_the_parameters_does_not_matter(laplacian, split):
         np.testing.assert_allclose(found[members], values, rtol=1e-9)
 
 
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("split", SPLITS)
+def test_nor_where_two_entries_are_the_largest(laplacian, split):
+    """Four and five have the same links to others of equal degrees: their entries are opposite, but no graph is."""
+    W = np.zeros((5, 5))
+    for i, j, weight in [(0, 1, 2), (0, 2, 2), (0, 3, 1), (1, 2, 1), (2, 4, 2)]:
+        W[i, j] = W[j, i] = weight
+    tree = recursive_bipartition(W, laplacian=laplacian, split=split, min_size=4)
+    assert not tree.is_degenerate.any()
+    expected = {frozenset(tree.members(node)) for node in tree.children[0]}
+    for permutation in permutations(range(5)):
+        names = np.array(permutation)
+        other = recursive_bipartition(W[np.ix_(names, names)], laplacian=laplacian, split=split, min_size=4)
+        assert {frozenset(names[other.members(node)]) for node in other.children[0]} == expected
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_parameters_that_cannot_be_told_apart_stay_together(split):
     """Each vertex twice, with the same links: a cut between the two would be decided by rounding."""
@@ -126,18 +142,19 @@ def test_parameters_that_cannot_be_told_apart_stay_together(split):
     assert len(tree.leaves) > 2
 
 
-def test_the_weakest_of_many_weak_links_is_cut_first():
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e-60])
+def test_the_weakest_of_many_weak_links_is_cut_first(scale):
     """Its conductance keeps its digits beside those of the other cuts, which are 1e10 times as large."""
     W = np.zeros((120, 120))
     for number in range(4):
         part = slice(30 * number, 30 * number + 30)
         W[part, part] = random_graph(30, number)
     for vertex, weight in [(29, 3e-6), (59, 1e-7), (89, 2e-6)]:
-        W[vertex, vertex + 1] = W[vertex + 1, vertex] = weight
+        W[vertex, vertex + 1] = W[vertex + 1, vertex] = weight * scale
     tree = recursive_bipartition(W, min_size=30)
     assert [tree.members(child).tolist() for child in tree.children[0]] == [[*range(60)], [*range(60, 120)]]
     volume = min(W[:60].sum(), W[60:].sum())
-    assert tree.conductances[0] == pytest.approx(1e-7 / volume, rel=1e-12, abs=0)
+    assert tree.conductances[0] == pytest.approx(1e-7 * scale / volume, rel=1e-12, abs=0)
     assert tree.cut(4).tolist() == tree.leaves.tolist()
 
 
@@ -178,7 +195,7 @@ def test_cuts_are_nested_and_open_the_weakest_first():
         assert after - before == set(tree.children[node])
         assert tree.conductances[node] == min(tree.conductances[i] for i in before if tree.children[i])
     assert opened[-1] == set(tree.leaves.tolist()) == set(tree.cut(1000).tolist())
-    with pytest.raises(UserError, match="one cluster or more, got 0"):
+    with pytest.raises(UserError, match="a whole number of clusters, one or more, got 0"):
         tree.cut(0)
 
 
@@ -195,8 +212,9 @@ def test_bad_input_is_refused():
         recursive_bipartition(np.ones((3, 3)), laplacian="x")
     with pytest.raises(UserError, match="split one of sweep, sign, median, got 'normalised' and 'y'"):
         recursive_bipartition(np.ones((3, 3)), split="y")
-    with pytest.raises(UserError, match="min_size must be >= 1, got 0"):
-        recursive_bipartition(np.ones((3, 3)), min_size=0)
+    for min_size in (0, 1.5, np.nan):
+        with pytest.raises(UserError, match=f"min_size must be a whole number >= 1, got {min_size}"):
+            recursive_bipartition(np.ones((3, 3)), min_size=min_size)
     for bad in (np.ones((1, 1)), np.ones((2, 3)), np.zeros((3, 3)), np.full((3, 3), np.nan), np.tri(3)):
         with pytest.raises(UserError):
             recursive_bipartition(bad)

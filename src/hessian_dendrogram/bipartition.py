@@ -12,6 +12,7 @@ import heapq
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement, pairwise
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from .errors import UserError
-from .fiedler import LAPLACIANS, ConnectedGraph, Laplacian, components, coupling_graph
+from .fiedler import LAPLACIANS, ConnectedGraph, Laplacian, components, coupling_graph, real_matrix
 from .layout import Layout
 
 Floats = NDArray[np.float64]
@@ -164,10 +165,10 @@ class BipartitionTree:
         where the leaves are.
 
         Raises:
-            UserError: k is below 1.
+            UserError: k is no whole number of 1 or more.
         """
-        if k < 1:
-            raise UserError(f"a tree is cut into one cluster or more, got {k}")
+        if not (isinstance(k, Integral) and k >= 1):
+            raise UserError(f"a tree is cut into a whole number of clusters, one or more, got {k}")
         closed: list[int] = []
         heap = [self._urgency(0)]
         while heap and len(closed) + len(heap) < k:
@@ -275,8 +276,8 @@ def checked_options(laplacian: str, split: str, min_size: int | None) -> None:
             f"laplacian must be one of {', '.join(LAPLACIANS)} and split one of {', '.join(SPLITS)}, "
             f"got {laplacian!r} and {split!r}"
         )
-    if min_size is not None and min_size < 1:
-        raise UserError(f"min_size must be >= 1, got {min_size}")
+    if min_size is not None and not (isinstance(min_size, Integral) and min_size >= 1):
+        raise UserError(f"min_size must be a whole number >= 1, got {min_size}")
 
 
 def default_min_size(n: int) -> int:
@@ -304,7 +305,7 @@ def coupling_picture(W: Floats, tree: BipartitionTree, blocks: int = 128) -> Flo
 
 def _checked(W: ArrayLike) -> Floats:
     """The weights of a coupling graph, without a copy where they are one."""
-    weights = np.asarray(W, dtype=np.float64)
+    weights = real_matrix(W)
     return weights if _is_coupling_graph(weights) else coupling_graph(weights)
 
 
@@ -353,9 +354,11 @@ def _divide(W: Floats, laplacian: Laplacian, split: Split) -> tuple[tuple[float,
         score = np.abs(places + 1 - len(order) / 2)
     # Of mirror images, which rounding would choose from, the first.
     rounding = len(order) * np.finfo(np.float64).eps
-    first = 1 + int(places[score <= (1 + _TIE) * score.min() + rounding][0])
+    places = places[score <= (1 + _TIE) * score.min() + rounding]
+    score = conductances[places]
+    if len(places) > 1 or score[0] < _WEAK:
+        score = graph.exact_conductances(order, places)
+    chosen = np.flatnonzero(score <= (1 + _TIE) * score.min())[0] if split == "sweep" else 0
+    first = 1 + int(places[chosen])
     parts = sorted((np.sort(order[:first]), np.sort(order[first:])), key=lambda part: (-len(part), part[0]))
-    conductance = float(conductances[first - 1])
-    if conductance < _WEAK:
-        conductance = graph.conductance(parts[1])
-    return (fiedler.eigenvalue, fiedler.connectivity, conductance, fiedler.is_degenerate), parts
+    return (fiedler.eigenvalue, fiedler.connectivity, float(score[chosen]), fiedler.is_degenerate), parts

@@ -117,7 +117,10 @@ def _plain(
     for _ in range(min(_STEPS, (n - 1 - len(V)) // _BLOCK)):
         block = graph.orthonormal(block, V)
         V, NV, BV = np.vstack([V, block]), np.vstack([NV, graph.normalised(block)]), np.vstack([BV, graph.mass(block)])
-        values, S = _smallest_of_pencil(_symmetric(V @ NV.T), _symmetric(V @ BV.T))
+        smallest = _smallest_of_pencil(_symmetric(V @ NV.T), _symmetric(V @ BV.T))
+        if smallest is None:
+            return None
+        values, S = smallest
         residuals = S.T @ NV - values[:, None] * (S.T @ BV)
         first, second, *_ = np.linalg.norm(residuals, axis=1) / mu
         gap = 1 - values[0] / values[1] - second
@@ -130,9 +133,14 @@ def _plain(
     return None
 
 
-def _smallest_of_pencil(P: Floats, Q: Floats) -> tuple[Floats, Floats]:
-    """The smallest eigenvalues of P s = λ Q s, P positive definite and well conditioned, and their unit vectors."""
+def _smallest_of_pencil(P: Floats, Q: Floats) -> tuple[Floats, Floats] | None:
+    """The smallest eigenvalues of P s = λ Q s, P positive definite and well conditioned, and their unit vectors.
+
+    None where degrees over hundreds of decades have made P something else.
+    """
     values, U = np.linalg.eigh(P)
+    if values[0] <= 0:
+        return None
     T = U / np.sqrt(values)
     ratios, S = np.linalg.eigh(_symmetric(T.T @ Q @ T))
     S = T @ S[:, : -_BLOCK - 1 : -1]

@@ -9,11 +9,16 @@ For a well connected graph both come from products with W, see `davidson.py`.
 A weakly connected graph is factorised. L with the row and the column of one vertex taken out is a positive definite
 M-matrix; its Cholesky factor gives the pseudoinverse of L, and the smallest eigenvalues but zero are the largest of
 M^1/2 L⁺ M^1/2 with M = 1 or D, found in a few steps of a block Krylov method.
+
+Rounding hides a link that is weaker than it in the diagonal of that matrix. So where λ₂ is small the factor is made
+without the diagonal: what is left when a vertex is eliminated is a graph again, whose weights are sums of positive
+terms, and each pivot is the sum of the weights that its vertex has by then (W. Grassmann, M. Taksar & D. Heyman 1985,
+Oper. Res. 33, 1107). Nothing is subtracted, so every link keeps its digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from .davidson import well_connected_pairs
+from .davidson import Pair, well_connected_pairs
 from .errors import UserError
 
 Floats = NDArray[np.float64]
@@ -33,12 +38,15 @@ DEGENERATE = 1e-6
 """Two eigenvalues whose relative difference is smaller count as one."""
 
 _CHUNK = 256  # rows that are handled at once
+_PANEL = 64  # vertices that are eliminated before the other weights follow
 _FEW = 32  # rows that are copied at once, few enough for a processor's cache
 _BLOCK = 3  # vectors of a Krylov block: two eigenvectors are wanted
 _STEPS = 40  # blocks at most; each gains digits geometrically
 _ACCURACY = 1e-12  # of an eigenpair: residual relative to the eigenvalue, of the inverse where that is used
-_WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again as a sum of squares
+_WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again from a factor without subtractions
+_HIDDEN = 1e-7  # of the first eigenvalue of the inverse, a second one that rounding may hide
 _EQUAL = 1e-8  # relative difference up to which rounding decides which of two magnitudes is the larger
+_SCALES = (1e-100, 1e100)  # of the largest weight, between which squares neither overflow nor vanish
 _DENSE = 100  # vertices up to which the inverse is written out
 
 
@@ -49,9 +57,10 @@ class FiedlerVector:
     Attributes:
         laplacian: which one.
         eigenvalue: of the vector; zero, exactly, where the graph falls into components.
-        next_eigenvalue: the one after; infinite where there are but two vertices.
-        vector: shape (n,), of unit length, its first entry of largest magnitude positive; of the normalised Laplacian
-            it is D^-1/2 y.
+        next_eigenvalue: the one after, to six digits; infinite where there are but two vertices, or where it is more
+            than 1e7 times as large.
+        vector: shape (n,), of unit length, its entry of largest magnitude positive, or Σ v_i³ where two such differ in
+            their signs; of the normalised Laplacian it is D^-1/2 y.
         connectivity: λ₂, the eigenvalue of the plain Laplacian, whichever the vector belongs to.
     """
 
@@ -80,7 +89,7 @@ def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
     Raises:
         UserError: not square, not finite or not symmetric, or there is no edge at all.
     """
-    W: Floats = np.asarray(H, dtype=np.float64).copy()  # a torch tensor warns where `np.array` copies it
+    W = real_matrix(H).copy()
     if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2:
         raise UserError(f"a coupling graph needs a symmetric matrix of two or more parameters, got shape {W.shape}")
     if not threshold >= 0:
@@ -110,6 +119,23 @@ def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
             f"no two of the {len(W)} parameters are coupled by more than {threshold:g}: there is nothing to cut"
         )
     return W
+
+
+def real_matrix(H: ArrayLike) -> Floats:
+    """A matrix as float64, without a copy where it is that.
+
+    Raises:
+        UserError: its entries are not real numbers.
+    """
+    try:
+        matrix = np.asarray(H)  # a torch tensor warns where `np.array` copies it
+        if np.iscomplexobj(matrix):
+            raise TypeError("its entries are complex")
+        return np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"a coupling graph needs a dense matrix of real numbers, got {type(H).__name__}: {error}"
+        ) from None
 
 
 def fiedler_vector(W: ArrayLike, *, laplacian: Laplacian = "normalised") -> FiedlerVector:
@@ -179,13 +205,26 @@ class ConnectedGraph:
     """
 
     def __init__(self, W: Floats) -> None:
-        self._weights = W
+        self._weights, self._exponent = W, 0
+        if not _SCALES[0] < float(W.max()) < _SCALES[1]:
+            self._exponent = int(np.frexp(W.max())[1])
+            np.ldexp(W, -self._exponent, out=W)  # exact
         self.degrees = W.sum(axis=1)
 
     def fiedler_vector(self, laplacian: Laplacian) -> FiedlerVector:
         """The eigenpair of this graph, see the function of that name."""
-        found = self._by_products(laplacian) if len(self.degrees) > _DENSE else None
-        return found or self._by_factorisation(laplacian)
+        pairs = self._by_products(laplacian) if len(self.degrees) > _DENSE else None
+        chosen, connectivity = pairs or self._by_factorisation(laplacian)
+        return FiedlerVector(
+            laplacian=laplacian,
+            eigenvalue=self._rescaled(chosen.eigenvalue, laplacian),
+            next_eigenvalue=self._rescaled(chosen.next_eigenvalue, laplacian),
+            vector=_signed(chosen.vector),
+            connectivity=self._rescaled(connectivity, "plain"),
+        )
+
+    def _rescaled(self, eigenvalue: float, laplacian: Laplacian) -> float:
+        return float(np.ldexp(eigenvalue, self._exponent)) if laplacian == "plain" else eigenvalue
 
     def conductances(self, order: Integers) -> Floats:
         """Of the cut after each of the first n - 1 vertices of an order: shape (n - 1,).
@@ -201,12 +240,24 @@ class ConnectedGraph:
         cuts = np.where(below <= above, np.cumsum(outward)[:-1], -np.cumsum(outward[:0:-1])[::-1])
         return np.asarray(np.maximum(cuts, 0) / np.minimum(below, above))
 
-    def conductance(self, part: Integers) -> float:
-        """Of the cut between some vertices and the others, without any cancellation."""
-        is_inside = np.zeros(len(self.degrees), dtype=bool)
-        is_inside[part] = True
-        cut = sum(float(self._weights[vertex, ~is_inside].sum()) for vertex in part)
-        return cut / min(float(self.degrees[is_inside].sum()), float(self.degrees[~is_inside].sum()))
+    def exact_conductances(self, order: Integers, places: Integers) -> Floats:
+        """Of the cuts after some places of an order, from sums of positive terms: every digit of a small one counts.
+
+        Args:
+            order: the vertices, shape (n,).
+            places: ascending, shape (m,); n numbers are held for each.
+
+        Returns:
+            Shape (m,).
+        """
+        starts = np.concatenate([[0], places + 1])
+        is_inside = np.zeros((len(starts), len(order)))
+        is_inside[np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order))), order] = 1.0
+        between = np.add.reduceat((is_inside @ self._weights)[:, order], starts, axis=1)
+        volumes = np.add.reduceat(self.degrees[order], starts)
+        return np.array(
+            [between[:i, i:].sum() / min(volumes[:i].sum(), volumes[i:].sum()) for i in range(1, len(starts))]
+        )
 
     def _weight_before(self, order: Integers) -> Floats:
         """The weight between each vertex of an order and those before it, shape (n,)."""
@@ -218,12 +269,7 @@ class ConnectedGraph:
             is_before[some] = 1.0
         return weight
 
-    def _weights_above_the_diagonal(self) -> Iterator[tuple[int, Floats]]:
-        """Some rows at a time, from the diagonal on, with the number of the first."""
-        for start in range(0, len(self._weights), _CHUNK):
-            yield start, np.triu(self._weights[start : start + _CHUNK, start:], 1)
-
-    def _by_products(self, laplacian: Laplacian) -> FiedlerVector | None:
+    def _by_products(self, laplacian: Laplacian) -> tuple[Pair, float] | None:
         """From products with the weights; None where the graph is weakly connected or they do not converge."""
         pairs = well_connected_pairs(
             self._weights,
@@ -235,53 +281,66 @@ class ConnectedGraph:
         if pairs is None:
             return None
         normalised, plain = pairs
-        chosen = normalised if laplacian == "normalised" else plain
-        return FiedlerVector(
-            laplacian=laplacian,
-            eigenvalue=chosen.eigenvalue,
-            next_eigenvalue=chosen.next_eigenvalue,
-            vector=_signed(chosen.vector),
-            connectivity=plain.eigenvalue,
-        )
+        return normalised if laplacian == "normalised" else plain, plain.eigenvalue
 
-    def _by_factorisation(self, laplacian: Laplacian) -> FiedlerVector:
+    def _by_factorisation(self, laplacian: Laplacian) -> tuple[Pair, float]:
         """From the inverse of the Laplacian."""
+        ones = np.ones(len(self.degrees))
         factor = self._grounded_factor()
-        values, vector = self._smallest(factor, np.ones(len(self.degrees)))
-        connectivity = values[0]
-        if laplacian == "normalised":
-            values, vector = self._smallest(factor, self.degrees)
+        plain = None if factor is None else self._smallest(factor, ones)
+        if factor is None or plain is None or plain.eigenvalue < _WEAK * float(self.degrees.max()):
+            self._restore_weights()
+            factor = self._factor_without_subtractions()
+            plain = self._smallest(factor, ones)
+        chosen = self._smallest(factor, self.degrees) if laplacian == "normalised" else plain
         self._restore_weights()
-        return FiedlerVector(
-            laplacian=laplacian,
-            eigenvalue=values[0],
-            next_eigenvalue=values[1],
-            vector=_signed(vector),
-            connectivity=connectivity,
-        )
+        return chosen, plain.eigenvalue
 
     @property
     def _ground(self) -> int:
         return int(self.degrees.argmax())
 
-    def _grounded_factor(self) -> Floats:
-        """The Cholesky factor of the Laplacian, one vertex taken out, in the lower triangle of the weights."""
+    def _grounded_factor(self) -> Floats | None:
+        """The Cholesky factor of the Laplacian, one vertex taken out, in the lower triangle of the weights.
+
+        None where rounding has made that matrix singular.
+        """
         W, n = self._weights, len(self._weights)
-        diagonal = self.degrees.copy()
-        diagonal[self._ground] = 1.0
-        for safety in (0.0, 4 * n * np.finfo(np.float64).eps):  # a link that is weaker than rounding
-            for start in range(0, n, _CHUNK):
-                part = slice(start, start + _CHUNK)
-                W[part, :start] = -W[:start, part].T
-                upper = np.triu(W[part, part], 1)
-                W[part, part] = upper - upper.T
-            W[self._ground, : self._ground] = W[self._ground + 1 :, self._ground] = 0.0
-            W.flat[:: n + 1] = diagonal * (1 + safety)
-            # Its transpose is the matrix in LAPACK's order of memory: there the upper triangle is the lower one here.
-            factor, info = dpotrf(W.T, lower=0, overwrite_a=1, clean=0)
-            if not info:
-                return np.asarray(factor)
-        raise AssertionError(f"a grounded Laplacian of {n} vertices is not positive definite")
+        for start in range(0, n, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            W[part, : start + _CHUNK] *= -1  # above the diagonal, too; those are put back below
+            W[part, part] = np.tril(W[part, part]) - np.triu(W[part, part], 1)
+        W[self._ground, : self._ground] = W[self._ground + 1 :, self._ground] = 0.0
+        W.flat[:: n + 1] = self.degrees
+        # Its transpose is the matrix in LAPACK's order of memory: there the upper triangle is the lower one here.
+        factor, info = dpotrf(W.T, lower=0, overwrite_a=1, clean=0)
+        return None if info else np.asarray(factor)
+
+    def _factor_without_subtractions(self) -> Floats:
+        """The same factor, by eliminating vertices from the graph."""
+        W, n, ground = self._weights, len(self._weights), self._ground
+        to_ground = W[ground].copy()
+        W[ground, :ground] = W[ground + 1 :, ground] = 0.0
+        for start in range(0, n, _PANEL):
+            width = min(_PANEL, n - start)
+            rows = np.column_stack([W[start:, start : start + width].T, to_ground[start : start + width]])
+            pivots = np.empty(width)
+            for i, row in enumerate(rows):
+                row[: i + 1] = 0.0
+                pivots[i] = max(row.sum(), np.finfo(np.float64).tiny) if start + i != ground else 1.0
+                rows[i + 1 :] += np.outer(row[i + 1 : width] / pivots[i], row)
+            left = rows[:, width:-1]
+            to_ground[start + width :] += (rows[:, -1] / pivots) @ left
+            for first in range(0, left.shape[1], _CHUNK):
+                last = min(first + _CHUNK, left.shape[1])
+                update = (left[:, first:last] / pivots[:, None]).T @ left[:, :last]
+                target = W[start + width + first : start + width + last, start + width : start + width + last]
+                target[:, :first] += update[:, :first]
+                target[:, first:] += np.tril(update[:, first:], -1)
+            below = np.tri(n - start, width, -1, dtype=bool)
+            W[start:, start : start + width][below] = -(rows[:, :-1] / np.sqrt(pivots)[:, None]).T[below]
+            W.flat[start * (n + 1) : (start + width) * n : n + 1] = np.sqrt(pivots)
+        return W.T
 
     def _restore_weights(self) -> None:
         """The lower triangle from the upper one, in place of the factor."""
@@ -292,30 +351,20 @@ class ConnectedGraph:
             upper = np.triu(W[part, part], 1)
             W[part, part] = upper + upper.T
 
-    def _smallest(self, factor: Floats, mass: Floats) -> tuple[tuple[float, float], Floats]:
+    def _smallest(self, factor: Floats, mass: Floats) -> Pair:
         """The two smallest eigenvalues of L v = λ diag(mass) v but zero, and the vector of the first."""
         root = np.sqrt(mass)
         constant = root / np.linalg.norm(root)
+        unit = float(factor.diagonal().min())  # the inverse is taken in units of its square
 
         def inverse(Y: Floats) -> Floats:
-            right = root[:, None] * (Y - constant[:, None] * (constant @ Y))
+            right = unit * root[:, None] * (Y - constant[:, None] * (constant @ Y))
             right[self._ground] = 0.0
-            X = root[:, None] * dpotrs(factor, np.asfortranarray(right), lower=0)[0]
+            X = unit * root[:, None] * dpotrs(factor, np.asfortranarray(right), lower=0)[0]
             return np.asarray(X - constant[:, None] * (constant @ X))
 
-        values, y = _two_largest(inverse, constant)
-        vector, first, second = y / root, 1 / values[0], 1 / values[1] if values[1] > 0 else np.inf
-        if first < _WEAK * float((self.degrees / mass).max()):
-            first = self._energy(vector) / float(mass @ vector**2)
-        return (first, second), vector
-
-    def _energy(self, v: Floats) -> float:
-        """vᵀ L v = Σ W_ij (v_i - v_j)², free of cancellation."""
-        total = 0.0
-        for start, above in self._weights_above_the_diagonal():
-            rows = v[start : start + len(above)]
-            total += float((above * (rows[:, None] - v[None, start:]) ** 2).sum())
-        return total
+        (first, second), y = _two_largest(inverse, constant)
+        return Pair(unit**2 / first, unit**2 / second if second > _HIDDEN * first else np.inf, y / root)
 
 
 def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tuple[float, float], Floats]:
@@ -334,7 +383,9 @@ def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tu
         values, S = np.linalg.eigh((projected + projected.T) / 2)
         vectors = V @ S[:, -2:]
         residuals = np.linalg.norm(TV @ S[:, -2:] - vectors * values[-2:], axis=0)
-        if residuals[1] <= _ACCURACY * values[-1] and residuals[0] <= DEGENERATE * values[-2]:
+        if residuals[1] <= _ACCURACY * values[-1] and residuals[0] <= DEGENERATE * max(
+            values[-2], _HIDDEN * values[-1]
+        ):
             break
         W = TV[:, -_BLOCK:]
         for _ in range(2):
@@ -345,7 +396,11 @@ def _two_largest(operator: Callable[[Floats], Floats], null: Floats) -> tuple[tu
 
 
 def _signed(vector: Floats) -> Floats:
-    """Of unit length, the first entry of largest magnitude positive."""
+    """Of unit length, with the sign that `FiedlerVector` describes."""
     magnitude = np.abs(vector)
-    leading = vector[magnitude >= (1 - _EQUAL) * magnitude.max()][0]
-    return np.asarray(vector / np.linalg.norm(vector) * np.sign(leading))
+    leading = vector[magnitude >= (1 - _EQUAL) * magnitude.max()]
+    scaled = vector / magnitude.max()
+    skewness = float((scaled**3).sum())
+    is_decided = bool((leading * leading[0] > 0).all()) or abs(skewness) <= _EQUAL * len(vector)
+    sign = np.sign(leading[0] if is_decided else skewness)
+    return np.asarray(scaled / np.linalg.norm(scaled) * sign)
