@@ -130,6 +130,36 @@ def test_random_spectra(seed):
     assert (np.abs(spectrum.eigenvalues - expected) <= spectrum.error_bounds + 1e-12).all()
 
 
+@pytest.mark.parametrize(("top", "bottom"), [(200, 200), (600, 0), (0, 600), (1000, 0)])
+def test_where_products_end_early_no_end_claims_the_other_ones_values(top, bottom):
+    """The outliers converge at once, before there are as many Ritz values as were asked for."""
+    values = np.sort(np.r_[RANDOM.uniform(-1, 1, 980), -20 - 3 * np.arange(10.0), 30 + 4 * np.arange(10.0)])
+    spectrum = lanczos_spectrum(Reflected(values), top=top, bottom=bottom, max_products=100)
+    at_bottom, at_top = np.split(spectrum.eigenvalues, [spectrum.num_bottom])
+    is_bottom, is_top = np.split(spectrum.converged, [spectrum.num_bottom])
+    assert (len(at_bottom) > 0, len(at_top) > 0) == (bottom > 0 or top == 1000, top > 0)
+    np.testing.assert_allclose(at_bottom[is_bottom], values[:10] if len(at_bottom) else [], rtol=1e-9)
+    np.testing.assert_allclose(at_top[is_top], values[-10:] if len(at_top) else [], rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [19, 28])
+def test_a_pair_that_a_probe_leaves_just_outside_converges_again(seed):
+    values = np.sort(np.random.default_rng(seed).standard_normal(300))
+    size = 4 * 10 + 4 * 8
+    spectrum = lanczos_spectrum(
+        Reflected(values),
+        top=10,
+        bottom=10,
+        block_size=8,
+        tolerance=1e-4,
+        seed=seed,
+        trace_probes=0,
+        memory_budget=8 * (300 * size + 4 * size**2),
+    )
+    assert spectrum.converged.all()
+    assert spectrum.provenance["products"] < 1000
+
+
 def test_what_has_not_converged_says_so_and_how_far_it_is():
     values = np.sort(RANDOM.standard_normal(500))
     A = with_eigenvalues(values)
@@ -210,6 +240,33 @@ def test_what_had_been_found_outlives_an_operator_that_fails(products, error, me
     assert (residuals <= spectrum.error_bounds).all()
 
 
+def test_an_interrupted_operator_in_float32_knows_its_rounding():
+    values = np.sort(np.r_[-3 * np.arange(1, 6), RANDOM.uniform(-1, 1, 400), 20 + np.arange(5.0)])
+
+    class FailingInFloat32(Reflected):
+        left = 200
+
+        def _products(self, V):
+            self.left -= V.shape[1]
+            if self.left < 0:
+                raise RuntimeError("x")
+            return super()._products(V)
+
+    with pytest.raises(InterruptedSolverError) as caught:
+        lanczos_spectrum(FailingInFloat32(values, torch.float32), top=20, bottom=20, block_size=4, tolerance=1e-5)
+    spectrum = caught.value.spectrum
+    assert spectrum.converged.sum() >= 10
+    distances = np.abs(spectrum.eigenvalues[:, None] - values).min(axis=1)
+    assert (distances <= spectrum.error_bounds).all()
+
+
+def test_an_interrupted_search_for_all_counts_all():
+    A = with_eigenvalues(np.r_[RANDOM.uniform(-1, 1, 100), -9, 9])
+    with pytest.raises(InterruptedSolverError, match="2 of 102 eigenvalues had converged") as caught:
+        lanczos_spectrum(Failing(A, 48, RuntimeError("x")), top=102, bottom=102, block_size=4)
+    assert caught.value.spectrum.num_bottom == caught.value.spectrum.num_top
+
+
 @pytest.mark.parametrize(
     ("last_products", "message"), [(6, "by the iteration's own estimates"), (32, "the trace was not estimated")]
 )
@@ -235,14 +292,44 @@ def test_an_operator_that_is_not_symmetric_is_named():
             lanczos_spectrum(Matrix(A + 1e-3 * torch.triu(A)), top=3, bottom=3, block_size=block_size)
 
 
+class Returning(Matrix):
+    """Products of any kind."""
+
+    def __init__(self, product):
+        super().__init__(torch.eye(50, dtype=torch.float64))
+        self.product = product
+
+    def _products(self, V):
+        return self.product(V)
+
+
+@pytest.mark.parametrize(
+    ("product", "message"),
+    [
+        (lambda V: V[:-1], r"real tensor of shape \(50, 4\), got torch.float64 of shape \(49, 4\)"),
+        (lambda V: V * 1j, "real tensor of shape .*, got torch.complex128"),
+        (lambda V: V.numpy(), "real tensor of shape .*, got ndarray"),
+        (lambda V: V * 1e200, r"entries up to \d.*e\+19\d, whose squares leave the range of float64"),
+        (lambda V: V * 1e-200, r"entries up to \d.*e-20\d, whose squares"),
+    ],
+)
+def test_products_that_are_none_are_named(product, message):
+    with pytest.raises(UserError, match=message):
+        lanczos_spectrum(Returning(product), top=3, bottom=3)
+
+
 def test_bad_input_is_refused():
     A = Matrix(torch.eye(300, dtype=torch.float64))
     with pytest.raises(UserError, match="one of them > 0, got 0 and 0"):
         lanczos_spectrum(A, top=0, bottom=0)
     with pytest.raises(UserError, match="at most 300, the size of the matrix, got 301 and 2"):
         lanczos_spectrum(A, top=301, bottom=2)
-    with pytest.raises(UserError, match="got 0, 4000, 1e-06 and None"):
+    with pytest.raises(UserError, match="got 0, 4000, 1e-06 and 1e-06"):
         lanczos_spectrum(A, block_size=0)
+    with pytest.raises(UserError, match="tolerances > 0, got 16, 4000, 1e-06 and 0"):
+        lanczos_spectrum(A, bottom_tolerance=0)
+    with pytest.raises(UserError, match=r"must be whole numbers, got 2\.5, 200, 4000 and None"):
+        lanczos_spectrum(A, top=2.5)
     with pytest.raises(UserError, match="got 16, 0, 1e-06"):
         lanczos_spectrum(A, max_products=0)
     with pytest.raises(UserError, match="need a basis of 84 vectors and a memory_budget of 427392 bytes, got 200000"):
@@ -252,8 +339,11 @@ def test_bad_input_is_refused():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak memory from /proc")
-def test_memory_keeps_to_its_budget():
+@pytest.mark.parametrize(("pairs", "block_size", "budget", "products"), [(10, 4, 300, 600), (100, 16, 380, 700)])
+def test_memory_keeps_to_its_budget(pairs, block_size, budget, products):
+    """The second budget is the least for so many pairs."""
     script = """
+import sys
 import torch
 from pathlib import Path
 from hessian_dendrogram import lanczos_spectrum
@@ -266,14 +356,17 @@ class Diagonal(CurvatureOperator):
     def with_dtype(self, dtype): return self
     def describe(self): return {}
 
-def run(budget, products):
-    lanczos_spectrum(Diagonal(), top=10, bottom=10, block_size=4, memory_budget=budget, max_products=products)
+def run(pairs, block_size, budget, products):
+    lanczos_spectrum(
+        Diagonal(), top=pairs, bottom=pairs, block_size=block_size, memory_budget=budget, max_products=products
+    )
     status = Path("/proc/self/status").read_text()  # the peak in getrusage is inherited from the parent process
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
-run(60_000_000, 8)  # what it takes besides the basis
-print(run(60_000_000, 8), run(300_000_000, 600))
+run(10, 4, 60_000_000, 8)  # what it takes besides the basis
+print(run(10, 4, 60_000_000, 8), run(*map(int, sys.argv[1:])))
 """
-    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    numbers = map(str, (pairs, block_size, budget * 1_000_000, products))
+    output = subprocess.run([sys.executable, "-c", script, *numbers], check=True, capture_output=True, text=True).stdout
     before, after = map(int, output.split())
-    assert 100e6 < after - before < 1.2 * 300e6  # the budget, and a few vectors; all products would take 480e6
+    assert 100e6 < after - before < 1.2e6 * budget  # and a few vectors; all products would take 480e6 or more

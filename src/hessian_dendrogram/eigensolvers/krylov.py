@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,13 @@ from ..errors import UserError
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-14}
 """Of a product, relative to the norm."""
 
+_LARGEST = 1e140  # entry of a product; its square neither overflows, nor vanishes that of its inverse
 _SAFE = 20.0  # the loss of orthogonality that a plain QR may cause, as a factor
+
+
+def strips(rows: Tensor) -> tuple[Tensor, ...]:
+    """Some columns of all rows at a time, as views: to multiply from the left in place."""
+    return torch.split(rows, 4096, dim=1)
 
 
 class ProductError(Exception):
@@ -32,8 +39,10 @@ class KrylovBasis:
     """A growing orthonormal basis V, the projected matrix T, and the next block Q with its coupling B.
 
     Basis vectors are rows, so that taking one in writes one stretch of memory, and memory is used only as it fills.
-    The coupling B has entries for the last columns of V alone, those from `coupled` on. After `start`, the Ritz vectors
-    kept before have residuals that no block holds: their norms are in `locked`.
+    The coupling B has entries for the last columns of V alone, those from `coupled` on. The Ritz vectors that a restart
+    has kept have residuals that no block holds any more after `start`: their norms are in `locked`, zero before it.
+    Combinations of those vectors get the root of the summed squares, as if these residuals were orthogonal: an
+    estimate.
 
     Args:
         operator: A.
@@ -44,7 +53,12 @@ class KrylovBasis:
     def __init__(self, operator: CurvatureOperator, capacity: int, seed: int) -> None:
         self.operator, self.capacity, self.seed = operator, capacity, seed
         self.generator = torch.Generator().manual_seed(seed)
-        self.all_rows = torch.empty(capacity, operator.shape[0], dtype=torch.float64, device=operator.device)
+        self._memory = np.empty((capacity if operator.device.type == "cpu" else 0, operator.shape[0]))
+        self.all_rows = (
+            torch.from_numpy(self._memory)
+            if len(self._memory)
+            else torch.empty(capacity, operator.shape[0], dtype=torch.float64, device=operator.device)
+        )
         self.projected = torch.zeros(capacity, capacity, dtype=torch.float64, device=operator.device)
         self.size = self.coupled = self.products = self.restarts = 0
         self.norm = 0.0  # of the largest column of A V: ‖A‖ from below
@@ -66,9 +80,14 @@ class KrylovBasis:
         """Whether the next block has no room, or there is none since the basis spans the whole space."""
         return self.size + len(self.Q) > self.capacity or not len(self.Q)
 
+    @property
+    def is_reduced(self) -> bool:
+        """Whether there was a restart."""
+        return len(self.locked) > 0
+
     def start(self, count: int) -> None:
         """Go on from random vectors that are orthogonal to the basis, which has just been reduced, or is empty."""
-        self.locked = self.locked + torch.linalg.vector_norm(self.B, dim=0)
+        self.locked = torch.hypot(self.locked, torch.linalg.vector_norm(self.B, dim=0))
         self.Q, _ = self._orthonormal(self.all_rows.new_zeros(count, self.all_rows.shape[1]))
         self.B, self.coupled = self.all_rows.new_zeros(len(self.Q), 0), self.size
 
@@ -78,6 +97,12 @@ class KrylovBasis:
         W = self.product(self.operator, Q)
         first, self.size = self.size, self.size + len(Q)
         self.norm = max(self.norm, float(torch.linalg.vector_norm(W, dim=1).max()))
+        largest = float(W.abs().max())
+        if not (self.norm > 1 / _LARGEST or largest == 0) or largest > _LARGEST:
+            raise UserError(
+                f"a product has entries up to {largest:.3g}, whose squares leave the range of float64; scale the loss "
+                f"to bring them between {1 / _LARGEST:g} and {_LARGEST:g}"
+            )
         W -= B @ self.all_rows[self.coupled : first]
         own = W @ Q.T
         self._check_symmetry(own - own.T)
@@ -99,13 +124,17 @@ class KrylovBasis:
         """A times each row, in float64.
 
         Raises:
-            ProductError: the operator raised, or the product is not finite.
+            ProductError: the operator raised, or the product is not a real, finite matrix of the same shape.
         """
         try:
-            W = operator.matmat(rows.T.to(operator.dtype)).T.to(torch.float64, memory_format=torch.contiguous_format)
+            W = operator.matmat(rows.T.to(operator.dtype))
         except Exception as error:
             lines = str(error).strip().splitlines() or [""]
             raise ProductError(f"the operator raised {type(error).__name__}: {lines[0]}") from error
+        if not isinstance(W, Tensor) or W.shape != rows.T.shape or W.is_complex():
+            found = f"{W.dtype} of shape {tuple(W.shape)}" if isinstance(W, Tensor) else type(W).__name__
+            raise ProductError(f"a product must be a real tensor of shape {tuple(rows.T.shape)}, got {found}")
+        W = W.T.to(torch.float64, memory_format=torch.contiguous_format)
         if not torch.isfinite(W).all():
             raise ProductError("a product with the operator is not finite; look for overflow in the loss")
         self.products += len(rows)
@@ -115,21 +144,30 @@ class KrylovBasis:
         """Ritz values ascending, shape (size,), their vectors in the basis as columns, and their residual norms."""
         values, S = torch.linalg.eigh(self.projection)
         residuals = torch.linalg.vector_norm(self.B @ S[self.coupled :], dim=0)
-        return values, S, residuals + self.locked @ S[: len(self.locked)].abs()
+        return values, S, torch.hypot(residuals, self._locked_residuals(S))
 
     def restart(self, S: Tensor, values: Tensor) -> None:
         """Reduce the basis to the Ritz vectors V S; the next block stays."""
         k = S.shape[1]
-        for columns in self.rows.split(4096, dim=1):  # views: each is replaced before the next is read
+        for columns in strips(self.rows):
             columns[:k] = S.T @ columns
+        self.locked = self._locked_residuals(S)
         self.B, self.coupled = self.B @ S[self.coupled :], 0
-        self.locked = self.locked @ S[: len(self.locked)].abs()
         self.size = k
         self.projection[:] = torch.diag(values)
 
     def shrink(self) -> None:
         """Give the memory back that the basis does not use."""
-        self.all_rows, self.projected = self.rows.clone(), self.projection.clone()
+        self.projected = self.projection.clone()
+        if len(self._memory):
+            shape, self.all_rows = self.rows.shape, self.all_rows.new_empty(0)
+            self._memory.resize(shape, refcheck=False)  # in place, where a copy would exceed the budget
+            self.all_rows = torch.from_numpy(self._memory)
+        else:
+            self.all_rows = self.rows.clone()
+
+    def _locked_residuals(self, S: Tensor) -> Tensor:
+        return (self.locked.square() @ S[: len(self.locked)].square()).sqrt()
 
     def _check_symmetry(self, difference: Tensor) -> None:
         largest = float(difference.abs().max()) if difference.numel() else 0.0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,12 @@ from tqdm import tqdm
 from ..curvature.operator import CurvatureOperator
 from ..errors import InterruptedSolverError, UserError
 from ..spectrum import Spectrum
-from .krylov import ROUNDING, KrylovBasis, ProductError
+from .krylov import ROUNDING, KrylovBasis, ProductError, strips
 
 MEMORY_BUDGET = 5 * 2**29  # bytes
 _PROBE = 6  # blocks that look for what was missed
+_AT_ONCE = 16  # products at the end
+_FEW = 10  # rows of a matrix up to which the rounding of a product does not grow with them
 
 
 def lanczos_spectrum(
@@ -75,19 +78,25 @@ def lanczos_spectrum(
             found, with the iteration's own estimates of the residuals as bounds where the true ones were not known yet.
     """
     n = operator.shape[0]
+    if not all(isinstance(number, Integral) for number in (top, bottom, max_products, block_size or 1)):
+        raise UserError(
+            f"top, bottom, max_products and block_size must be whole numbers, got {top}, {bottom}, {max_products} and "
+            f"{block_size}"
+        )
+    bottom_tolerance = tolerance if bottom_tolerance is None else bottom_tolerance
     if min(top, bottom) < 0 or top + bottom == 0:
         raise UserError(f"top and bottom must be >= 0 and one of them > 0, got {top} and {bottom}")
     if max(top, bottom) > n:
         raise UserError(f"top and bottom must be at most {n}, the size of the matrix, got {top} and {bottom}")
     block_size = min(16, max(4, (top + bottom) // 25)) if block_size is None else block_size
-    if min(block_size, max_products) < 1 or not min(tolerance, bottom_tolerance or tolerance) > 0:
+    if min(block_size, max_products) < 1 or not min(tolerance, bottom_tolerance) > 0:
         raise UserError(
             f"block_size and max_products must be >= 1 and the tolerances > 0, got {block_size}, {max_products}, "
             f"{tolerance} and {bottom_tolerance}"
         )
     if top + bottom >= n:
         top, bottom = n, 0
-    ends = _Ends(top, bottom, tolerance, tolerance if bottom_tolerance is None else bottom_tolerance)
+    ends = _Ends(top, bottom, tolerance, bottom_tolerance)
     block_size = min(block_size, n)
     krylov = KrylovBasis(operator, _capacity(n, ends, block_size, memory_budget), seed)
     with tqdm(
@@ -95,8 +104,8 @@ def lanczos_spectrum(
     ) as bar:
         verified = None
         try:
-            _iterate(krylov, ends, block_size, max_products, bar)
-            verified = _verified(krylov, ends)
+            num_bottom = _iterate(krylov, ends, block_size, max_products, bar)
+            verified = _verified(krylov, ends, num_bottom)
             return _with_trace(verified, krylov, trace_probes)
         except ProductError as error:
             cause, reason = error.__cause__, str(error)
@@ -105,9 +114,13 @@ def lanczos_spectrum(
             partial = _unverified(krylov, ends) if verified is None else verified
             partial = replace(partial, provenance={**partial.provenance, "interrupted": reason})
             found = [int(part.sum()) for part in np.split(partial.converged, [partial.num_bottom])]
+            converged = (
+                f"{sum(found)} of {n} eigenvalues"
+                if top == n
+                else f"{found[1]} of {top} largest and {found[0]} of {bottom} smallest eigenvalues"
+            )
             raise InterruptedSolverError(
-                f"{reason}, after {krylov.products} products; {found[1]} of {top} largest and {found[0]} of {bottom} "
-                "smallest eigenvalues had converged"
+                f"{reason}, after {krylov.products} products; {converged} had converged"
                 + (", by the iteration's own estimates" if verified is None else "; the trace was not estimated"),
                 partial,
             ) from cause
@@ -122,10 +135,16 @@ class _Ends:
     top_tolerance: float
     bottom_tolerance: float
 
-    def numbers(self, size: int) -> tuple[int, int]:
-        """How many of `size` ascending Ritz values belong to the bottom and to the top."""
-        top = min(self.top, size)
-        return min(self.bottom, size - top), top
+    def numbers(self, krylov: KrylovBasis) -> tuple[int, int]:
+        """How many of the ascending Ritz values of a basis count as the bottom's, and how many as the top's.
+
+        Until a restart has kept vectors of both ends, each end has half of the values at most.
+        """
+        size, dim = krylov.rows.shape
+        if size == dim or krylov.is_reduced:
+            return self.bottom, self.top
+        lower = size // 2 if self.top == dim else min(self.bottom, size // 2)
+        return lower, min(self.top, (size + 1) // 2)
 
     def within_tolerance(self, values: Tensor, residuals: Tensor, norm: float) -> tuple[Tensor, Tensor]:
         """Which Ritz pairs, of ascending values, would count as converged at the bottom, and which at the top."""
@@ -149,8 +168,11 @@ def _capacity(n: int, ends: _Ends, block_size: int, memory_budget: int) -> int:
     return min(n, int((math.sqrt(n**2 + 2 * memory_budget) - n) / 8))
 
 
-def _iterate(krylov: KrylovBasis, ends: _Ends, block_size: int, max_products: int, bar: Any) -> None:
-    """Expand and restart until both ends have converged and a probe finds nothing more; leave the wanted Ritz pairs."""
+def _iterate(krylov: KrylovBasis, ends: _Ends, block_size: int, max_products: int, bar: Any) -> int:
+    """Expand and restart until both ends have converged and a probe finds nothing more.
+
+    Leaves the wanted Ritz pairs in the basis, and returns how many of them belong to the bottom.
+    """
     krylov.start(block_size)
     check, is_probed = 0, False
     while True:
@@ -159,7 +181,7 @@ def _iterate(krylov: KrylovBasis, ends: _Ends, block_size: int, max_products: in
         if not (krylov.is_full or is_last or krylov.size >= check):
             continue
         values, S, residuals = krylov.ritz()
-        bottom, top = ends.numbers(len(values))
+        bottom, top = ends.numbers(krylov)
         low, high = ends.within_tolerance(values, residuals, krylov.norm)
         found = int(low[:bottom].sum()), int(high[len(values) - top :].sum())
         is_done = found[0] == ends.bottom, found[1] == ends.top
@@ -168,7 +190,7 @@ def _iterate(krylov: KrylovBasis, ends: _Ends, block_size: int, max_products: in
         if is_last or (all(is_done) and is_probed):
             krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
             krylov.shrink()
-            return
+            return bottom
         if is_probed := all(is_done):
             krylov.restart(_both_ends(S, bottom, top), _both_ends(values, bottom, top))
             krylov.start(block_size)
@@ -210,13 +232,26 @@ def _both_ends(ascending: Tensor, bottom: int, top: int) -> Tensor:
     return torch.cat([ascending[..., :bottom], ascending[..., count - top :]], dim=-1)
 
 
-def _verified(krylov: KrylovBasis, ends: _Ends) -> Spectrum:
-    """The Ritz pairs, alone in the basis by now, with residuals of the true operator in float64."""
-    X = torch.linalg.qr(krylov.rows.T)[0]
-    AX = krylov.product(krylov.operator.with_dtype(torch.float64), X.T).T
-    values, rotation = torch.linalg.eigh((X.T @ AX + AX.T @ X) / 2)
-    X, AX = X @ rotation, AX @ rotation
-    return _spectrum(krylov, ends, values, X, torch.linalg.vector_norm(AX - X * values, dim=0))
+def _verified(krylov: KrylovBasis, ends: _Ends, num_bottom: int) -> Spectrum:
+    """The Ritz pairs, alone in the basis by now, with residuals of the true operator in float64.
+
+    In place as far as it goes: beside the vectors only their products are held.
+    """
+    operator, X = krylov.operator.with_dtype(torch.float64), krylov.rows
+    lower = torch.linalg.cholesky(X @ X.T)  # orthonormal to more digits than many restarts have left
+    for columns in strips(X):
+        columns[:] = torch.linalg.solve_triangular(lower, columns, upper=False)
+    AX = torch.empty_like(X)
+    for start in range(0, len(X), _AT_ONCE):
+        AX[start : start + _AT_ONCE] = krylov.product(operator, X[start : start + _AT_ONCE])
+    projected = AX @ X.T
+    values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
+    for rows in (X, AX):
+        for columns in strips(rows):
+            columns[:] = rotation.T @ columns
+    for residual, row, value in zip(AX, X, values, strict=True):
+        residual -= value * row
+    return _spectrum(krylov, ends, values, X, torch.linalg.vector_norm(AX, dim=1), num_bottom)
 
 
 def _with_trace(spectrum: Spectrum, krylov: KrylovBasis, probes: int) -> Spectrum:
@@ -241,25 +276,27 @@ def _with_trace(spectrum: Spectrum, krylov: KrylovBasis, probes: int) -> Spectru
 def _unverified(krylov: KrylovBasis, ends: _Ends) -> Spectrum:
     """The Ritz pairs with the residuals that the iteration estimates, where no more products can be had."""
     values, S, residuals = krylov.ritz()
-    values, S, residuals = (_both_ends(part, *ends.numbers(len(values))) for part in (values, S, residuals))
-    return _spectrum(krylov, ends, values, krylov.rows.T @ S, residuals)
+    bottom, top = ends.numbers(krylov)
+    values, S, residuals = (_both_ends(part, bottom, top) for part in (values, S, residuals))
+    return _spectrum(krylov, ends, values, S.T @ krylov.rows, residuals + krylov.rounding * krylov.norm, bottom)
 
 
-def _spectrum(krylov: KrylovBasis, ends: _Ends, values: Tensor, X: Tensor, residuals: Tensor) -> Spectrum:
-    n = len(X)
-    num_bottom, num_top = ends.numbers(len(values))
+def _spectrum(
+    krylov: KrylovBasis, ends: _Ends, values: Tensor, X: Tensor, residuals: Tensor, num_bottom: int
+) -> Spectrum:
+    """Of eigenvectors as rows, which it may overwrite."""
+    n = X.shape[1]
     low, high = ends.within_tolerance(values, residuals, krylov.norm)
-    rounding = n * np.finfo(np.float64).eps / 2 * krylov.norm
-    vectors = X.cpu().numpy()
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    vectors *= np.where(largest < 0, -1.0, 1.0)
+    rounding = max(n, _FEW) * np.finfo(np.float64).eps / 2 * krylov.norm
+    for row in X:
+        row *= -1 if float(row[row.abs().argmax()]) < 0 else 1
     return Spectrum(
         eigenvalues=values.cpu().numpy(),
         error_bounds=residuals.cpu().numpy() + rounding,
         dim=n,
-        **({} if len(values) == n else {"num_bottom": num_bottom, "num_top": num_top}),
+        **({} if len(values) == n else {"num_bottom": num_bottom, "num_top": len(values) - num_bottom}),
         converged=torch.cat([low[:num_bottom], high[num_bottom:]]).cpu().numpy(),
-        eigenvectors=vectors,
+        eigenvectors=X.cpu().numpy().T,
         vector_indices=np.arange(len(values)),
         provenance={
             **krylov.operator.describe(),
