@@ -46,7 +46,7 @@ _ACCURACY = 1e-12  # of an eigenpair: residual relative to the eigenvalue, of th
 _WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again from a factor without subtractions
 _HIDDEN = 1e-7  # of the first eigenvalue of the inverse, a second one that rounding may hide
 _EQUAL = 1e-8  # relative difference up to which rounding decides which of two magnitudes is the larger
-_SCALES = (1e-100, 1e100)  # of the largest weight, between which squares neither overflow nor vanish
+_SCALES = (1e-100, 1e100)  # of the largest degree, between which squares neither overflow nor vanish
 _DENSE = 100  # vertices up to which the inverse is written out
 
 
@@ -206,10 +206,12 @@ class ConnectedGraph:
 
     def __init__(self, W: Floats) -> None:
         self._weights, self._exponent = W, 0
-        if not _SCALES[0] < float(W.max()) < _SCALES[1]:
+        with np.errstate(over="ignore"):
+            self.degrees = W.sum(axis=1)
+        if not _SCALES[0] < float(self.degrees.max()) < _SCALES[1]:
             self._exponent = int(np.frexp(W.max())[1])
             np.ldexp(W, -self._exponent, out=W)  # exact
-        self.degrees = W.sum(axis=1)
+            self.degrees = W.sum(axis=1)
 
     def fiedler_vector(self, laplacian: Laplacian) -> FiedlerVector:
         """The eigenpair of this graph, see the function of that name."""
