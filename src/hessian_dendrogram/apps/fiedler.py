@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["hessian-dendrogram[apps]"]
+# dependencies = [
+#     "hessian-dendrogram[apps]",
+#     "marimo>=0.25.2",
+# ]
 #
 # [tool.uv.sources]
 # hessian-dendrogram = { path = "../../..", editable = true }
@@ -18,8 +21,6 @@ app = marimo.App(width="medium", app_title="Parameter dendrograms")
 
 @app.cell
 def _():
-    from html import escape
-
     import marimo as mo
 
     from hessian_dendrogram import charts
@@ -28,7 +29,7 @@ def _():
     from hessian_dendrogram.views.coupling import picture_limits
 
     problems = (HessianDendrogramError, OSError)
-    return charts, escape, mo, picture_limits, problems, reading, widgets
+    return charts, mo, picture_limits, problems, reading, widgets
 
 
 @app.cell
@@ -42,10 +43,14 @@ def _(mo, problems, reading, widgets):
 
 
 @app.cell
-def _(escape, mo, run):
-    mo.md(f"""
-    # Which parameters of <code>{escape(str(run.configuration.get("experiment", run.path.name)))}</code> act together
+def _(run, widgets):
+    widgets.heading("Which parameters act together in", run)
+    return
 
+
+@app.cell
+def _(mo, run):
+    mo.md(f"""
     The magnitude |H_ij| of a Hessian's entry couples parameters i and j. The graph of these couplings
     ({run.layout.size:,} parameters) is cut in two along its **Fiedler vector**, and both parts again: a **parameter
     dendrogram**. A small algebraic connectivity λ₂ says that the graph nearly falls apart.
@@ -68,10 +73,17 @@ def _(mo, names):
 def _(analysis_choice, mo, problems, reading, run, widgets):
     try:
         analysis = reading.read_trees(run, analysis_choice.value)
-        metrics = run.metrics()
     except problems as _error:
         mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
-    return analysis, metrics
+    return (analysis,)
+
+
+@app.cell
+def _(charts, reading, run, widgets):
+    layout = charts.plain_layout(run.layout)
+    metrics, _problem = reading.read_metrics(run)
+    widgets.warning(f"Loss and accuracy cannot be shown. {_problem}") if _problem else None
+    return layout, metrics
 
 
 @app.cell
@@ -80,6 +92,14 @@ def _(analysis, mo, widgets):
     k = mo.ui.slider(1, 20, value=6, label="clusters k of cut(k)", show_value=True, full_width=True)
     mo.hstack([checkpoint, k], widths="equal", gap=3)
     return checkpoint, k
+
+
+@app.cell
+def _(analysis, mo):
+    # Made anew with the analysis, as the widgets above; only the chosen view's charts follow the sliders.
+    view = mo.ui.tabs(dict.fromkeys(["Tree", "Over training", "Compare"] if analysis.steps else [], ""))
+    view
+    return (view,)
 
 
 @app.cell
@@ -107,16 +127,18 @@ def _(analysis, checkpoint):
 
 
 @app.cell
-def _(analysis, charts, here, k, position, run, show):
+def _(analysis, charts, here, k, layout, mo, position, show, view):
+    mo.stop(view.value != "Tree")
     show(
         "parameter_dendrogram",
-        charts.parameter_dendrogram(analysis.trees[position], run.layout, k=k.value, title=here),
+        charts.parameter_dendrogram(analysis.trees[position], layout, k=k.value, title=here),
     )
     return
 
 
 @app.cell
-def _(analysis, charts, here, k, picture_limits, position, show):
+def _(analysis, charts, here, k, mo, picture_limits, position, show, view):
+    mo.stop(view.value != "Tree")
     show(
         "coupling",
         charts.coupling_chart(
@@ -131,41 +153,60 @@ def _(analysis, charts, here, k, picture_limits, position, show):
 
 
 @app.cell
-def _(analysis, mo, widgets):
+def _(analysis, mo, view, widgets):
+    mo.stop(view.value != "Over training")
     shown_steps = widgets.step_range(analysis.steps)
-    mo.vstack([mo.md("## Over training"), shown_steps])
+    shown_steps
     return (shown_steps,)
 
 
 @app.cell
-def _(analysis, charts, shown_steps):
+def _(analysis, charts, mo, shown_steps, view):
+    mo.stop(view.value != "Over training")
     step_axis = charts.StepAxis.of(analysis.steps, shown_steps.value)
     return (step_axis,)
 
 
 @app.cell
-def _(analysis, charts, show, step_axis):
+def _(analysis, charts, mo, show, step_axis, view):
+    mo.stop(view.value != "Over training")
     show("connectivity", charts.connectivity_chart(step_axis, analysis.trees))
     return
 
 
 @app.cell
-def _(charts, metrics, show, step_axis):
+def _(charts, metrics, mo, show, step_axis, view):
+    mo.stop(view.value != "Over training")
     show("training_curves", charts.training_curves(step_axis, metrics))
     return
 
 
 @app.cell
-def _(analysis, charts, k, run, show, step_axis):
-    show("composition", charts.composition_chart(step_axis, analysis.trees, run.layout, k=min(k.value, 8)))
+def _(analysis, charts, k, layout, mo, show, step_axis, view):
+    mo.stop(view.value != "Over training")
+    show("composition", charts.composition_chart(step_axis, analysis.trees, layout, k=min(k.value, 8)))
     return
 
 
 @app.cell
-def _(analysis, mo, widgets):
-    other_step = widgets.step_slider(analysis.steps, analysis.steps[0], "checkpoint on the right")
-    mo.vstack([mo.md("## Two checkpoints side by side: the one chosen above, and another"), other_step])
-    return (other_step,)
+def _(analysis, mo, names, view):
+    mo.stop(view.value != "Compare")
+    other_choice = mo.ui.dropdown(names, value=analysis.name, label="beside it: analysis")
+    other_choice
+    return (other_choice,)
+
+
+@app.cell
+def _(mo, other_choice, problems, reading, run, view, widgets):
+    mo.stop(view.value != "Compare")
+    try:
+        other = reading.read_trees(run, other_choice.value)
+    except problems as _error:
+        other = None
+        mo.stop(True, widgets.warning(f"{other_choice.value} cannot be shown. {_error}"))
+    other_step = widgets.step_slider(other.steps, other.steps[0], "checkpoint on the right")
+    other_step
+    return other, other_step
 
 
 @app.cell
@@ -174,41 +215,31 @@ def _(
     charts,
     checkpoint,
     k,
+    layout,
     mo,
+    other,
     other_step,
     picture_limits,
-    run,
     show,
+    view,
     widgets,
 ):
-    _pair = [checkpoint.value, other_step.value]
-    _limits = picture_limits(analysis.pictures)
+    mo.stop(view.value != "Compare" or other is None)
+    _limits = picture_limits([*analysis.pictures, *other.pictures])
     _columns = []
-    for _step in _pair:
-        _at = analysis.steps.index(_step)
-        _columns.append(
-            mo.vstack(
-                [
-                    show(
-                        "parameter_dendrogram",
-                        charts.parameter_dendrogram(
-                            analysis.trees[_at], run.layout, k=k.value, title=f"step {_step:,}"
-                        ),
-                    ),
-                    show(
-                        "coupling",
-                        charts.coupling_chart(
-                            analysis.trees[_at],
-                            analysis.pictures[_at],
-                            k=k.value,
-                            limits=_limits,
-                            title=f"step {_step:,}",
-                        ),
-                    ),
-                ]
-            )
+    for _of, _step in ((analysis, checkpoint.value), (other, other_step.value)):
+        _at, _title = _of.steps.index(_step), charts.plain(f"{_of.name}, step {_step:,}")
+        _tree = charts.parameter_dendrogram(_of.trees[_at], layout, k=k.value, title=_title)
+        _coupling = charts.coupling_chart(
+            _of.trees[_at], _of.pictures[_at], k=k.value, limits=_limits, title=f"step {_step:,}"
         )
-    widgets.side_by_side(_columns)
+        _columns.append(mo.vstack([show("parameter_dendrogram", _tree), show("coupling", _coupling)]))
+    mo.vstack(
+        [
+            mo.md("The checkpoint chosen above is on the left; another one, or another analysis, on the right."),
+            widgets.side_by_side(_columns),
+        ]
+    )
     return
 
 

@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["hessian-dendrogram[apps]"]
+# dependencies = [
+#     "hessian-dendrogram[apps]",
+#     "marimo>=0.25.2",
+# ]
 #
 # [tool.uv.sources]
 # hessian-dendrogram = { path = "../../..", editable = true }
@@ -18,8 +21,6 @@ app = marimo.App(width="medium", app_title="Grokking, seen by the Hessian")
 
 @app.cell
 def _():
-    from html import escape
-
     import marimo as mo
 
     from hessian_dendrogram import charts
@@ -28,7 +29,7 @@ def _():
     from hessian_dendrogram.views.segments import TITLES
 
     problems = (HessianDendrogramError, OSError)
-    return TITLES, charts, escape, mo, problems, reading, widgets
+    return TITLES, charts, mo, problems, reading, widgets
 
 
 @app.cell
@@ -42,10 +43,14 @@ def _(mo, problems, reading, widgets):
 
 
 @app.cell
-def _(escape, mo, run):
-    mo.md(f"""
-    # Grokking of <code>{escape(str(run.configuration.get("experiment", run.path.name)))}</code>, seen by the Hessian
+def _(run, widgets):
+    widgets.heading("Grokking, seen by the Hessian:", run)
+    return
 
+
+@app.cell
+def _(mo, run):
+    mo.md(f"""
     A small transformer learns addition modulo a prime. It first learns its training pairs by heart, and much later
     generalises: it represents numbers by sines and cosines of a few **key frequencies**. Above stand eigenvalues of the
     training loss's Hessian ({run.layout.size:,} parameters), below them, on the same steps, accuracy, loss, and how
@@ -69,11 +74,17 @@ def _(mo, names):
 def _(analysis_choice, mo, problems, reading, run, widgets):
     try:
         analysis = reading.read_spectra(run, analysis_choice.value)
-        metrics = run.metrics()
-        measures = [run.measures(step, analysis.name) for step in analysis.steps]
+        measures = reading.read_measures(analysis)
     except problems as _error:
         mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
-    return analysis, measures, metrics
+    return analysis, measures
+
+
+@app.cell
+def _(reading, run, widgets):
+    metrics, _problem = reading.read_metrics(run)
+    widgets.warning(f"Loss and accuracy cannot be shown. {_problem}") if _problem else None
+    return (metrics,)
 
 
 @app.cell
@@ -120,6 +131,13 @@ def _(analysis, charts, end, measures, metrics, most, show, step_axis):
         "fourier",
         charts.fourier_chart(step_axis, analysis.spectra, measures, metrics, end=end.value, most=most.value),
     )
+    return
+
+
+@app.cell
+def _(charts, measures, metrics, mo, show, step_axis):
+    mo.stop(charts.has_fourier_measures(measures))  # they stand under loss and accuracy
+    show("training_curves", charts.training_curves(step_axis, metrics))
     return
 
 

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
 from ..dendrogram import Dendrogram
-from ..errors import UserError
+from ..errors import DamagedRunError, UserError
 from ..spectrum import Spectrum
 from ..store import Run
 from ..views.clusters import clusters_at, nearest_eigenvalue
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.filters import first_convolution
+from ..views.measures import FOURIER
 from ..views.segments import by_segment, resolution_grid
-from ..views.titles import describe
+from ..views.titles import counted, describe
 from ..views.tree import MOST_ON_SCREEN, height_limits
 
 _RESULTS = Path(__file__).parents[3] / "results"  # of a checkout
@@ -124,8 +125,36 @@ def spectrum_analyses(run: Run) -> list[str]:
 
 
 def _samples(run: Run, name: str) -> int:
-    samples = run.analysis(name)["configuration"].get("samples", 0)
+    """How many, for the order; that an analysis is damaged is said when it is read."""
+    try:
+        samples = run.analysis(name)["configuration"].get("samples", 0)
+    except (DamagedRunError, OSError):
+        return -1
     return samples if isinstance(samples, int) else 0
+
+
+def read_metrics(run: Run) -> tuple[dict[str, NDArray[np.float64]], str]:
+    """Loss and accuracy, or none and what is wrong with them: a run can be looked at without."""
+    try:
+        return run.metrics(), ""
+    except (DamagedRunError, OSError) as error:
+        return {}, str(error)
+
+
+def read_measures(analysis: SpectrumAnalysis) -> list[dict[str, Any]]:
+    """What the experiment measured at each step of an analysis.
+
+    Raises:
+        DamagedRunError: a file cannot be read, or has something else than numbers where figures look for them.
+    """
+    rows = [analysis.run.measures(step, analysis.name) for step in analysis.steps]
+    for step, row in zip(analysis.steps, rows, strict=True):
+        for name in FOURIER:
+            try:
+                np.asarray(row.get(name, 0.0), dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise DamagedRunError(f"{name} of step {step:,} in {analysis.name!r} is damaged: {error}") from error
+    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +179,9 @@ class TreeAnalysis:
         """Where the graphs come from, and how they were cut."""
         known = self.run.analysis(self.name)["configuration"]
         return (
-            f"{self.run.configuration.get('experiment', '')}, |H_ij| of {known.get('samples', 0):,} of "
-            f"{known.get('samples_total', 0):,} samples, {known.get('dtype')}, {self.trees[0].laplacian} Laplacian, "
-            f"{self.trees[0].split} cuts"
+            f"{self.run.configuration.get('experiment', '')}, |H_ij| of {counted(known.get('samples')) or '?'} of "
+            f"{counted(known.get('samples_total')) or '?'} samples, {known.get('dtype')}, "
+            f"{self.trees[0].laplacian} Laplacian, {self.trees[0].split} cuts"
         )
 
 

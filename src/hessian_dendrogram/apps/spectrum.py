@@ -21,8 +21,6 @@ app = marimo.App(width="medium", app_title="Hessian eigenvalue dendrograms")
 
 @app.cell
 def _():
-    from html import escape
-
     import marimo as mo
 
     from hessian_dendrogram import charts
@@ -38,7 +36,6 @@ def _():
         TITLES,
         charts,
         cluster_rows,
-        escape,
         first_convolution,
         key_positions,
         mo,
@@ -59,14 +56,18 @@ def _(mo, problems, reading, widgets):
 
 
 @app.cell
-def _(escape, mo, run):
-    mo.md(f"""
-    # Hessian eigenvalues of <code>{escape(str(run.configuration.get("experiment", run.path.name)))}</code>
+def _(run, widgets):
+    widgets.heading("Hessian eigenvalues of", run)
+    return
 
+
+@app.cell
+def _(mo, run):
+    mo.md(f"""
     At every analysed training checkpoint stand the eigenvalues λ of the loss's Hessian
     ({run.layout.size:,} parameters). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
-    ε that is the **eigenvalue dendrogram**, whose merge heights are the spectral gaps. Move the sliders, hover over
-    anything to read its value and error, and click a cluster in the dendrogram.
+    ε that is the **eigenvalue dendrogram**, whose merge heights are the spectral gaps. Move the sliders, hover
+    to read values, and click a cluster in the dendrogram.
 
     Grey, hatched or hollow is *unresolved*: not larger than its numerical error. Hatched stripes are *holes*, where
     eigenvalues were not computed. An error bound says that *some* true eigenvalue is within it, and nothing about
@@ -87,10 +88,16 @@ def _(mo, names):
 def _(analysis_choice, mo, problems, reading, run, widgets):
     try:
         analysis = reading.read_spectra(run, analysis_choice.value)
-        metrics = run.metrics()
     except problems as _error:
         mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
-    return analysis, metrics
+    return (analysis,)
+
+
+@app.cell
+def _(reading, run, widgets):
+    metrics, _problem = reading.read_metrics(run)
+    widgets.warning(f"Loss and accuracy cannot be shown. {_problem}") if _problem else None
+    return (metrics,)
 
 
 @app.cell
@@ -243,14 +250,15 @@ def _(
 
 
 @app.cell
-def _(choose_eigenvalue, cluster_rows, epsilon, mo, tree, view):
+def _(choose_eigenvalue, cluster_rows, epsilon, mo, tree, view, widgets):
     mo.stop(view.value != "Dendrogram" or tree is None)
     _rows = cluster_rows(tree, epsilon.value)
     cluster_table = mo.ui.table(
         _rows,
         selection="single",
         page_size=6,
-        label="Clusters at ε, the largest first; select one here, or click its mark in the chart",
+        label=f"Clusters at ε, {widgets.largest_first(_rows, tree, epsilon.value)}; select one here, or click its mark "
+        "in the chart",
         format_mapping=dict.fromkeys(("from", "to"), "{:.5g}") | {"width": "{:.3g}", "error bound": "{:.1g}"},
         on_change=lambda rows: choose_eigenvalue(rows[0]["from"]) if rows else None,
     )
@@ -291,7 +299,7 @@ def _(
             show(
                 "cluster_shares",
                 charts.layer_shares(
-                    run.layout,
+                    charts.plain_layout(run.layout),
                     _cluster.numbers,
                     _cluster.eigenvalues,
                     _cluster.shares,
@@ -310,7 +318,7 @@ def _(
                     _cluster.filters,
                     rows="eigenvector",
                     unit="entry",
-                    title=f"eigenvectors on {_cluster.filter_name}",
+                    title=f"eigenvectors on {charts.plain(_cluster.filter_name)}",
                 ),
             )
         )
@@ -319,14 +327,17 @@ def _(
 
 
 @app.cell
-def _(analysis, charts, epsilon, mo, segment, show, step_axis, view):
+def _(analysis, charts, epsilon, mo, position, segment, show, step_axis, view):
     mo.stop(view.value != "Animation")
     mo.vstack(
         [
-            mo.md("The 300 largest merges at each checkpoint; clusters at ε in colours. Play it, or drag its slider."),
+            mo.md(
+                "The 300 largest merges at each checkpoint; clusters at ε in colours; hatched: values not known. Play "
+                "it, drag its slider, or move the checkpoint above by keyboard."
+            ),
             show(
                 "dendrogram_evolution",
-                charts.dendrogram_evolution(step_axis, analysis.dendrograms[segment], epsilon.value),
+                charts.dendrogram_evolution(step_axis, analysis.dendrograms[segment], epsilon.value, shown=position),
             ),
         ]
     )
@@ -428,7 +439,7 @@ def _(
             [f"{step:,}" for step in _steps],
             [_weights[step] for step in _steps],
             rows="training step",
-            title=f"filters of {_name}",
+            title=f"filters of {charts.plain(_name)}",
         ),
     )
     return
@@ -473,8 +484,8 @@ def _(
     mo.stop(view.value != "Compare" or other is None)
     _place = other.steps.index(other_step.value)
     _sides = {
-        f"{analysis.name}, {here}": (analysis, position),
-        f"{other.name}, step {other_step.value:,}": (other, _place),
+        charts.plain(f"{analysis.name}, {here}"): (analysis, position),
+        charts.plain(f"{other.name}, step {other_step.value:,}"): (other, _place),
     }
     _trees = [
         show(

@@ -9,11 +9,25 @@ from typing import Any
 import marimo as mo
 
 from ..charts import configuration
+from ..dendrogram import Dendrogram
+from ..store import Run
 
 
 def warning(text: str) -> mo.Html:
     """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
     return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
+
+
+def heading(before: str, run: Run) -> mo.Html:
+    """The page's title with the experiment's name, in which neither HTML nor Markdown means anything."""
+    name = escape(str(run.configuration.get("experiment", run.path.name)))
+    return mo.Html(f'<h1 class="text-3xl">{before} <code>{name}</code></h1>')
+
+
+def largest_first(rows: Sequence[object], tree: Dendrogram, epsilon: float) -> str:
+    """Which of a dendrogram's clusters the rows of a table are."""
+    total = int(tree.num_clusters(epsilon))
+    return "the largest first" if len(rows) == total else f"the {len(rows):,} largest of {total:,}"
 
 
 def side_by_side(parts: Sequence[object]) -> mo.Html:

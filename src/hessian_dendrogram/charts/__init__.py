@@ -16,11 +16,11 @@ from .dendrogram import dendrogram_chart
 from .dendrogram_evolution import dendrogram_evolution
 from .eigenvalue_axis import value_at
 from .filters import filters_chart
-from .fourier import fourier_chart
+from .fourier import fourier_chart, has_fourier_measures
 from .gaps import largest_gaps
 from .histogram import eigenvalue_histogram
 from .level_statistics import gap_ratio_along_spectrum, gap_ratio_over_training
-from .look import configuration
+from .look import configuration, plain, plain_layout
 from .parameter_dendrogram import parameter_dendrogram
 from .spectrum_evolution import spectrum_evolution
 from .step_axis import StepAxis
@@ -45,9 +45,12 @@ __all__ = [
     "fourier_chart",
     "gap_ratio_along_spectrum",
     "gap_ratio_over_training",
+    "has_fourier_measures",
     "largest_gaps",
     "layer_shares",
     "parameter_dendrogram",
+    "plain",
+    "plain_layout",
     "spectrum_evolution",
     "summary_chart",
     "training_curves",

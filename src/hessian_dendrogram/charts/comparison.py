@@ -11,13 +11,15 @@ import plotly.graph_objects as go
 from ..dendrogram import single_linkage
 from ..spectrum import Spectrum
 from ..views.segments import resolution_grid
-from .look import COLOURS, NEUTRAL, SYMBOLS, light, log_axis, panels, say
+from .look import COLOURS, NEUTRAL, SYMBOLS, light, log_axis, note, panels, say
 
 _LEADING = 100
 
 
 def comparison_chart(spectra: Mapping[str, Spectrum], *, title: str = "") -> go.Figure:
     """Draw the 100 leading eigenvalues of each spectrum with their error bounds, and n(ε).
+
+    Only eigenvalues above their error bound fit the logarithmic axis; a note names a spectrum that is left out.
 
     Args:
         spectra: by a name that says which; checkpoints of one analysis, or analyses of one checkpoint.
@@ -56,6 +58,9 @@ def _add_leading(figure: go.Figure, spectra: Mapping[str, Spectrum]) -> None:
             row=1,
             col=1,
         )
+    left_out = [name for name, spectrum in spectra.items() if not {"all", "top"} & set(spectrum.segments())]
+    if left_out and drawn:
+        note(figure, f"left out: no largest eigenvalue of {', '.join(left_out)} has converged", row=1, col=1)
     if not drawn:
         say(figure, "left out: no largest eigenvalue is known and surely positive", row=1, col=1)
         return
@@ -70,6 +75,9 @@ def _add_counts(figure: go.Figure, spectra: Mapping[str, Spectrum]) -> None:
     if not trees:
         say(figure, "left out: n(ε) needs every eigenvalue, converged", **panel)
         return
+    if len(trees) < len(spectra):
+        partial = ", ".join(name for name in spectra if name not in trees)
+        note(figure, f"left out: not every eigenvalue of {partial} is known", **panel)
     grid = resolution_grid(list(trees.values()), 300)
     for name, tree in trees.items():
         colour = COLOURS[list(spectra).index(name) % len(COLOURS)]

@@ -45,15 +45,12 @@ def dendrogram_chart(
     axis = axis or EigenvalueAxis.around((dendrogram.eigenvalues, dendrogram.error_bounds))
     low, high = heights or height_limits([dendrogram], MOST_ON_SCREEN)
     clusters = clusters_at(dendrogram, epsilon)
-    number = f"n(ε) = {len(clusters.starts):,}" if epsilon > dendrogram.resolution else "n(ε) is unresolved"
-    figure = new_chart(title=f"{title}; ε = {epsilon:.3g}: {number}".removeprefix("; "), height=590)
-    for trace in tree_traces(dendrogram, clusters, epsilon, axis, low):
-        figure.add_trace(trace)
-    add_holes(figure, dendrogram, axis, (low, high))
+    figure = new_chart(title=f"{title}; {count_text(dendrogram, epsilon)}".removeprefix("; "), height=590)
+    figure.add_traces(tree_traces(dendrogram, clusters, epsilon, axis, low))
+    figure.add_traces(hole_traces(dendrogram, axis, (low, high)))
     _add_cut(figure, dendrogram, clusters, epsilon, axis)
     apply_axis(figure, axis, which="x", most=12)
-    reason = f"shaded: {floor_reason(dendrogram, MOST_ON_SCREEN)}"
-    figure.update_xaxes(title_text=f"{figure.layout.xaxis.title.text}<br>{reason}")
+    figure.update_xaxes(title_text=with_floor_reason(figure, dendrogram, MOST_ON_SCREEN))
     # Room for every entry on a narrow page, so that the panel keeps its size while ε moves.
     figure.update_layout(margin_b=200, legend={"entrywidth": 150, "entrywidthmode": "pixels"})
     log_axis(figure, low, high, "merge height ε (units of λ)")
@@ -159,14 +156,24 @@ def _add_cut(
     )
 
 
-def add_holes(figure: go.Figure, dendrogram: Dendrogram, axis: EigenvalueAxis, heights: tuple[float, float]) -> None:
+def count_text(dendrogram: Dendrogram, epsilon: float) -> str:
+    """ε and the number of clusters, unless errors alone could change it."""
+    count = f"= {int(dendrogram.num_clusters(epsilon)):,}" if epsilon > dendrogram.resolution else "is unresolved"
+    return f"ε = {epsilon:.3g}: n(ε) {count}"
+
+
+def with_floor_reason(figure: go.Figure, dendrogram: Dendrogram, most_merges: int) -> str:
+    """The name of the eigenvalue axis, and below it why a part is shaded."""
+    return f"{figure.layout.xaxis.title.text}<br>shaded: {floor_reason(dendrogram, most_merges)}"
+
+
+def hole_traces(dendrogram: Dendrogram, axis: EigenvalueAxis, heights: tuple[float, float]) -> list[go.Scatter]:
     """Hatch the sides at which unknown eigenvalues adjoin, up to the edge of the axis."""
     values = dendrogram.eigenvalues
     sides = [(axis.low, values[0])] * dendrogram.hole_below + [(values[-1], axis.high)] * dendrogram.hole_above
-    for low, high in sides:
-        left, right = place(axis, [low, high])
-        figure.add_scatter(
-            x=light([left, right, right, left, left]),
+    return [
+        go.Scatter(
+            x=light(place(axis, [low, high, high, low, low])),
             y=light([heights[0], heights[0], heights[1], heights[1], heights[0]]),
             mode="lines",
             line={"width": 0},
@@ -175,3 +182,5 @@ def add_holes(figure: go.Figure, dendrogram: Dendrogram, axis: EigenvalueAxis, h
             hoverinfo="skip",
             name="hole: values not known",
         )
+        for low, high in sides
+    ]

@@ -28,6 +28,11 @@ _TITLES = (
 )
 
 
+def has_fourier_measures(measures: Measures) -> bool:
+    """Whether there is something to draw at every step."""
+    return all(name in row for row in measures for name in FOURIER)
+
+
 def fourier_chart(
     steps: StepAxis,
     spectra: Sequence[Spectrum],
@@ -49,7 +54,7 @@ def fourier_chart(
         most: eigenvalues of that end to draw, from the outermost.
         title: stands above the chart.
     """
-    if not all(name in row for row in measures for name in FOURIER):
+    if not has_fourier_measures(measures):
         return say(new_chart(title=title, height=200), "this analysis has no Fourier measures")
     name = f"the {most} largest" if end == "top" else f"the {most} smallest"
     titles = [_TITLES[0].format(f"{title}: {name}".removeprefix(": ")), *_TITLES[1:]]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
+from ..layout import Layout
 from ..views.palette import COLOURS, UNCONVERGED
 
 __all__ = ["COLOURS", "HATCH", "MUTED", "NEUTRAL", "SYMBOLS", "TEXT", "UNCONVERGED", "UNRESOLVED"]
@@ -144,6 +146,23 @@ def say(figure: go.Figure, text: str, **place: Any) -> go.Figure:
     return figure
 
 
+def note(figure: go.Figure, text: str, *, row: int, col: int) -> None:
+    """Write a remark into the lower left corner of a panel."""
+    panel = figure.get_subplot(row=row, col=col)
+    figure.add_annotation(
+        text="<br>".join(textwrap.wrap(text, 44)),
+        x=panel.xaxis.domain[0] + 0.01,
+        y=panel.yaxis.domain[0] + 0.02,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        yanchor="bottom",
+        align="left",
+        showarrow=False,
+        font={"size": 12, "color": TEXT},
+    )
+
+
 def configuration(name: str, *, file_format: str = "svg") -> dict[str, Any]:
     """The tool bar of a chart, whose camera button saves a picture.
 
@@ -171,6 +190,16 @@ def joined(pieces: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np
     breaks = np.full((len(pieces), 1, 2), np.nan)
     x, y = np.concatenate([pieces, breaks], axis=1).reshape(-1, 2).T
     return light(x), light(y)
+
+
+def plain(text: str | None) -> str:
+    """A text that plotly shows as it is, whatever tags are in it."""
+    return escape(text or "", quote=False)
+
+
+def plain_layout(layout: Layout) -> Layout:
+    """The same with names that are `plain`."""
+    return Layout(tuple(map(plain, layout.names)), layout.shapes)
 
 
 def css(colour: tuple[float, float, float]) -> str:

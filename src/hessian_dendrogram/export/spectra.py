@@ -8,17 +8,15 @@ import plotly.graph_objects as go
 
 from .. import charts
 from ..apps.reading import SpectrumAnalysis
-from ..charts.dendrogram import add_holes
-from ..charts.dendrogram_evolution import MOST_MERGES
 from ..spectrum import Spectrum
 from ..views.eigenvalue_axis import axis_of_spectra
 from ..views.measures import FOURIER
 from ..views.numbers import summary_columns
 from ..views.segments import TITLES
 from ..views.steps import key_positions
-from ..views.tree import floor_reason
+from ..views.titles import counted
 from .page import Chart, Part, Section, facts, table
-from .words import Metrics, at_steps, counted, folded, is_number, one_chart, plain, with_error
+from .words import Metrics, at_steps, folded, is_number, one_chart, with_error
 
 _KNOWN = {name: title if name == "all" else f"the {title}" for name, title in TITLES.items()}
 
@@ -101,23 +99,17 @@ def _dendrograms(analysis: SpectrumAnalysis, steps: charts.StepAxis, segment: st
     trees, epsilon = analysis.dendrograms[segment], analysis.first_resolution(segment)
     moving = charts.dendrogram_evolution(steps, trees, epsilon)
     moving.layout.sliders = moving.layout.updatemenus = ()  # the page has a slider that the keyboard reaches
-    low, high = (10**power for power in moving.layout.yaxis.range)
     figures: dict[int | None, go.Figure] = {}
-    for frame, (position, tree) in zip(moving.frames, trees.items(), strict=True):
-        step = analysis.steps[position]
-        number = f"{int(tree.num_clusters(epsilon)):,}" if epsilon > tree.resolution else "unresolved"
+    for frame, position in zip(moving.frames, trees, strict=True):
         figure = go.Figure(data=frame.data, layout=moving.layout)
-        add_holes(figure, tree, analysis.axis(segment), (low, high))
-        name = f"{moving.layout.xaxis.title.text}<br>shaded: {floor_reason(tree, MOST_MERGES)}"
-        figure.update_xaxes(title_text=name)
+        figure.update_layout(frame.layout)
         figure.update_layout(
-            title_text=f"step {step:,}; ε = {epsilon:.3g}: n(ε) = {number}",
             showlegend=True,
             legend={"entrywidth": 195, "entrywidthmode": "pixels"},
             height=650,
             margin_b=190,  # room for the legend of any step, so that the panel keeps its size
         )
-        figures[step] = figure
+        figures[analysis.steps[position]] = figure
     text = (
         f"<p>The dendrogram of {_KNOWN[segment]} at each checkpoint; move the slider, or play it. Two clusters merge "
         "at the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of "
@@ -255,7 +247,7 @@ def comparison_part(analyses: Mapping[str, SpectrumAnalysis]) -> Part:
     if not shared:
         return Part("The analyses beside each other", "<p>They share no step.</p>")
     step = max(shared)
-    spectra = {plain(name): one.spectra[one.steps.index(step)] for name, one in analyses.items()}
+    spectra = {charts.plain(name): one.spectra[one.steps.index(step)] for name, one in analyses.items()}
     text = f"<p>The same checkpoint, step {step:,}, in all analyses: leading eigenvalues by rank, and n(ε).</p>"
     description = f"Leading eigenvalues and numbers of clusters of {len(analyses)} analyses at step {step:,}"
     chart = one_chart("comparison", description, charts.comparison_chart(spectra))

@@ -8,12 +8,12 @@ from .. import charts, report
 from ..apps import reading
 from ..errors import DamagedRunError
 from ..fiedler import LAPLACIANS
-from ..layout import Layout
 from ..store import Run
 from ..views.coupling import picture_limits
 from ..views.steps import key_positions
+from ..views.titles import counted
 from .page import Chart, Part, Section, facts
-from .words import at_steps, counted, one_chart, plain
+from .words import at_steps, one_chart
 
 _CLUSTERS = 6  # of a tree that are marked
 _TREES = 5  # steps whose trees are drawn
@@ -26,7 +26,7 @@ def trees_part(run: Run, name: str) -> Part:
         raise DamagedRunError(f"a tree has the Laplacian {unknown.pop()!r}, which is none of {', '.join(LAPLACIANS)}")
     axis, trees = charts.StepAxis.of(analysis.steps), analysis.trees
     # Names of layers stand in charts.
-    layout = Layout(tuple(map(plain, run.layout.names)), run.layout.shapes)
+    layout = charts.plain_layout(run.layout)
     chosen = key_positions(len(trees), _TREES)
     limits = picture_limits(analysis.pictures)
     dendrograms: dict[int | None, go.Figure] = {}

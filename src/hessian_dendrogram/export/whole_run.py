@@ -9,8 +9,9 @@ from ..apps import reading
 from ..store import Run
 from ..views.filters import first_convolution
 from ..views.steps import key_positions
+from ..views.titles import counted
 from .page import Part, Section, facts, table
-from .words import Metrics, counted, folded, one_chart, plain
+from .words import Metrics, folded, one_chart
 
 _FILTERS = 8  # steps whose filters are drawn
 
@@ -49,7 +50,7 @@ def filters(run: Run) -> Section | None:
         [f"{step:,}" for step in weights],
         list(weights.values()),
         rows="training step",
-        title=f"filters of {plain(name)}",
+        title=f"filters of {charts.plain(name)}",
     )
     text = "<p>The weights of the model's first convolution, one row for each of a few checkpoints.</p>"
     return Section(

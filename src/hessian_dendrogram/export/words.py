@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,19 +30,9 @@ def folded(title: str, content: str) -> str:
     return f'<details class="numbers"><summary>{title}</summary>\n{content}\n</details>'
 
 
-def plain(text: str | None) -> str:
-    """A text that plotly shows as it is, whatever tags are in it."""
-    return escape(text or "", quote=False)
-
-
 def is_number(value: object) -> bool:
     """Whether a value from a JSON file can be formatted as a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def counted(value: object) -> str:
-    """A whole number from a JSON file; nothing where it is none."""
-    return f"{value:,}" if isinstance(value, int) else ""
 
 
 def with_error(value: float, error: float | None = None) -> str:

@@ -11,6 +11,11 @@ def describe(experiment: str, spectrum: Spectrum) -> str:
     parts = [experiment, str(known.get("operator", ""))]
     if "samples" in known:
         counts = [known[key] for key in ("samples", "samples_total") if key in known]
-        parts.append(" of ".join(f"{n:,}" if isinstance(n, int) else str(n) for n in counts) + " samples")
+        parts.append(" of ".join(counted(n) or str(n) for n in counts) + " samples")
     parts += [str(known.get("dtype", "")), str(known.get("solver", ""))]
     return ", ".join(part for part in parts if part)
+
+
+def counted(value: object) -> str:
+    """A whole number from a JSON file; nothing where it is none."""
+    return f"{value:,}" if isinstance(value, int) else ""
