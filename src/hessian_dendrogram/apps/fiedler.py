@@ -16,7 +16,11 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Parameter dendrograms")
+app = marimo.App(
+    width="medium",
+    app_title="Parameter dendrograms",
+    html_head_file="head.html",
+)
 
 
 @app.cell
