@@ -23,9 +23,9 @@ from playwright.sync_api import Page, sync_playwright
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 STEPS = 9
 SLIDERS = {  # the app, the view, and its slider
-    "spectrum": [("Dendrogram", "checkpoint (training step)"), ("Dendrogram", "resolution ε")],
+    "spectrum": [("Tree", "checkpoint (training step)"), ("Tree", "resolution ε")],
     "grokking": [("", "how many"), ("", "resolution ε")],
-    "fiedler": [("", "checkpoint (training step)"), ("", "clusters k")],
+    "fiedler": [("Tree", "checkpoint (training step)"), ("Tree", "clusters k")],
 }
 WATCH = """() => {
   const texts = () => [...document.querySelectorAll("marimo-plotly")]

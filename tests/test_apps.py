@@ -275,12 +275,12 @@ def test_every_view_of_the_spectrum_app_has_a_chart(page):
     opened = page("spectrum")
     opened.locator(".main-svg").first.wait_for()
     for view, text in (
-        ("Dendrogram", "merge height ε"),
-        ("Animation", "pause"),
+        ("Tree", "merge height ε"),
+        ("Film", "pause"),
         ("n(ε)", "number of clusters n(ε)"),
         ("Gaps", "longest bars"),
         ("Levels", "over training"),
-        ("Numbers", "extreme eigenvalues"),
+        ("Stats", "extreme eigenvalues"),
         ("Filters", "filters of conv.weight"),
         ("Compare", "leading eigenvalues"),
     ):
@@ -292,7 +292,7 @@ def test_every_view_of_the_spectrum_app_has_a_chart(page):
 def test_sliders_change_the_dendrogram(page):
     opened = page("spectrum")
     opened.get_by_role("tab").first.wait_for()
-    select(opened, "Dendrogram")
+    select(opened, "Tree")
     chart(opened, "step 40, 30 eigenvalues").wait_for()
     before = chart(opened, "n(ε)").text_content()
     slider(opened, "resolution ε").press("ArrowLeft")
@@ -305,7 +305,7 @@ def test_sliders_change_the_dendrogram(page):
 def test_a_click_selects_a_cluster(page):
     opened = page("spectrum")
     opened.get_by_role("tab").first.wait_for()
-    select(opened, "Dendrogram")
+    select(opened, "Tree")
     chart(opened, "step 40").wait_for()
     assert opened.get_by_role("heading", name="Selected cluster").count() == 0
     # The last mark on the cut: the largest eigenvalue, alone.
@@ -323,7 +323,7 @@ def test_a_click_selects_a_cluster(page):
 def test_a_row_of_the_table_selects_a_cluster_by_keyboard(page):
     opened = page("spectrum")
     opened.get_by_role("tab").first.wait_for()
-    select(opened, "Dendrogram")
+    select(opened, "Tree")
     box = opened.get_by_role("table").get_by_role("checkbox").first
     box.wait_for()
     box.focus()
@@ -344,7 +344,7 @@ def test_the_fiedler_app_follows_its_sliders(page):
     opened.locator("text", has_text="algebraic connectivity").first.wait_for()
     no_error(opened)
     select(opened, "Compare")
-    chart(opened, "step 0; white").wait_for()
+    chart(opened, ".fiedler, step 0; white").wait_for()
     slider(opened, "checkpoint on the right").press("ArrowRight")
     chart(opened, "step 5; white").nth(1).wait_for()
     no_error(opened)
@@ -353,7 +353,7 @@ def test_the_fiedler_app_follows_its_sliders(page):
 def test_the_animation_follows_the_keyboard(page):
     opened = page("spectrum")
     opened.get_by_role("tab").first.wait_for()
-    select(opened, "Animation")
+    select(opened, "Film")
     chart(opened, "step 40; ε =").wait_for()
     slider(opened, "checkpoint (training step)").press("ArrowLeft")
     chart(opened, "step 5; ε =").wait_for()

@@ -232,11 +232,10 @@ def _(
     _limits = picture_limits([*analysis.pictures, *other.pictures])
     _columns = []
     for _of, _step in ((analysis, checkpoint.value), (other, other_step.value)):
-        _at, _title = _of.steps.index(_step), charts.plain(f"{_of.name}, step {_step:,}")
+        _at, _title = _of.steps.index(_step), f"step {_step:,}"
         _tree = charts.parameter_dendrogram(_of.trees[_at], layout, k=k.value, title=_title)
-        _coupling = charts.coupling_chart(
-            _of.trees[_at], _of.pictures[_at], k=k.value, limits=_limits, title=f"step {_step:,}"
-        )
+        _title = charts.plain(f"{_of.name}, {_title}")
+        _coupling = charts.coupling_chart(_of.trees[_at], _of.pictures[_at], k=k.value, limits=_limits, title=_title)
         _columns.append(mo.vstack([show("parameter_dendrogram", _tree), show("coupling", _coupling)]))
     mo.vstack(
         [

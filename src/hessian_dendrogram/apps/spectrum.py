@@ -146,8 +146,8 @@ def _(analysis, first_convolution, mo):
     # Only what can be shown has a tab, so that cells behind the others never look for what is not there.
     _names = ["Spectrum"]
     if analysis.dendrograms:
-        _names += ["Dendrogram", "Animation", "n(ε)", "Gaps"]
-    _names += ["Levels", "Numbers"]
+        _names += ["Tree", "Film", "n(ε)", "Gaps"]
+    _names += ["Levels", "Stats"]
     if first_convolution(analysis.run.layout):
         _names += ["Filters"]
     if analysis.dendrograms:
@@ -234,7 +234,7 @@ def _(
     view,
     widgets,
 ):
-    mo.stop(view.value != "Dendrogram")
+    mo.stop(view.value != "Tree")
     mo.stop(tree is None, widgets.warning(f"No eigenvalue of this segment has converged at {here}."))
     _axis = analysis.axis(segment)
     _figure = charts.dendrogram_chart(
@@ -255,7 +255,7 @@ def _(
 
 @app.cell
 def _(choose_eigenvalue, cluster_rows, epsilon, mo, tree, view, widgets):
-    mo.stop(view.value != "Dendrogram" or tree is None)
+    mo.stop(view.value != "Tree" or tree is None)
     _rows = cluster_rows(tree, epsilon.value)
     cluster_table = mo.ui.table(
         _rows,
@@ -287,7 +287,7 @@ def _(
     view,
     widgets,
 ):
-    mo.stop(view.value != "Dendrogram" or tree is None)
+    mo.stop(view.value != "Tree" or tree is None)
     mo.stop(chosen_eigenvalue() is None, mo.md("*No cluster is selected.*"))
     try:
         _cluster = reading.read_cluster(analysis, position, segment, epsilon.value, chosen_eigenvalue())
@@ -332,7 +332,7 @@ def _(
 
 @app.cell
 def _(analysis, charts, epsilon, mo, position, segment, show, step_axis, view):
-    mo.stop(view.value != "Animation")
+    mo.stop(view.value != "Film")
     mo.vstack(
         [
             mo.md(
@@ -411,7 +411,7 @@ def _(analysis, charts, key_positions, mo, position, show, step_axis, view):
 
 @app.cell
 def _(analysis, charts, mo, show, step_axis, view):
-    mo.stop(view.value != "Numbers")
+    mo.stop(view.value != "Stats")
     show("summary", charts.summary_chart(step_axis, analysis.spectra))
     return
 

@@ -38,7 +38,9 @@ def connectivity_chart(steps: StepAxis, trees: Sequence[BipartitionTree], *, tit
     figure.update_yaxes(rangemode="tozero", title_text="no unit", row=2)
     isolated = [len(tree.isolated) for tree in trees]
     _add_points(figure, steps, np.arange(len(trees)), isolated, None, "isolated", COLOURS[2], "diamond", row=3)
-    figure.update_yaxes(rangemode="tozero", title_text=f"parameters, of {trees[0].size:,}", tickformat=",d", row=3)
+    whole_numbers = {"dtick": 1} if max(isolated) < 5 else {}
+    title_text = f"parameters, of {trees[0].size:,}"
+    figure.update_yaxes(rangemode="tozero", title_text=title_text, tickformat=",d", row=3, **whole_numbers)
     for row in (1, 2, 3):
         steps.apply(figure, title=row == 3, row=row, col=1)
     figure.update_layout(hovermode="closest")
