@@ -133,7 +133,9 @@ def test_random_spectra(seed):
 @pytest.mark.parametrize(("top", "bottom"), [(200, 200), (600, 0), (0, 600), (1000, 0)])
 def test_where_products_end_early_no_end_claims_the_other_ones_values(top, bottom):
     """The outliers converge at once, before there are as many Ritz values as were asked for."""
-    values = np.sort(np.r_[RANDOM.uniform(-1, 1, 980), -20 - 3 * np.arange(10.0), 30 + 4 * np.arange(10.0)])
+    values = np.sort(
+        np.r_[np.random.default_rng(0).uniform(-1, 1, 980), -20 - 3 * np.arange(10.0), 30 + 4 * np.arange(10.0)]
+    )
     spectrum = lanczos_spectrum(Reflected(values), top=top, bottom=bottom, max_products=100)
     at_bottom, at_top = np.split(spectrum.eigenvalues, [spectrum.num_bottom])
     is_bottom, is_top = np.split(spectrum.converged, [spectrum.num_bottom])
@@ -161,7 +163,7 @@ def test_a_pair_that_a_probe_leaves_just_outside_converges_again(seed):
 
 
 def test_what_has_not_converged_says_so_and_how_far_it_is():
-    values = np.sort(RANDOM.standard_normal(500))
+    values = np.sort(np.random.default_rng(0).standard_normal(500))
     A = with_eigenvalues(values)
     spectrum = lanczos_spectrum(Matrix(A), top=20, bottom=20, max_products=80)
     assert not spectrum.converged.all()
@@ -172,7 +174,7 @@ def test_what_has_not_converged_says_so_and_how_far_it_is():
 
 
 def test_the_trace_is_estimated_from_what_lies_between():
-    values = np.r_[-np.arange(5.0) - 10, RANDOM.standard_normal(300), 100 + np.arange(5.0)]
+    values = np.r_[-np.arange(5.0) - 10, np.random.default_rng(0).standard_normal(300), 100 + np.arange(5.0)]
     A = with_eigenvalues(values)
     estimates = [lanczos_spectrum(Matrix(A), top=5, bottom=5, seed=seed).provenance["trace"] for seed in range(20)]
     errors = np.array([estimate["value"] - values.sum() for estimate in estimates])
@@ -226,7 +228,7 @@ class Failing(Matrix):
 )
 @pytest.mark.parametrize("products", [96, 200])
 def test_what_had_been_found_outlives_an_operator_that_fails(products, error, message):
-    values = np.sort(np.r_[RANDOM.standard_normal(390), 5 + np.arange(10.0)])
+    values = np.sort(np.r_[np.random.default_rng(1).standard_normal(390), 10 + 3 * np.arange(10.0)])
     A = with_eigenvalues(values)
     with pytest.raises(InterruptedSolverError, match=message) as caught:
         lanczos_spectrum(Failing(A, products, error), top=20, bottom=20, block_size=8)
@@ -241,7 +243,7 @@ def test_what_had_been_found_outlives_an_operator_that_fails(products, error, me
 
 
 def test_an_interrupted_operator_in_float32_knows_its_rounding():
-    values = np.sort(np.r_[-3 * np.arange(1, 6), RANDOM.uniform(-1, 1, 400), 20 + np.arange(5.0)])
+    values = np.sort(np.r_[-3 * np.arange(1, 6), np.random.default_rng(0).uniform(-1, 1, 400), 20 + np.arange(5.0)])
 
     class FailingInFloat32(Reflected):
         left = 200
@@ -260,8 +262,20 @@ def test_an_interrupted_operator_in_float32_knows_its_rounding():
     assert (distances <= spectrum.error_bounds).all()
 
 
+def test_what_fails_after_the_last_product_keeps_its_end():
+    A = with_eigenvalues(
+        np.sort(np.r_[np.random.default_rng(0).uniform(-1, 1, 190), -9 - np.arange(5.0), 9 + np.arange(5.0)])
+    )
+    with pytest.raises(InterruptedSolverError, match="x, after 40 products") as caught:
+        lanczos_spectrum(Failing(A, 40, RuntimeError("x")), top=30, bottom=30, block_size=4, max_products=40)
+    spectrum = caught.value.spectrum
+    assert (spectrum.num_bottom, spectrum.num_top) == (20, 20)
+    expected = np.linalg.eigvalsh(A.numpy())
+    np.testing.assert_allclose(spectrum.eigenvalues[spectrum.converged], np.r_[expected[:5], expected[-5:]], rtol=1e-6)
+
+
 def test_an_interrupted_search_for_all_counts_all():
-    A = with_eigenvalues(np.r_[RANDOM.uniform(-1, 1, 100), -9, 9])
+    A = with_eigenvalues(np.r_[np.random.default_rng(0).uniform(-1, 1, 100), -9, 9])
     with pytest.raises(InterruptedSolverError, match="2 of 102 eigenvalues had converged") as caught:
         lanczos_spectrum(Failing(A, 48, RuntimeError("x")), top=102, bottom=102, block_size=4)
     assert caught.value.spectrum.num_bottom == caught.value.spectrum.num_top

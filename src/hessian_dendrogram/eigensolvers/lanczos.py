@@ -102,7 +102,7 @@ def lanczos_spectrum(
     with tqdm(
         total=top + bottom, desc="eigenpairs", unit="pair", leave=False, disable=None if progress else True
     ) as bar:
-        verified = None
+        verified = num_bottom = None
         try:
             num_bottom = _iterate(krylov, ends, block_size, max_products, bar)
             verified = _verified(krylov, ends, num_bottom)
@@ -111,7 +111,7 @@ def lanczos_spectrum(
             cause, reason = error.__cause__, str(error)
             if not krylov.size:
                 raise UserError(f"the first product failed: {reason}") from cause
-            partial = _unverified(krylov, ends) if verified is None else verified
+            partial = _unverified(krylov, ends, num_bottom) if verified is None else verified
             partial = replace(partial, provenance={**partial.provenance, "interrupted": reason})
             found = [int(part.sum()) for part in np.split(partial.converged, [partial.num_bottom])]
             converged = (
@@ -273,10 +273,13 @@ def _with_trace(spectrum: Spectrum, krylov: KrylovBasis, probes: int) -> Spectru
     return replace(spectrum, provenance={**spectrum.provenance, "products": krylov.products, "trace": trace})
 
 
-def _unverified(krylov: KrylovBasis, ends: _Ends) -> Spectrum:
-    """The Ritz pairs with the residuals that the iteration estimates, where no more products can be had."""
+def _unverified(krylov: KrylovBasis, ends: _Ends, num_bottom: int | None) -> Spectrum:
+    """The Ritz pairs with the residuals that the iteration estimates, where no more products can be had.
+
+    Where the iteration had ended they are alone in the basis, and `num_bottom` of them belong to the bottom.
+    """
     values, S, residuals = krylov.ritz()
-    bottom, top = ends.numbers(krylov)
+    bottom, top = ends.numbers(krylov) if num_bottom is None else (num_bottom, krylov.size - num_bottom)
     values, S, residuals = (_both_ends(part, bottom, top) for part in (values, S, residuals))
     return _spectrum(krylov, ends, values, S.T @ krylov.rows, residuals + krylov.rounding * krylov.norm, bottom)
 
