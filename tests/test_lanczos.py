@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from hessian_dendrogram import Hessian, lanczos_spectrum
+from hessian_dendrogram.eigensolvers import lanczos
 from hessian_dendrogram.errors import InterruptedSolverError, UserError
 from hessian_dendrogram.layout import Layout
 from test_exact_spectrum import Matrix, with_eigenvalues
@@ -183,6 +185,19 @@ def test_the_trace_is_estimated_from_what_lies_between():
     assert 0.6 * expected < np.sqrt(np.mean(errors**2)) < 1.4 * expected
     assert "trace" not in lanczos_spectrum(Matrix(A), top=5, bottom=5, trace_probes=0).provenance
     assert "trace" not in lanczos_spectrum(Matrix(A), top=200, bottom=200).provenance
+
+
+def test_progress_counts_converged_pairs_at_each_end(monkeypatch):
+    shown = []
+
+    class Bar(tqdm):
+        def set_postfix(self, ordered_dict=None, refresh=True, **more):
+            shown.append(dict(ordered_dict))
+
+    monkeypatch.setattr(lanczos, "tqdm", Bar)
+    lanczos_spectrum(Matrix(with_eigenvalues(np.linspace(-1, 2, 200))), top=6, bottom=4, progress=True)
+    assert shown[-1] == {"top": 6, "bottom": 4}
+    assert any(0 < sum(numbers.values()) < 10 for numbers in shown)
 
 
 def test_the_same_seed_gives_the_same_bits():
