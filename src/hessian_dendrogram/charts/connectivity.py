@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..bipartition import BipartitionTree
-from .look import COLOURS, MUTED, panels, say
+from .look import COLOURS, MUTED, log_axis, panels, say
 from .step_axis import StepAxis
 
 _HOVER = "step %{customdata:,}<br>%{y:.5g}"
@@ -55,7 +55,8 @@ def _add_connectivity(figure: go.Figure, steps: StepAxis, found: np.ndarray, tre
     if len(positions):
         chosen = [trees[position] for position in positions.tolist()]
         _add_points(figure, steps, positions, found[positions].tolist(), chosen, "λ₂", COLOURS[3], "circle", row=1)
-        figure.update_yaxes(type="log", exponentformat="power", title_text="λ₂ (units of |H_ij|, log scale)", row=1)
+        low, high = found[positions].min(), found[positions].max()
+        log_axis(figure, 0.7 * low, 1.5 * high, "λ₂ (units of |H_ij|, log scale)", row=1)
     for number, position in enumerate(np.flatnonzero(found == 0).tolist()):
         figure.add_scatter(
             x=[position, position],

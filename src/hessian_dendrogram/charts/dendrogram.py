@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from ..dendrogram import Dendrogram
 from ..views.clusters import Clusters, clusters_at
 from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.tree import MOST_ON_SCREEN, drawing_floor, floor_reason, height_limits, link_points
+from ..views.tree import MOST_ON_SCREEN, drawing_floor, floor_reason, height_limits, node_points
+from .branches import branch_lines
 from .eigenvalue_axis import apply_axis, place
-from .look import COLOURS, HATCH, NEUTRAL, UNRESOLVED, joined, light, log_axis, new_chart
+from .look import COLOURS, HATCH, NEUTRAL, UNRESOLVED, light, log_axis, new_chart
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 _SMALLER = "#B0885A"  # clusters beyond the palette
 _MOST_MARKS = 500  # clusters that are marked on the cut
 _RUG = 600  # places along the axis that an eigenvalue's tick can have
@@ -79,10 +81,11 @@ def tree_traces(
         bottom: where the ε axis ends, below the floor.
         most_merges: how many merges are drawn.
     """
-    floor = drawing_floor(dendrogram, most_merges)
-    points, order = _placed_links(dendrogram, axis)
-    shown = points[:, 1, 1] > floor
-    points = np.stack([points[..., 0], np.maximum(points[..., 1], floor)], axis=2)
+    floor, count = drawing_floor(dendrogram, most_merges), len(dendrogram.eigenvalues)
+    x, heights, parents, order = _placed_nodes(dendrogram, axis)
+    tree = x, np.maximum(heights, floor), parents
+    nodes = np.flatnonzero((parents >= 0) & (heights[parents] > floor))
+    top, gap = heights[parents[nodes]], order[parents[nodes] - count]  # of the merge that each branch hangs from
     ends = place(axis, [axis.low, axis.high])
     shade = go.Scatter(
         x=light(ends[[0, 1, 1, 0, 0]]),
@@ -96,36 +99,69 @@ def tree_traces(
     )
     places = place(axis, dendrogram.eigenvalues)
     rug = np.unique(np.round(places / (ends[1] - ends[0]) * _RUG)) * (ends[1] - ends[0]) / _RUG
-    ticks = np.stack([np.repeat(rug, 2), np.tile([bottom, floor], len(rug))], axis=1).reshape(-1, 2, 2)
-    traces = [shade, _line(ticks, NEUTRAL, 0.5, "eigenvalues", opacity=0.6, hoverinfo="skip")]
-    traces.append(_line(points[shown & (points[:, 1, 1] > epsilon)], NEUTRAL, 1.2, "merges above ε"))
-    below = shown & (points[:, 1, 1] <= epsilon)
+    traces = [shade, _rug_line(rug, bottom, floor)]
+    traces.append(_branch_line(tree, nodes[top > epsilon], heights, NEUTRAL, 1.2, "merges above ε"))
+    below = top <= epsilon
     largest = [cluster for cluster in clusters.by_size() if clusters.sizes[cluster] > 1]
     for rank, colour in enumerate(COLOURS):
         if rank < len(largest):
             start, stop = clusters.starts[largest[rank]], clusters.stops[largest[rank]]
             low, high = dendrogram.eigenvalues[[start, stop - 1]]
             name = f"{stop - start:,} in [{low:.3g}, {high:.3g}]"
-            traces.append(_line(points[below & (order >= start) & (order < stop)], colour, 1.4, name))
-            below &= (order < start) | (order >= stop)
+            inside = below & (gap >= start) & (gap < stop)
+            traces.append(_branch_line(tree, nodes[inside], heights, colour, 1.4, name))
+            below &= ~inside
         else:
-            traces.append(_line(np.empty((0, 4, 2)), colour, 1.4, "", showlegend=False))
-    traces.append(_line(points[below], _SMALLER, 1.2, "smaller clusters", showlegend=bool(below.any())))
+            traces.append(_branch_line(tree, nodes[:0], heights, colour, 1.4, "", showlegend=False))
+    more = {"showlegend": bool(below.any())}
+    traces.append(_branch_line(tree, nodes[below], heights, _SMALLER, 1.2, "smaller clusters", **more))
     return traces
 
 
 @lru_cache(maxsize=64)
-def _placed_links(dendrogram: Dendrogram, axis: EigenvalueAxis) -> tuple[Floats, NDArray[np.int64]]:
-    """Links with places instead of eigenvalues, shape (k - 1, 4, 2), and the lower index of each merged gap."""
-    points = link_points(dendrogram, axis)
-    points[..., 0] = place(axis, points[..., 0])
-    return points, np.argsort(dendrogram.gap_sizes, kind="stable")  # as `linkage` merges
+def _placed_nodes(dendrogram: Dendrogram, axis: EigenvalueAxis) -> tuple[Floats, Floats, Integers, Integers]:
+    """Places, heights and parents of all nodes, shape (2k - 1,) each, and the gap that each merge closes, (k - 1,)."""
+    positions, heights = node_points(dendrogram, axis)
+    children = dendrogram.linkage[:, :2].astype(np.int64)
+    parents = np.full(len(positions), -1, dtype=np.int64)
+    parents[children] = len(dendrogram.eigenvalues) + np.arange(len(children))[:, None]
+    return place(axis, positions), heights, parents, np.argsort(dendrogram.gap_sizes, kind="stable")
 
 
-def _line(pieces: Floats, colour: str, width: float, name: str, **more: Any) -> go.Scatter:
-    x, y = joined(pieces)
-    style: dict[str, Any] = {"hovertemplate": "merge at ε = %{y:.4g}<extra></extra>", **more}
-    return go.Scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width}, name=name, **style)
+def _branch_line(
+    tree: tuple[Floats, Floats, Integers],
+    nodes: Integers,
+    heights: Floats,
+    colour: str,
+    width: float,
+    name: str,
+    **more: Any,
+) -> go.Scatter:
+    """Branches in one colour; every point of a merge's bar and stems says the merge's height."""
+    x, y, owners = branch_lines(*tree, nodes)
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": colour, "width": width},
+        customdata=light(heights[owners]),
+        name=name,
+        hovertemplate="merge at ε = %{customdata:.4g}<extra></extra>",
+        **more,
+    )
+
+
+def _rug_line(places: Floats, bottom: float, floor: float) -> go.Scatter:
+    """A tick for each place from the bottom to the floor; the pen goes from tick to tick along the axis."""
+    return go.Scatter(
+        x=light(np.repeat(places, 3)),
+        y=light(np.tile([bottom, floor, bottom], len(places))),
+        mode="lines",
+        line={"color": NEUTRAL, "width": 0.5},
+        opacity=0.6,
+        name="eigenvalues",
+        hoverinfo="skip",
+    )
 
 
 def _add_cut(

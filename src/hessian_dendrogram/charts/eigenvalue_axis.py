@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from ..views.eigenvalue_axis import EigenvalueAxis
-from .look import COLOURS, joined, light
+from .look import COLOURS, light
 
 _VISIBLE = 0.004  # of the axis: a shorter error bar is hidden by its dash, and thousands of them are slow
 
@@ -37,40 +37,55 @@ def reach(axis: EigenvalueAxis, values: ArrayLike, bounds: ArrayLike) -> dict[st
     }
 
 
-def eigenvalue_dashes(
+def add_eigenvalue_dashes(
+    figure: go.Figure,
     axis: EigenvalueAxis,
     positions: NDArray[np.int64],
     steps: Sequence[int],
     values: NDArray[np.float64],
     bounds: NDArray[np.float64],
-) -> go.Scatter:
-    """A dash for each eigenvalue, and a bar for its error bound; one line with breaks, which is fast to draw.
+    **where: Any,
+) -> None:
+    """Add a dash for each eigenvalue, and a bar for its error bound.
+
+    All of them are one shape, since a browser needs an element for every piece of a line with breaks. One trace without
+    marks says their numbers, and an empty one stands for all three in the legend.
 
     Args:
+        figure: the chart.
         axis: of the eigenvalues.
         positions: of the training step of each eigenvalue in `steps`, shape (m,).
         steps: all training steps.
         values: shape (m,).
         bounds: on the error of each, shape (m,).
+        where: the panel `row`, `col`, of several.
     """
     here, low, high = (
         place(axis, np.clip(ends, axis.low, axis.high)) for ends in (values, values - bounds, values + bounds)
     )
-    pieces = np.stack([positions[:, None] + [-0.38, 0.38], np.stack([here, here], axis=1)], axis=2)
-    uprights = np.stack([np.stack([positions, positions], axis=1), np.stack([low, high], axis=1)], axis=2)
     bottom, top = place(axis, [axis.low, axis.high])
-    visible = np.flatnonzero(high - low > _VISIBLE * (top - bottom))
-    x, y = joined(np.concatenate([pieces, uprights[visible]]))
+    visible = high - low > _VISIBLE * (top - bottom)
+    ends = positions - 0.38, here, positions + 0.38
+    bars = positions[visible], low[visible], high[visible]
+    pieces = map("M{:.2f},{:.7g}H{:.2f}".format, *(array.tolist() for array in ends))
+    uprights = map("M{},{:.7g}V{:.7g}".format, *(array.tolist() for array in bars))
+    path = "".join([*pieces, *uprights])
+    line = {"width": 1, "color": COLOURS[0]}
+    figure.add_shape(type="path", path=path, line=line, legendgroup="dashes", showlegend=False, **where)
+    across = np.linspace(-0.38, 0.38, max(2, 50 // len(steps)))  # so that no part of a dash is far from a point
     facts = np.stack([values, bounds, np.array(steps)[positions]], axis=1)
-    return go.Scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"width": 1, "color": COLOURS[0]},
-        customdata=light(np.repeat(np.concatenate([facts, facts[visible]]), 3, axis=0)),
-        name="one eigenvalue; bar: its error bound, where it is longer than the dash is thick",
+    figure.add_scatter(
+        x=light(positions[:, None] + across).ravel(),
+        y=light(np.repeat(here, len(across))),
+        mode="none",
+        customdata=light(np.repeat(facts, len(across), axis=0)),
+        legendgroup="dashes",
+        showlegend=False,
         hovertemplate="step %{customdata[2]:,}<br>λ = %{customdata[0]:.6g} ± %{customdata[1]:.1g}<extra></extra>",
+        **where,
     )
+    name = "one eigenvalue; bar: its error bound, where it is longer than the dash is thick"
+    figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, legendgroup="dashes", **where)
 
 
 def apply_axis(figure: go.Figure, axis: EigenvalueAxis, *, which: str, most: int, name: str = "", **where: Any) -> None:

@@ -13,10 +13,10 @@ from ..spectrum import Spectrum
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.ends import end_slice
 from ..views.measures import FOURIER
-from .eigenvalue_axis import apply_axis, eigenvalue_dashes, place
-from .look import COLOURS, UNCONVERGED, light, new_chart, panels, say
+from .eigenvalue_axis import add_eigenvalue_dashes, apply_axis, place
+from .look import COLOURS, UNCONVERGED, light, log_axis, new_chart, panels, say
 from .step_axis import StepAxis
-from .training import CURVES, add_curve
+from .training import add_curve
 
 Measures = Sequence[Mapping[str, Any]]
 _TITLES = (
@@ -89,7 +89,7 @@ def _add_end(figure: go.Figure, steps: StepAxis, spectra: Sequence[Spectrum], en
     at = np.array(steps.steps)[positions]
     low, high = place(axis, [axis.low, axis.high])
     known = [array[converged] for array in (values, bounds)]
-    figure.add_trace(eigenvalue_dashes(axis, positions[converged], steps.steps, *known), row=1, col=1)
+    add_eigenvalue_dashes(figure, axis, positions[converged], steps.steps, *known, row=1, col=1)
     here = place(axis, values)
     inside = ~converged & (here >= low) & (here <= high)
     if inside.any():
@@ -110,16 +110,18 @@ def _add_end(figure: go.Figure, steps: StepAxis, spectra: Sequence[Spectrum], en
 def _add_losses(
     figure: go.Figure, steps: StepAxis, metrics: Mapping[str, NDArray[np.float64]], measures: Measures
 ) -> None:
-    for column in ("train_loss", "test_loss"):
-        if column in metrics and column in CURVES["loss"]:
-            add_curve(figure, steps, metrics, column, "loss", row=3)
+    columns = [name for name in ("train_loss", "test_loss") if name in metrics]
+    for column in columns:
+        add_curve(figure, steps, metrics, column, "loss", row=3)
+    values = [metrics[column] for column in columns]
     for name, label, colour, symbol in (
         ("restricted_loss", "loss with the key frequencies alone, all pairs", COLOURS[2], "triangle-up"),
         ("excluded_loss", "loss without the key frequencies, train", COLOURS[3], "diamond"),
     ):
+        values.append(np.array([row[name] for row in measures], dtype=np.float64))
         figure.add_scatter(
             x=np.arange(len(measures)),
-            y=[row[name] for row in measures],
+            y=values[-1],
             mode="lines+markers",
             line={"dash": "dash", "width": 1.4, "color": colour},
             marker={"symbol": symbol, "size": 6},
@@ -129,7 +131,10 @@ def _add_losses(
             row=3,
             col=1,
         )
-    figure.update_yaxes(type="log", exponentformat="power", title_text="loss (nats, log scale)", row=3)
+    every = np.concatenate(values)
+    positive = every[np.isfinite(every) & (every > 0)]
+    if len(positive):
+        log_axis(figure, 0.7 * positive.min(), 1.5 * positive.max(), "loss (nats, log scale)", row=3)
 
 
 def _add_norms(figure: go.Figure, steps: StepAxis, measures: Measures, of: str, row: int) -> None:
@@ -141,11 +146,11 @@ def _add_norms(figure: go.Figure, steps: StepAxis, measures: Measures, of: str, 
         y=frequencies,
         z=light(norms),
         zmin=0,
-        text=[[f"{step:,}" for step in steps.steps]] * len(norms),
+        customdata=light(np.broadcast_to(steps.steps, norms.shape)),
         colorscale="Viridis",
         reversescale=True,
         colorbar={"title": {"text": "norm", "side": "right"}, "y": sum(domain) / 2, "len": domain[1] - domain[0]},
-        hovertemplate=f"step %{{text}}<br>frequency %{{y}}<br>{of} norm %{{z:.4g}}<extra></extra>",
+        hovertemplate=f"step %{{customdata:,}}<br>frequency %{{y}}<br>{of} norm %{{z:.4g}}<extra></extra>",
         row=row,
         col=1,
     )
@@ -157,6 +162,7 @@ def _add_norms(figure: go.Figure, steps: StepAxis, measures: Measures, of: str, 
         marker={"symbol": "triangle-left", "size": 9, "color": COLOURS[1]},
         name="key frequency of the last step",
         showlegend=row == 4,
+        cliponaxis=False,
         hovertemplate="key frequency %{y}<extra></extra>",
         row=row,
         col=1,

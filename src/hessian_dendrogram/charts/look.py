@@ -27,6 +27,7 @@ UNRESOLVED = "rgba(128, 128, 128, 0.22)"  # behind everything that the numerical
 HATCH: dict[str, Any] = {"shape": "/", "size": 6, "solidity": 0.25, "fgcolor": NEUTRAL, "bgcolor": "rgba(0, 0, 0, 0)"}
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 _HOLLOW = "-open"
+_POWERS = 10  # the size of ticks on a logarithmic axis over decades, which plotly enlarges by a quarter
 
 _AXIS: dict[str, Any] = {
     "gridcolor": GRID,
@@ -107,14 +108,15 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
 
     rows = -(-len(titles) // columns)
     gap = spacing or (0.0 if rows == 1 else min(0.3 / (rows - 1), 90 / height))
-    figure = make_subplots(
-        rows=rows, cols=columns, subplot_titles=list(titles), vertical_spacing=gap, horizontal_spacing=0.14, **options
-    )
-    figure.update_layout(template=_TEMPLATE, height=height, dragmode="zoom")
-    for number, annotation in enumerate(figure.layout.annotations):
-        name = "" if number == 0 else str(number + 1)
-        domain = figure.layout[f"xaxis{name}"].domain
-        annotation.update(x=domain[0], xanchor="left", font={"size": 13, "color": TEXT})
+    figure = make_subplots(rows=rows, cols=columns, vertical_spacing=gap, horizontal_spacing=0.14, **options)
+    axes = ["", *range(2, len(titles) + 1)]  # the first panel has the axes "xaxis" and "yaxis", the second "xaxis2"
+    places = [(figure.layout[f"xaxis{n}"].domain, figure.layout[f"yaxis{n}"].domain) for n in axes]
+    style = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    annotations = [
+        {"text": text, "x": x[0], "y": y[1], "font": {"size": 13, "color": TEXT}, **style}
+        for text, (x, y) in zip(titles, places, strict=True)
+    ]
+    figure.update_layout(template=_TEMPLATE, height=height, dragmode="zoom", annotations=annotations)
     return figure
 
 
@@ -127,6 +129,7 @@ def log_axis(figure: go.Figure, low: float, high: float, title: str, *, which: s
         range=[np.log10(low), np.log10(high)],
         dtick=max(1, round(decades / 6)) if decades > 2 else "D2",
         exponentformat="power",
+        tickfont_size=_POWERS if decades > 2 else None,
         title_text=title,
         **where,
     )
@@ -183,13 +186,6 @@ def light(values: ArrayLike) -> NDArray[np.float32]:
     """
     limit = np.finfo(np.float32).max
     return np.asarray(np.clip(np.asarray(values, float), -limit, limit), dtype=np.float32)
-
-
-def joined(pieces: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Make one line with breaks of many, shape (lines, points, 2): browsers draw it far faster."""
-    breaks = np.full((len(pieces), 1, 2), np.nan)
-    x, y = np.concatenate([pieces, breaks], axis=1).reshape(-1, 2).T
-    return light(x), light(y)
 
 
 def plain(text: str | None) -> str:

@@ -10,7 +10,8 @@ from ..bipartition import BipartitionTree
 from ..layout import Layout
 from ..views.branches import branch_layers, describe_tree, layer_counts
 from ..views.layers import layer_colours, layer_names
-from .look import COLOURS, HATCH, NEUTRAL, css, joined, light, panels
+from .branches import branch_lines
+from .look import COLOURS, HATCH, NEUTRAL, css, light, panels
 
 Integers = NDArray[np.int64]
 
@@ -47,23 +48,21 @@ def parameter_dendrogram(tree: BipartitionTree, layout: Layout, *, k: int | None
     figure.update_xaxes(title_text="parameters, in the order of the tree", tickformat=",d", row=2)
     figure.update_yaxes(title_text="levels below", range=[-0.3, 1.08 * max(1, int(tree.levels[0]))], row=1)
     figure.update_yaxes(title_text="share", range=[0, 1], row=2)
-    figure.update_layout(hovermode="closest", bargap=0)
+    figure.update_layout(hovermode="closest")
     return figure
 
 
 def _add_branches(
     figure: go.Figure, tree: BipartitionTree, counts: Integers, names: list[str], colours: list[str]
 ) -> None:
-    centres = (tree.starts + tree.stops) / 2
-    parents = tree.parents[1:]
-    x = np.stack([centres[parents], centres[1:], centres[1:]], axis=1)
-    y = np.stack([tree.levels[parents], tree.levels[parents], tree.levels[1:]], axis=1)
-    lines, owners = np.stack([x, y], axis=2).astype(float), branch_layers(counts)[1:]
+    branches = ((tree.starts + tree.stops) / 2, tree.levels.astype(float), tree.parents)
+    owners = branch_layers(counts)
+    owners[0] = len(names)  # the root hangs from nothing
     for layer, (name, colour) in enumerate([*zip(names, colours, strict=True), ("no layer has two thirds", NEUTRAL)]):
-        owner = layer if layer < len(names) else -1
-        if (owners == owner).any() or layer < len(names):
+        chosen = np.flatnonzero(owners == (layer if layer < len(names) else -1))
+        if len(chosen) or layer < len(names):
             # A layer that colours no branch still colours leaves, and has its name in the legend.
-            x_line, y_line = joined(lines[owners == owner]) if (owners == owner).any() else ([None], [None])
+            x_line, y_line, _ = branch_lines(*branches, chosen) if len(chosen) else ([None], [None], None)
             figure.add_scatter(
                 x=x_line,
                 y=y_line,
@@ -133,18 +132,21 @@ def _add_clusters(figure: go.Figure, tree: BipartitionTree, k: int) -> None:
 def _add_leaves(
     figure: go.Figure, tree: BipartitionTree, counts: Integers, names: list[str], colours: list[str]
 ) -> None:
+    """One area for each layer; a bar for each leaf would be hundreds of elements, which the browser lays out again."""
     leaves = tree.leaves
     sizes = counts[leaves].sum(axis=1)
     shares = counts[leaves] / sizes[:, None]
-    widths = tree.stops[leaves] - tree.starts[leaves]
+    starts, stops = tree.starts[leaves], tree.stops[leaves]
+    corners = np.stack([starts, (starts + stops) / 2, stops], axis=1)
     for layer, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        figure.add_bar(
-            x=light((tree.starts[leaves] + tree.stops[leaves]) / 2),
-            y=light(shares[:, layer]),
-            base=light(shares[:, :layer].sum(axis=1)),
-            width=widths,
-            marker={"color": colour, "line": {"width": 0}},
-            customdata=sizes,
+        figure.add_scatter(
+            x=light(corners).ravel(),
+            y=light(np.repeat(shares[:, layer], 3)),
+            mode="none",
+            stackgroup="leaves",
+            fillcolor=colour,
+            hoveron="points",
+            customdata=np.repeat(sizes, 3),
             name=name,
             legendgroup=name,
             showlegend=False,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ..spectrum import Spectrum
 from ..views.density import BINS, bin_edges, hole_of, split_by_density
 from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
-from .eigenvalue_axis import apply_axis, eigenvalue_dashes, place
+from .eigenvalue_axis import add_eigenvalue_dashes, apply_axis, place
 from .look import HATCH, NEUTRAL, UNCONVERGED, light, new_chart
 from .step_axis import StepAxis
 
@@ -49,7 +49,8 @@ def _add_density(
         return
     middles = (place(axis, edges[:-1]) + place(axis, edges[1:])) / 2
     ends = np.broadcast_to(np.stack([edges[:-1], edges[1:]], axis=1)[:, None], (*counts.shape, 2))
-    known = np.concatenate([counts[..., None], ends], axis=2)
+    at = np.broadcast_to(steps.steps, counts.shape)
+    known = np.concatenate([counts[..., None], ends, at[..., None]], axis=2)
     with np.errstate(divide="ignore"):
         logarithms = np.where(counts > 0, np.log10(counts), np.nan)
     top = int(np.ceil(np.nanmax(logarithms))) or 1
@@ -58,13 +59,12 @@ def _add_density(
         y=light(middles),
         z=light(logarithms),
         customdata=light(known),
-        text=[[f"{step:,}" for step in steps.steps]] * len(middles),
         colorscale="Viridis",
         reversescale=True,
         zmin=0,
         zmax=top,
         hoverongaps=False,
-        hovertemplate="step %{text}<br>%{customdata[0]} eigenvalues<br>"
+        hovertemplate="step %{customdata[3]:,}<br>%{customdata[0]:,} eigenvalues<br>"
         "between %{customdata[1]:.4g} and %{customdata[2]:.4g}<extra></extra>",
         colorbar={
             "title": {"text": "eigenvalues per bin", "side": "right"},
@@ -88,7 +88,7 @@ def _add_sparse(
         for name in ("eigenvalues", "error_bounds")
     )
     if len(values):
-        figure.add_trace(eigenvalue_dashes(axis, positions, steps.steps, values, bounds))
+        add_eigenvalue_dashes(figure, axis, positions, steps.steps, values, bounds)
 
 
 def _add_unconverged(figure: go.Figure, steps: StepAxis, spectra: Sequence[Spectrum], axis: EigenvalueAxis) -> None:

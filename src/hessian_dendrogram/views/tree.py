@@ -22,12 +22,11 @@ MOST_ON_SCREEN = 500  # a page has fewer pixels than paper, and a slider wants i
 _BELOW_FLOOR = 3.0  # how far the axis goes below the floor, as a factor, to give the shaded region room
 
 
-def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
-    """Compute the corners of the U-shaped links, (eigenvalue, ε) each, in the order of `dendrogram.linkage`.
+def node_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> tuple[Floats, Floats]:
+    """Where the tree's nodes stand: the k eigenvalues, then the k - 1 merges in the order of `dendrogram.linkage`.
 
     Returns:
-        Shape (k - 1, 4, 2): the foot and the corner of the left stem, the corner and the foot of the right stem. The
-        foot of a leaf is at ε = 0.
+        Positions in units of the eigenvalues and heights ε, shape (2k - 1,) each; an eigenvalue has height 0.
     """
     linkage, count = dendrogram.linkage, len(dendrogram.eigenvalues)
     children = linkage[:, :2].astype(np.int64)
@@ -37,12 +36,22 @@ def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
         size = sizes[one] + sizes[other]
         sizes[count + row] = size
         places[count + row] = (sizes[one] * places[one] + sizes[other] * places[other]) / size
-    position = axis.from_axis(places)
-    height = np.concatenate([np.zeros(count), linkage[:, 2]])
-    one, other = children.T
+    return axis.from_axis(places), np.concatenate([np.zeros(count), linkage[:, 2]])
+
+
+def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
+    """Compute the corners of the U-shaped links, (eigenvalue, ε) each, in the order of `dendrogram.linkage`.
+
+    Returns:
+        Shape (k - 1, 4, 2): the foot and the corner of the left stem, the corner and the foot of the right stem. The
+        foot of a leaf is at ε = 0.
+    """
+    position, height = node_points(dendrogram, axis)
+    one, other = dendrogram.linkage[:, :2].astype(np.int64).T
+    top = height[len(dendrogram.eigenvalues) :]
     left, right = np.where(position[one] <= position[other], (one, other), (other, one))
     x = np.stack([position[left], position[left], position[right], position[right]], axis=1)
-    y = np.stack([height[left], linkage[:, 2], linkage[:, 2], height[right]], axis=1)
+    y = np.stack([height[left], top, top, height[right]], axis=1)
     return np.stack([x, y], axis=2)
 
 

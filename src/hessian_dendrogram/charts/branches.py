@@ -1,0 +1,51 @@
+"""The branches of a tree as few long lines: a browser draws those far faster than a line for each branch.
+
+A branch goes from its parent along the bar at the parent's height, and then down to its node. The pen goes along a
+branch, round all that hangs below it, and back the same way, so that it seldom has to be lifted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .look import light
+
+Integers = NDArray[np.int64]
+
+
+def branch_lines(
+    x: NDArray[np.float64], y: NDArray[np.float64], parents: Integers, chosen: Integers
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Integers]:
+    """Go along some branches of a tree.
+
+    Args:
+        x: where the nodes stand, shape (n,).
+        y: their heights, of which none is larger than its parent's, shape (n,).
+        parents: the node above each, -1 at the root, shape (n,).
+        chosen: the nodes at the lower ends of the branches, each once, shape (m,).
+
+    Returns:
+        Horizontal and vertical places of the corners, NaN where the pen is lifted, and the node whose bar or stem a
+        corner belongs to: the parent of its branch, or -1 where the pen is lifted. Each has shape (corners,).
+    """
+    below: dict[int, list[int]] = {}
+    for node in chosen.tolist():
+        below.setdefault(int(parents[node]), []).append(node)
+    hanging = {node for nodes in below.values() for node in nodes}
+    corners: list[tuple[int, int, int]] = []  # the nodes that a corner has its place, its height and its branch from
+    for root in sorted(below.keys() - hanging):
+        corners.append((root, root, root))
+        waiting = below[root][::-1]
+        while waiting:
+            node = waiting.pop()
+            parent = int(parents[node if node >= 0 else ~node])
+            if node >= 0:
+                corners += [(node, parent, parent), (node, node, parent)]
+                waiting += [~node, *below.get(node, [])[::-1]]
+            else:  # everything below has been drawn: back to the middle of the parent's bar
+                corners += [(~node, parent, parent), (parent, parent, parent)]
+        corners.append((-1, -1, -1))
+    across, upright, owners = np.array(corners, dtype=np.int64).reshape(-1, 3).T
+    lifted = owners < 0
+    return light(np.where(lifted, np.nan, x[across])), light(np.where(lifted, np.nan, y[upright])), owners
