@@ -1,6 +1,7 @@
 """Charts: awkward spectra make valid ones, what is drawn is what was computed, errors are marked, and none is large."""
 
 import json
+import re
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.views.clusters import cluster_rows, clusters_at
 from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.views.segments import by_segment
+from hessian_dendrogram.views.tree import drawing_floor, link_points
 from test_figures import AWKWARD, complete, partial, realistic
 
 LIMIT = 8e6  # bytes: what marimo still sends
@@ -238,11 +240,79 @@ def test_branches_below_the_cut_have_the_colour_of_their_cluster():
     figure = charts.dendrogram_chart(tree, 1.0)
     of_size = {trace.name.split(" in ")[0]: trace for trace in figure.data if " in [" in (trace.name or "")}
     assert set(of_size) == {"3", "2"}
-    merges = {size: np.unique(np.asarray(trace.y).reshape(-1, 5)[:, 1]) for size, trace in of_size.items()}
+    merges = {size: heights(trace) for size, trace in of_size.items()}
     assert merges["3"] == pytest.approx([0.1, 0.15])
     assert merges["2"] == pytest.approx([0.3])
-    above = np.unique(np.asarray(traces(figure, "merges above")[0].y).reshape(-1, 5)[:, 1])
-    assert above == pytest.approx([3.7, 4.75])
+    assert heights(traces(figure, "merges above")[0]) == pytest.approx([3.7, 4.75])
+
+
+def heights(trace):
+    """Of all merges in a trace, as hovering says them."""
+    return np.unique(trace.customdata[np.isfinite(trace.x)])
+
+
+def pieces(traces):
+    """The lines of some traces: stems as (place, foot, top), and bars as (height, left end, right end)."""
+    stems, bars = set(), {}
+    for trace in traces:
+        x, y = np.asarray(trace.x, float), np.asarray(trace.y, float)
+        for x0, x1, y0, y1 in zip(x, x[1:], y, y[1:], strict=False):
+            if np.isnan([x0, x1]).any():
+                continue
+            assert x0 == x1 or y0 == y1
+            if y0 != y1:
+                stems.add((x0, min(y0, y1), max(y0, y1)))
+            elif x0 != x1:
+                bars.setdefault(y0, []).append((min(x0, x1), max(x0, x1)))
+    joined = set()
+    for height, parts in bars.items():
+        low, high = sorted(parts)[0]
+        for start, stop in sorted(parts):
+            if start > high:
+                joined.add((height, low, high))
+                low = start
+            high = max(high, stop)
+        joined.add((height, low, high))
+    return stems, joined
+
+
+@pytest.mark.parametrize("epsilon", [1e-4, 0.1, 2.0, 100.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_link_is_drawn_once_and_nothing_else(epsilon, seed):
+    tree = single_linkage(realistic(seed, error_bounds=1e-9))
+    axis = EigenvalueAxis.around((tree.eigenvalues, tree.error_bounds))
+    figure = charts.dendrogram_chart(tree, epsilon, axis=axis)
+    branches = [trace for trace in figure.data if "merge" in (trace.hovertemplate or "")]
+    stems, bars = pieces(branches)
+    links = link_points(tree, axis)
+    floor = drawing_floor(tree)
+    x, y = place(axis, links[..., 0]), np.maximum(links[..., 1], floor)
+    shown = links[:, 1, 1] > floor
+    x, y = light(x[shown]).astype(float), light(y[shown]).astype(float)
+    assert stems == {(a[i], b[i], b[1]) for a, b in zip(x, y, strict=True) for i in (0, 3)}
+    assert bars == {(b[1], a[1], a[2]) for a, b in zip(x, y, strict=True)}
+    said = np.unique(np.concatenate([heights(trace) for trace in branches]))
+    assert said.tolist() == np.unique(light(links[shown, 1, 1])).tolist()
+    # The pen is lifted between the trees of one colour alone.
+    assert sum(int(np.isnan(trace.x).sum()) for trace in branches) <= len(clusters_at(tree, epsilon).starts) + 1
+
+
+def test_dashes_are_one_shape_whose_numbers_hovering_says():
+    spectra = [complete([-1.0, 0.5, 2.0], 1e-3), complete([0.25], 0.4)]
+    figure = charts.spectrum_evolution(StepAxis.of([0, 30]), spectra)
+    (shape,) = [shape for shape in figure.layout.shapes if shape.type == "path"]
+    (numbers,) = [trace for trace in figure.data if trace.mode == "none"]
+    axis = EigenvalueAxis.around(*((s.eigenvalues, s.error_bounds) for s in spectra))
+    drawn = sorted((float(x), float(y)) for x, y in re.findall(r"M([-\d.]+),([-\de.+]+)H", shape.path))
+    expected = [(-0.38, v) for v in place(axis, [-1.0, 0.5, 2.0])] + [(0.62, place(axis, [0.25])[0])]
+    assert np.array(drawn) == pytest.approx(np.array(expected), rel=1e-6)
+    bars = re.findall(r"M([-\d.]+),([-\de.+]+)V([-\de.+]+)", shape.path)
+    assert [float(end) for end in bars[-1]] == pytest.approx([1, *place(axis, [-0.15, 0.65])], rel=1e-6)
+    assert {tuple(row) for row in numbers.customdata.tolist()} == {
+        tuple(light(row).tolist()) for row in ([-1, 1e-3, 0], [0.5, 1e-3, 0], [2, 1e-3, 0], [0.25, 0.4, 30])
+    }
+    (entry,) = traces(figure, "one eigenvalue")
+    assert entry.legendgroup == shape.legendgroup == numbers.legendgroup
 
 
 def test_frames_of_the_animation_correspond():
@@ -332,10 +402,12 @@ def tree():
 
 def test_branches_have_the_colour_of_their_layer(tree):
     figure = charts.parameter_dendrogram(tree, LAYOUT, k=2)
-    branches = {trace.name: np.asarray(trace.x) for trace in figure.data if trace.type == "scatter"}
-    # Every line is a stem and a foot: three points and a break.
-    sizes = {name: len(branches[name]) // 4 for name in ("one", "two")}
-    assert sizes == {"one": 7, "two": 7}
+    for name in ("one", "two"):
+        (branches,) = [trace for trace in figure.data if trace.name == name and trace.mode == "lines"]
+        stems, _ = pieces([branches])
+        assert len(stems) == 7  # four leaves, and three cuts
+    (one, two) = [np.asarray(trace.y) for trace in figure.select_traces({"mode": "none"})]
+    assert sorted(zip(one.tolist(), two.tolist(), strict=True)) == 12 * [(0, 1)] + 12 * [(1, 0)]
     (isolated,) = traces(figure, "isolated (2)")
     assert isolated.width == 2
     clusters = traces(figure, "the 2 clusters of cut(2)")[0]
