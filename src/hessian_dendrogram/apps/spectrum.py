@@ -395,7 +395,8 @@ def _(analysis, charts, key_positions, mo, position, show, step_axis, view):
         [
             mo.md(
                 "The mean gap ratio r of neighbouring gaps: 0.531 for one large random symmetric matrix, lower where "
-                "the spectrum is a superposition of independent blocks. Only ratios well above the errors count."
+                "the spectrum is a superposition of independent blocks. A ratio counts only where the gaps around it "
+                "are well above their errors."
             ),
             show("gap_ratio", charts.gap_ratio_over_training(step_axis, analysis.spectra, title="over training")),
             show(

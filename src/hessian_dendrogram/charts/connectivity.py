@@ -25,7 +25,11 @@ def connectivity_chart(steps: StepAxis, trees: Sequence[BipartitionTree], *, tit
         trees: one per step.
         title: stands above the chart.
     """
-    names = ["algebraic connectivity λ₂, without the isolated parameters", "first cut", "isolated parameters"]
+    names = [
+        "algebraic connectivity λ₂, without the isolated parameters (log scale)",
+        "first cut",
+        "isolated parameters",
+    ]
     names[0] = f"{title}: {names[0]}".removeprefix(": ")
     figure = panels(names, height=700, spacing=0.09, shared_xaxes=True)
     _add_connectivity(figure, steps, np.array([float(tree.connectivities[0]) for tree in trees]), trees)
@@ -56,7 +60,7 @@ def _add_connectivity(figure: go.Figure, steps: StepAxis, found: np.ndarray, tre
         chosen = [trees[position] for position in positions.tolist()]
         _add_points(figure, steps, positions, found[positions].tolist(), chosen, "λ₂", COLOURS[3], "circle", row=1)
         low, high = found[positions].min(), found[positions].max()
-        log_axis(figure, 0.7 * low, 1.5 * high, "λ₂ (units of |H_ij|, log scale)", row=1)
+        log_axis(figure, 0.7 * low, 1.5 * high, "λ₂ (units of |H_ij|)", row=1)
     for number, position in enumerate(np.flatnonzero(found == 0).tolist()):
         figure.add_scatter(
             x=[position, position],

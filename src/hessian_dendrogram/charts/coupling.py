@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
 from ..views.coupling import picture_limits
-from .look import UNRESOLVED, light, new_chart, say
+from .look import UNRESOLVED, colour_bar_above, light, new_chart, say
 
 
 def coupling_chart(
@@ -28,7 +28,7 @@ def coupling_chart(
         limits: of the colours, the smallest and the largest mean; default those of the picture.
         title: stands above the chart.
     """
-    figure = new_chart(title=f"{title}; white: borders of cut({k})".removeprefix("; "), height=640)
+    figure = new_chart(title=f"{title}; white: borders of cut({k})".removeprefix("; "), height=670)
     if not picture.any():
         return say(figure, "no parameter is coupled to another")
     floor, largest = limits or picture_limits([picture])
@@ -47,7 +47,6 @@ def coupling_chart(
         colorscale="Viridis",
         hoverongaps=False,
         colorbar={
-            "title": {"text": "mean of |H_ij| in a block, i ≠ j (log scale)", "side": "right"},
             "tickvals": powers.tolist(),
             "ticktext": [f"10<sup>{power}</sup>" for power in powers],
         },
@@ -80,18 +79,15 @@ def coupling_chart(
         showlegend=True,
     )
     figure.update_xaxes(
-        title_text="parameters, in the order of the tree",
         tickformat=",d",
         range=[0, tree.size],
-        constrain="domain",
         showgrid=False,
     )
     figure.update_yaxes(
-        title_text="parameters",
+        title_text="parameters, in the order of the tree",
         tickformat=",d",
         range=[tree.size, 0],
-        scaleanchor="x",
-        constrain="domain",
         showgrid=False,
     )
+    colour_bar_above(figure, "mean of |H_ij| in a block, i ≠ j (log scale)")
     return figure

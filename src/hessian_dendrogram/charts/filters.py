@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ..views.filters import mosaic
-from .look import light, new_chart
+from .look import colour_bar_above, light, new_chart
 
 _MOST_FILTERS = 16
 _WIDTH = 860  # pixels that the images may take
@@ -31,7 +31,7 @@ def filters_chart(
     """
     num_filters, num_channels = filters[0].shape[:2]
     columns = min(num_filters, _MOST_FILTERS)
-    facts = [title] if title else []
+    facts = [*([title] if title else []), "one column per filter"]
     if num_channels > 1:
         facts.append(f"mean over {num_channels} input channels")
     if columns < num_filters:
@@ -40,7 +40,7 @@ def filters_chart(
     height, width = images.shape[2:]
     picture = mosaic(images)
     pixel = max(4, min(14, _WIDTH // picture.shape[1]))
-    figure = new_chart(title="; ".join(facts), height=170 + max(90, pixel * picture.shape[0]))
+    figure = new_chart(title="; ".join(facts), height=195 + max(90, pixel * picture.shape[0]))
     limit = float(np.abs(images).max()) or 1.0
     figure.add_heatmap(
         x=np.arange(picture.shape[1]),
@@ -51,28 +51,24 @@ def filters_chart(
         colorscale="RdBu",
         reversescale=True,
         hoverongaps=False,
-        colorbar={"title": {"text": unit, "side": "right"}},
         hovertemplate=f"{unit} %{{z:.4g}}<extra></extra>",
     )
     figure.update_xaxes(
         tickvals=np.arange(columns) * (width + 1) + (width - 1) / 2,
         ticktext=[str(column) for column in range(columns)],
-        title_text="filter",
         showgrid=False,
         showline=False,
         ticks="",
-        constrain="domain",
     )
-    figure.update_layout(showlegend=False, margin_b=60)
+    figure.update_layout(showlegend=False)
     figure.update_yaxes(
         tickvals=np.arange(len(labels)) * (height + 1) + (height - 1) / 2,
         ticktext=list(labels),
         title_text=rows,
         autorange="reversed",
-        scaleanchor="x",
-        constrain="domain",
         showgrid=False,
         showline=False,
         ticks="",
     )
+    colour_bar_above(figure, unit)
     return figure

@@ -99,7 +99,14 @@ def _add_references(figure: go.Figure) -> None:
             font_size=11,
             font_color=TEXT,
         )
-    drawn = [value for trace in figure.data for value in trace.y]
-    figure.update_yaxes(range=[min([0.37, *drawn]) - 0.01, max([0.55, *drawn]) + 0.01])
+    low, high = (
+        [
+            value + sign * error
+            for trace in figure.data
+            for value, error in zip(trace.y, trace.error_y.array, strict=True)
+        ]
+        for sign in (-1, 1)
+    )
+    figure.update_yaxes(range=[min([0.37, *low]) - 0.01, max([0.55, *high]) + 0.01])
     figure.update_yaxes(title_text="mean gap ratio r (bars: standard errors)")
     figure.update_layout(margin_r=150, hovermode="closest")

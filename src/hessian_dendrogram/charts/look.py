@@ -120,6 +120,32 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
     return figure
 
 
+def colour_bar_above(figure: go.Figure, name: str) -> None:
+    """Put the colour bar of a square picture between it and the title, all of them at the left, on pages of any width.
+
+    A picture that keeps its proportions is narrower or lower than its panel, which would leave a bar beside it astray.
+    """
+    figure.update_traces(
+        colorbar={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
+            "lenmode": "pixels",
+            "len": 380,
+            "xpad": 0,
+            "ypad": 28,  # above the numbers of the axis
+            "title": {"text": name, "side": "top"},
+        },
+        selector={"type": "heatmap"},
+    )
+    # The numbers are at the top, where the picture always begins; a name there would be pushed above the bar.
+    figure.update_xaxes(constrain="domain", constraintoward="left", side="top")
+    figure.update_yaxes(constrain="domain", constraintoward="top", scaleanchor="x")
+    figure.update_layout(margin_t=150, margin_b=40, title_pad_b=92)
+
+
 def log_axis(figure: go.Figure, low: float, high: float, title: str, *, which: str = "y", **where: Any) -> None:
     """Make a logarithmic axis from `low` to `high`, both > 0, of a chart or of the panel `row`, `col`."""
     decades = np.log10(high / low)

@@ -57,7 +57,7 @@ class StepAxis:
             tickvals=positions,
             ticktext=[f"{self.steps[position]:,}" for position in positions],
             tickangle=-90 if len(positions) > 8 else 0,
-            title_text="training step (analysed steps, equally spaced)" if title else None,
+            title_text="training step (equally spaced)" if title else None,
             showgrid=False,
             **where,
         )

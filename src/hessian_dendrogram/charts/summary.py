@@ -105,9 +105,8 @@ def _add_negative(figure: go.Figure, steps: StepAxis, columns: Columns) -> None:
         row=1,
         col=2,
     )
-    figure.update_yaxes(
-        title_text="number of eigenvalues", range=[0, 1.1 * float(np.nanmax(sure + unresolved)) + 1], row=1, col=2
-    )
+    limits = [0, 1.1 * float(np.nanmax(sure + unresolved)) + 1]
+    figure.update_yaxes(title_text="number of eigenvalues", tickformat=",d", range=limits, row=1, col=2)
 
 
 def _add_number(

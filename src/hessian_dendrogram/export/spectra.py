@@ -171,8 +171,8 @@ def _barcodes(analysis: SpectrumAnalysis) -> Section:
 def _level_statistics(analysis: SpectrumAnalysis, axis: charts.StepAxis) -> Section:
     text = (
         "<p>The mean ratio r of neighbouring gaps, the smaller to the larger: 0.531 for one large random symmetric "
-        "matrix, lower where the spectrum is a superposition of independent blocks. Only ratios well above the errors "
-        "count.</p>"
+        "matrix, lower where the spectrum is a superposition of independent blocks. A ratio counts only where the gaps "
+        "around it are well above their errors.</p>"
     )
     chosen = key_positions(len(analysis.steps), 3)
     along = charts.gap_ratio_along_spectrum(

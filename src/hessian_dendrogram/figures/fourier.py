@@ -118,7 +118,7 @@ def _draw_losses(
 def _draw_norms(figure: Figure, axes: Axes, measures: Sequence[Mapping[str, Any]], name: str) -> None:
     norms = np.array([row[name] for row in measures]).T
     count, edges = len(norms), np.arange(norms.shape[1] + 1) - 0.5
-    mesh = axes.pcolormesh(edges, np.arange(count + 1) + 0.5, norms, cmap="viridis_r", vmin=0, rasterized=True)
+    mesh = axes.pcolormesh(edges, np.arange(count + 1) + 0.5, norms, cmap="viridis", vmin=0, rasterized=True)
     figure.colorbar(mesh, ax=axes, pad=0.01, label="norm")
     key = measures[-1]["key_frequencies"]
     axes.set(ylabel="frequency", yticks=[1, *range(10, count + 1, 10)])
