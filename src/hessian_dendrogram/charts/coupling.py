@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
 from ..views.coupling import picture_limits
-from .look import UNRESOLVED, colour_bar_above, light, new_chart, say
+from .look import UNRESOLVED, keep_proportions, light, new_chart, say
 
 
 def coupling_chart(
@@ -89,5 +89,5 @@ def coupling_chart(
         range=[tree.size, 0],
         showgrid=False,
     )
-    colour_bar_above(figure, "mean of |H_ij| in a block, i ≠ j (log scale)")
+    keep_proportions(figure, "block mean of |H_ij|, i ≠ j")
     return figure

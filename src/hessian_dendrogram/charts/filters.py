@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ..views.filters import mosaic
-from .look import colour_bar_above, light, new_chart
+from .look import keep_proportions, light, new_chart
 
 _MOST_FILTERS = 16
 _WIDTH = 860  # pixels that the images may take
@@ -70,5 +70,5 @@ def filters_chart(
         showline=False,
         ticks="",
     )
-    colour_bar_above(figure, unit)
+    keep_proportions(figure, unit)
     return figure

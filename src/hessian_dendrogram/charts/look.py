@@ -120,30 +120,34 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
     return figure
 
 
-def colour_bar_above(figure: go.Figure, name: str) -> None:
-    """Put the colour bar of a square picture between it and the title, all of them at the left, on pages of any width.
+def colour_bar_above(figure: go.Figure, name: str, *, axis: int = 0) -> None:
+    """Put the colour bar of a heatmap between its title and its panel, which so is as wide as that of other charts.
 
-    A picture that keeps its proportions is narrower or lower than its panel, which would leave a bar beside it astray.
+    Args:
+        figure: a chart of one panel.
+        name: what the colours mean.
+        axis: pixels for an axis between the bar and the panel.
     """
-    figure.update_traces(
-        colorbar={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
-            "yanchor": "bottom",
-            "lenmode": "pixels",
-            "len": 380,
-            "xpad": 0,
-            "ypad": 28,  # above the numbers of the axis
-            "title": {"text": name, "side": "top"},
-        },
-        selector={"type": "heatmap"},
+    # By the page and with a name of its own: plotly's names for bars lie upon them, and a bar beside its panel makes
+    # room for itself, after which the axes' names stand wrong.
+    margin = 106 + axis
+    place = {"orientation": "h", "x": 0, "xanchor": "left", "xpad": 0, "yref": "container", "yanchor": "top", "ypad": 0}
+    bar = place | {"y": 1 - 62 / figure.layout.height, "lenmode": "pixels", "len": 300}
+    figure.update_traces(colorbar=bar, selector={"type": "heatmap"})
+    text = {"text": name, "showarrow": False, "font": {"size": 12, "color": TEXT}}
+    figure.add_annotation(
+        x=0, xref="paper", xanchor="left", y=1, yref="paper", yanchor="bottom", yshift=margin - 54, xshift=-3, **text
     )
+    figure.update_layout(margin_t=margin, title_pad_b=margin - 30)
+
+
+def keep_proportions(figure: go.Figure, name: str) -> None:
+    """Draw a picture with square pixels, at the left, under its colour bar and on pages of any width."""
     # The numbers are at the top, where the picture always begins; a name there would be pushed above the bar.
     figure.update_xaxes(constrain="domain", constraintoward="left", side="top")
     figure.update_yaxes(constrain="domain", constraintoward="top", scaleanchor="x")
-    figure.update_layout(margin_t=150, margin_b=40, title_pad_b=92)
+    colour_bar_above(figure, name, axis=22)
+    figure.update_layout(margin_b=40)
 
 
 def log_axis(figure: go.Figure, low: float, high: float, title: str, *, which: str = "y", **where: Any) -> None:

@@ -11,7 +11,7 @@ from ..spectrum import Spectrum
 from ..views.density import BINS, bin_edges, hole_of, split_by_density
 from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
 from .eigenvalue_axis import add_eigenvalue_dashes, apply_axis, place
-from .look import HATCH, NEUTRAL, UNCONVERGED, light, new_chart
+from .look import HATCH, NEUTRAL, UNCONVERGED, colour_bar_above, light, new_chart
 from .step_axis import StepAxis
 
 
@@ -23,7 +23,7 @@ def spectrum_evolution(steps: StepAxis, spectra: Sequence[Spectrum], *, title: s
         spectra: one per step, complete or partial.
         title: stands above the chart.
     """
-    figure = new_chart(title=title, height=560)
+    figure = new_chart(title=title, height=600)
     axis = axis_of_spectra(spectra)
     edges = bin_edges(axis)
     counts = np.zeros((BINS, len(spectra)))
@@ -67,11 +67,11 @@ def _add_density(
         hovertemplate="step %{customdata[3]:,}<br>%{customdata[0]:,} eigenvalues<br>"
         "between %{customdata[1]:.4g} and %{customdata[2]:.4g}<extra></extra>",
         colorbar={
-            "title": {"text": "eigenvalues per bin", "side": "right"},
             "tickvals": list(range(top + 1)),
             "ticktext": [f"{10**power:,}" for power in range(top + 1)],
         },
     )
+    colour_bar_above(figure, "eigenvalues per bin")
 
 
 def _add_sparse(
