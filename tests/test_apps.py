@@ -17,6 +17,7 @@ import hessian_dendrogram
 import small_run
 from hessian_dendrogram.apps import reading, serving
 from hessian_dendrogram.errors import DamagedRunError, UserError
+from test_figures import complete
 
 APPS = ("spectrum", "grokking", "fiedler")
 FOLDER = Path(hessian_dendrogram.__file__).with_name("apps")
@@ -95,6 +96,26 @@ def test_resolutions_lead_from_single_eigenvalues_to_one_cluster(runs):
     chosen = analysis.first_resolution("all")
     assert chosen in resolutions
     assert analysis.dendrograms["all"][2].num_clusters(chosen) <= 7
+
+
+@pytest.mark.parametrize(
+    ("gaps", "clusters"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8], 7),
+        ([1e-9, 1.0001, 1.0002, 3, 4, 5, 6, 7], 7),  # closer than three digits of ε
+        ([1, 3, 3, 3, 4, 5, 6, 7], 5),  # a tie of the fourth to sixth: none of them is open
+        ([0, 0, 2, 3, 4, 5, 6, 7], 7),  # repeated eigenvalues
+        ([5, 5, 5, 5, 5, 5, 5], 1),
+        ([1, 2], 3),
+        ([], 1),
+    ],
+)
+def test_the_first_resolution_leaves_the_six_largest_gaps_open(gaps, clusters):
+    spectrum = complete(np.cumsum([1.0, *gaps]))
+    analysis = reading.SpectrumAnalysis(None, "", [0], [spectrum])
+    epsilon = analysis.first_resolution("all")
+    assert epsilon in analysis.resolutions("all")
+    assert analysis.dendrograms["all"][0].num_clusters(epsilon) == clusters
 
 
 def test_a_cluster_has_its_own_eigenvectors(runs):

@@ -11,7 +11,7 @@ from hessian_dendrogram import charts
 from hessian_dendrogram.bipartition import recursive_bipartition
 from hessian_dendrogram.charts import StepAxis
 from hessian_dendrogram.charts.eigenvalue_axis import place, value_at
-from hessian_dendrogram.charts.look import light
+from hessian_dendrogram.charts.look import COLOURS, light
 from hessian_dendrogram.dendrogram import single_linkage
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.views.clusters import cluster_rows, clusters_at
@@ -241,8 +241,8 @@ def test_branches_below_the_cut_have_the_colour_of_their_cluster():
     of_size = {trace.name.split(" in ")[0]: trace for trace in figure.data if " in [" in (trace.name or "")}
     assert set(of_size) == {"3", "2"}
     merges = {size: heights(trace) for size, trace in of_size.items()}
-    assert merges["3"] == pytest.approx([0.1, 0.15])
-    assert merges["2"] == pytest.approx([0.3])
+    assert merges["3"] == pytest.approx([0.1, 0.15, 4.75])  # the last one is above ε: where its stem leads to
+    assert merges["2"] == pytest.approx([0.3, 3.7])
     assert heights(traces(figure, "merges above")[0]) == pytest.approx([3.7, 4.75])
 
 
@@ -289,7 +289,14 @@ def test_every_link_is_drawn_once_and_nothing_else(epsilon, seed):
     x, y = place(axis, links[..., 0]), np.maximum(links[..., 1], floor)
     shown = links[:, 1, 1] > floor
     x, y = light(x[shown]).astype(float), light(y[shown]).astype(float)
-    assert stems == {(a[i], b[i], b[1]) for a, b in zip(x, y, strict=True) for i in (0, 3)}
+    links_drawn = {(a[i], b[i], b[1]) for a, b in zip(x, y, strict=True) for i in (0, 3)}
+    assert links_drawn <= stems
+    # The stem of a coloured cluster has its colour up to ε: it is drawn over that of the merge above.
+    for extra in stems - links_drawn:
+        assert extra[2] == light(epsilon)
+        assert any(stem[:2] == extra[:2] and stem[2] > extra[2] for stem in links_drawn)
+    sizes = clusters_at(tree, epsilon).sizes
+    assert len(stems - links_drawn) == (min(int((sizes > 1).sum()), len(COLOURS)) if len(sizes) > 1 else 0)
     assert bars == {(b[1], a[1], a[2]) for a, b in zip(x, y, strict=True)}
     said = np.unique(np.concatenate([heights(trace) for trace in branches]))
     assert said.tolist() == np.unique(light(links[shown, 1, 1])).tolist()

@@ -86,17 +86,25 @@ class SpectrumAnalysis:
         return height_limits(list(self.dendrograms[segment].values()), MOST_ON_SCREEN)
 
     def resolutions(self, segment: str) -> list[float]:
-        """Values of ε to choose from, equally spaced in log ε, three digits each."""
-        grid = resolution_grid(list(self.dendrograms[segment].values()), _RESOLUTIONS)
-        return sorted({float(f"{epsilon:.3g}") for epsilon in grid})
+        """Values of ε to choose from: equally spaced in log ε, three digits each, and the first one to show."""
+        return sorted({*self._spaced_resolutions(segment), self.first_resolution(segment)})
 
     def first_resolution(self, segment: str) -> float:
-        """The one of `resolutions` that leaves the six largest gaps of the last step open, or the next coarser one."""
+        """An ε that leaves the six largest gaps of the last step open, or all of fewer; with ties as few more or less
+        as possible.
+        """
         trees = self.dendrograms[segment]
-        sizes = trees[max(trees)].gaps(_OPEN_GAPS + 1).sizes
-        finest = float(sizes[-1]) if len(sizes) else 0.0
-        resolutions = self.resolutions(segment)
-        return next((epsilon for epsilon in resolutions if epsilon >= finest), resolutions[-1])
+        sizes = trees[max(trees)].gaps(_OPEN_GAPS + 1).sizes.tolist()
+        spaced = self._spaced_resolutions(segment)
+        if len(sizes) <= _OPEN_GAPS:
+            return spaced[0]
+        opened, closed = sizes[-2:]
+        middle = float(f"{(opened * closed) ** 0.5 or opened / 2:.3g}")
+        return middle if closed <= middle < opened else closed or spaced[0]
+
+    def _spaced_resolutions(self, segment: str) -> list[float]:
+        grid = resolution_grid(list(self.dendrograms[segment].values()), _RESOLUTIONS)
+        return sorted({float(f"{epsilon:.3g}") for epsilon in grid})
 
 
 def read_spectra(run: Run, name: str) -> SpectrumAnalysis:

@@ -73,9 +73,9 @@ def _(mo, run):
     ε that is the **eigenvalue dendrogram**, whose merge heights are the spectral gaps. Move the sliders, hover
     to read values, and click a cluster in the dendrogram.
 
-    Grey, hatched or hollow is *unresolved*: not larger than its numerical error. Hatched stripes are *holes*, where
-    eigenvalues were not computed. An error bound says that *some* true eigenvalue is within it, and nothing about
-    the sampling error of the data.
+    Grey, hatched or hollow is what is not known: *unresolved*, not larger than its numerical error, or a *hole*, where
+    eigenvalues were not computed; the legends say which. An error bound says that *some* true eigenvalue is within it,
+    and nothing about the sampling error of the data.
     """)
     return
 
@@ -380,7 +380,10 @@ def _(charts, here, mo, show, tree, view, widgets):
     mo.stop(tree is None, widgets.warning(f"No eigenvalue of this segment has converged at {here}."))
     mo.vstack(
         [
-            mo.md("A bar is a cluster: whole from its left end, merged with a neighbour at its right end."),
+            mo.md(
+                "A bar is a cluster: whole from its left end, merged with a neighbour at its right end. The longest "
+                "are shown, by their length in units of λ, which is not what they measure on the logarithmic axis."
+            ),
             show("barcode", charts.barcode_chart(tree, title=f"{here}, longest bars")),
         ]
     )

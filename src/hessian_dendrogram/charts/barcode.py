@@ -8,14 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..dendrogram import Dendrogram
-from .look import COLOURS, HATCH, NEUTRAL, log_axis, new_chart, say
+from .look import COLOURS, HATCH, NEUTRAL, UNRESOLVED, log_axis, new_chart, say
 
 
 def barcode_chart(dendrogram: Dendrogram, *, title: str = "", count: int = 25) -> go.Figure:
     """Draw the `count` longest bars, from the ε at which a cluster is whole to the ε at which it merges.
 
     Bars are sorted by death - birth in units of λ, which is not their length on the logarithmic axis. A cluster of
-    exactly repeated eigenvalues is whole at ε = 0; its bar starts at the left edge with a triangle.
+    exactly repeated eigenvalues is whole at ε = 0; its bar starts at the left edge with a triangle. So does one that is
+    whole far below the largest error of a gap, which is shaded.
 
     Args:
         dendrogram: of one segment.
@@ -27,7 +28,8 @@ def barcode_chart(dendrogram: Dendrogram, *, title: str = "", count: int = 25) -
     figure = new_chart(title=title, height=170 + 20 * max(6, len(births)))
     if not len(births):
         return say(figure, f"no cluster separates from the others ({len(dendrogram.eigenvalues):,} eigenvalues)")
-    edge = float(np.concatenate([births[births > 0], deaths]).min()) / 2
+    unresolved = min(dendrogram.resolution, float(deaths.min()))
+    edge = max(float(np.concatenate([births[births > 0], deaths]).min()), unresolved) / 2
     lows = dendrogram.eigenvalues[bars.starts[shown]]
     highs = dendrogram.eigenvalues[bars.stops[shown] - 1]
     resolved, bounded, places = bars.resolved[shown], bars.bounded[shown], np.arange(len(births))
@@ -59,14 +61,29 @@ def barcode_chart(dendrogram: Dendrogram, *, title: str = "", count: int = 25) -
                 "one cluster for ε from %{customdata[0]:.4g} to %{customdata[1]:.4g} (± %{customdata[2]:.1g})"
                 f"<extra>{name}</extra>",
             )
-    if (births == 0).any():
+    beyond = births < edge
+    if beyond.any():
         figure.add_scatter(
-            x=np.full((births == 0).sum(), edge),
-            y=places[births == 0],
+            x=np.full(beyond.sum(), edge),
+            y=places[beyond],
             mode="markers",
             marker={"symbol": "triangle-left", "size": 9, "color": NEUTRAL},
-            name="birth at ε = 0: repeated eigenvalues",
+            name="born further left" if births[beyond].any() else "birth at ε = 0: repeated eigenvalues",
             hoverinfo="skip",
+        )
+    if dendrogram.resolution > edge:
+        figure.add_shape(
+            type="rect",
+            x0=0.9 * edge,
+            x1=min(dendrogram.resolution, 3 * float(deaths.max())),
+            y0=0,
+            y1=1,
+            yref="paper",
+            fillcolor=UNRESOLVED,
+            line_width=0,
+            layer="below",
+            name="ε ≤ largest gap error",
+            showlegend=True,
         )
     names = zip(bars.sizes[shown], lows, highs, strict=True)
     figure.update_yaxes(

@@ -16,6 +16,7 @@ from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
 from ..views.cluster_count import resolved_counts
 from ..views.segments import resolution_grid
+from ..views.steps import key_positions
 from .look import HATCH, NEUTRAL, light, log_axis
 from .segments import segment_panels
 from .step_axis import StepAxis
@@ -23,6 +24,7 @@ from .step_axis import StepAxis
 _RESOLUTIONS = 200
 _EPSILON = "resolution ε (units of λ)"
 _HEIGHT = 400
+_MOST_NAMED = 8  # steps that the legend of the curves names; a colour bar tells more of them apart
 
 
 def cluster_count_heatmap(steps: StepAxis, spectra: Sequence[Spectrum], *, title: str = "") -> go.Figure:
@@ -126,7 +128,7 @@ def cluster_count_curves(
                 line={"shape": "hv", "color": palette[position], "width": width},
                 name=f"step {steps.steps[position]:,}",
                 legendgroup=str(position),
-                showlegend=row == 1 and (len(spectra) <= 8 or position in (0, marked, len(spectra) - 1)),
+                showlegend=row == 1 and (len(spectra) <= _MOST_NAMED or position in (0, marked, len(spectra) - 1)),
                 hovertemplate=f"step {steps.steps[position]:,}<br>ε = %{{x:.3g}}<br>n(ε) = %{{y:,}}<extra></extra>",
                 row=row,
                 col=1,
@@ -134,5 +136,34 @@ def cluster_count_curves(
         most = max(float(dendrogram.num_clusters(0.0)) for dendrogram in dendrograms.values())
         log_axis(figure, grid[0], grid[-1], _EPSILON, which="x", row=row)
         log_axis(figure, 0.8, 1.5 * most, "number of clusters n(ε)", row=row)
+    if len(spectra) > _MOST_NAMED:
+        _add_step_colours(figure, steps, palette)
     figure.update_layout(hovermode="closest")
     return figure
+
+
+def _add_step_colours(figure: go.Figure, steps: StepAxis, palette: list[str]) -> None:
+    """A colour bar for the curves of all steps, on a trace without points."""
+    last = len(palette) - 1
+    shown = key_positions(len(palette), 6)
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={
+            "color": [0],
+            "cmin": 0,
+            "cmax": last,
+            "colorscale": [[position / last, colour] for position, colour in enumerate(palette)],
+            "colorbar": {
+                "title": {"text": "training step", "side": "right", "font": {"size": 12}},
+                "tickvals": shown,
+                "ticktext": [f"{steps.steps[position]:,}" for position in shown],
+                "outlinewidth": 0,
+                "thickness": 14,
+            },
+        },
+        showlegend=False,
+        row=1,
+        col=1,
+    )

@@ -55,5 +55,5 @@ def composition_chart(
                 **place,
             )
         steps.apply(figure, title=rank >= k - columns, most=13, **place)
-        figure.update_yaxes(title_text="parameters" if rank % 2 == 0 else None, **place)
+        figure.update_yaxes(title_text="parameters" if rank % 2 == 0 else None, tickformat=",d", **place)
     return figure

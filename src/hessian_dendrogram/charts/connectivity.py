@@ -39,7 +39,7 @@ def connectivity_chart(steps: StepAxis, trees: Sequence[BipartitionTree], *, tit
     ):
         values = [float(getattr(tree, name)[0]) for tree in trees]
         _add_points(figure, steps, np.arange(len(trees)), values, trees, label, colour, symbol, row=2)
-    figure.update_yaxes(rangemode="tozero", title_text="no unit", row=2)
+    figure.update_yaxes(rangemode="tozero", title_text="eigenvalue, conductance<br>(no unit)", row=2)
     isolated = [len(tree.isolated) for tree in trees]
     _add_points(figure, steps, np.arange(len(trees)), isolated, None, "isolated", COLOURS[2], "diamond", row=3)
     whole_numbers = {"dtick": 1} if max(isolated) < 5 else {}

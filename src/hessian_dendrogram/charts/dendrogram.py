@@ -109,8 +109,12 @@ def tree_traces(
             low, high = dendrogram.eigenvalues[[start, stop - 1]]
             name = f"{stop - start:,} in [{low:.3g}, {high:.3g}]"
             inside = below & (gap >= start) & (gap < stop)
-            traces.append(_branch_line(tree, nodes[inside], heights, colour, 1.4, name))
+            line = _branch_line(tree, nodes[inside], heights, colour, 1.4, name)
+            traces.append(line)
             below &= ~inside
+            root = count + int(np.flatnonzero((order >= start) & (order < stop - 1))[-1])  # where all of it is merged
+            if parents[root] >= 0 and epsilon > tree[1][root]:
+                _extend_to_cut(line, x[root], tree[1][root], epsilon, heights[parents[root]])
         else:
             traces.append(_branch_line(tree, nodes[:0], heights, colour, 1.4, "", showlegend=False))
     more = {"showlegend": bool(below.any())}
@@ -149,6 +153,13 @@ def _branch_line(
         hovertemplate="merge at ε = %{customdata:.4g}<extra></extra>",
         **more,
     )
+
+
+def _extend_to_cut(line: go.Scatter, x: float, bottom: float, top: float, merge: float) -> None:
+    """Colour the stem of a whole cluster up to ε, where all of its own merges may be too fine to be drawn."""
+    line.x = light([*line.x, x, x])
+    line.y = light([*line.y, bottom, top])
+    line.customdata = light([*line.customdata, merge, merge])
 
 
 def _rug_line(places: Floats, bottom: float, floor: float) -> go.Scatter:

@@ -23,7 +23,7 @@ _TITLES = (
     "{} eigenvalues",
     "accuracy",
     "loss",
-    "embedding: norm of each frequency",
+    "embedding: norm of each frequency (key frequencies of the last step: {})",
     "unembedding: norm of each frequency",
 )
 
@@ -57,7 +57,8 @@ def fourier_chart(
     if not has_fourier_measures(measures):
         return say(new_chart(title=title, height=200), "this analysis has no Fourier measures")
     name = f"the {most} largest" if end == "top" else f"the {most} smallest"
-    titles = [_TITLES[0].format(f"{title}: {name}".removeprefix(": ")), *_TITLES[1:]]
+    keys = ", ".join(f"{frequency:,}" for frequency in measures[-1]["key_frequencies"])
+    titles = [_TITLES[0].format(f"{title}: {name}".removeprefix(": ")), *(of.format(keys) for of in _TITLES[1:])]
     figure = panels(titles, height=1150, spacing=0.045, shared_xaxes=True, row_heights=[0.3, 0.14, 0.2, 0.18, 0.18])
     _add_end(figure, steps, spectra, end, most)
     for column in ("train_accuracy", "test_accuracy"):
@@ -104,7 +105,7 @@ def _add_end(figure: go.Figure, steps: StepAxis, spectra: Sequence[Spectrum], en
             row=1,
             col=1,
         )
-    apply_axis(figure, axis, which="y", most=9, name="λ (symmetric log)", row=1)
+    apply_axis(figure, axis, which="y", most=9, row=1)
 
 
 def _add_losses(

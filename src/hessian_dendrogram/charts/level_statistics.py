@@ -33,8 +33,8 @@ def gap_ratio_over_training(steps: StepAxis, spectra: Sequence[Spectrum], *, tit
     if not curves:
         return say(figure, TOO_FEW)
     for rank, (label, points) in enumerate(curves.items()):
-        positions = np.array(list(points))
-        ratios = list(points.values())
+        positions = np.arange(min(points), max(points) + 1)  # without a line across steps that have no ratio
+        ratios = [points.get(position) for position in positions.tolist()]
         _add_ratios(figure, positions + 0.1 * (rank - (len(curves) - 1) / 2), ratios, rank, label, line=True)
     steps.apply(figure)
     _add_references(figure)
@@ -67,18 +67,26 @@ def gap_ratio_along_spectrum(spectra: Mapping[int, Spectrum], *, title: str = ""
 
 
 def _add_ratios(
-    figure: go.Figure, x: Any, ratios: Sequence[GapRatio], rank: int, label: str, *, line: bool = False, **more: Any
+    figure: go.Figure,
+    x: Any,
+    ratios: Sequence[GapRatio | None],
+    rank: int,
+    label: str,
+    *,
+    line: bool = False,
+    **more: Any,
 ) -> None:
     colour = COLOURS[rank % len(COLOURS)]
-    facts = ("standard_error", "num_ratios", "num_ties", "num_unresolved", "num_undefined")
+    names = ("mean", "standard_error", "num_ratios", "num_ties", "num_unresolved", "num_undefined")
+    facts = np.array([[getattr(ratio, name) if ratio else np.nan for name in names] for ratio in ratios])
     figure.add_scatter(
         x=light(x),
-        y=[ratio.mean for ratio in ratios],
-        error_y={"type": "data", "array": [ratio.standard_error for ratio in ratios], "width": 2, "thickness": 1},
+        y=facts[:, 0],
+        error_y={"type": "data", "array": facts[:, 1], "width": 2, "thickness": 1},
         mode="lines+markers" if line else "markers",
         line={"width": 1, "color": colour},
         marker={"symbol": SYMBOLS[rank % len(SYMBOLS)], "size": 8, "color": colour},
-        customdata=[[getattr(ratio, fact) for fact in facts] for ratio in ratios],
+        customdata=facts[:, 1:],
         name=label,
         hovertemplate=f"{_HOVER}<extra>{label}</extra>",
         **more,
@@ -99,14 +107,7 @@ def _add_references(figure: go.Figure) -> None:
             font_size=11,
             font_color=TEXT,
         )
-    low, high = (
-        [
-            value + sign * error
-            for trace in figure.data
-            for value, error in zip(trace.y, trace.error_y.array, strict=True)
-        ]
-        for sign in (-1, 1)
-    )
-    figure.update_yaxes(range=[min([0.37, *low]) - 0.01, max([0.55, *high]) + 0.01])
+    drawn = np.concatenate([trace.y + sign * trace.error_y.array for trace in figure.data for sign in (-1, 1)])
+    figure.update_yaxes(range=[np.nanmin([0.37, *drawn]) - 0.01, np.nanmax([0.55, *drawn]) + 0.01])
     figure.update_yaxes(title_text="mean gap ratio r (bars: standard errors)")
     figure.update_layout(margin_r=150, hovermode="closest")

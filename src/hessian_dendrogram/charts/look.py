@@ -172,7 +172,8 @@ def say(figure: go.Figure, text: str, **place: Any) -> go.Figure:
         panel = figure.get_subplot(**place)
         x, y = sum(panel.xaxis.domain) / 2, sum(panel.yaxis.domain) / 2
         text = "<br>".join(textwrap.wrap(text, 36))
-    figure.add_annotation(text=text, x=x, y=y, xref="paper", yref="paper", showarrow=False, font={"size": 13})
+    middle = {"xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "middle"}
+    figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": 13}, **middle)
     if not place:
         figure.update_xaxes(visible=False)
         figure.update_yaxes(visible=False)

@@ -11,7 +11,7 @@ from ..layout import Layout
 from ..views.branches import branch_layers, describe_tree, layer_counts
 from ..views.layers import layer_colours, layer_names
 from .branches import branch_lines
-from .look import COLOURS, HATCH, NEUTRAL, css, light, panels
+from .look import HATCH, NEUTRAL, css, light, panels
 
 Integers = NDArray[np.int64]
 
@@ -120,7 +120,7 @@ def _add_clusters(figure: go.Figure, tree: BipartitionTree, k: int) -> None:
         x=light((tree.starts[nodes] + tree.stops[nodes]) / 2),
         y=tree.levels[nodes],
         mode="markers",
-        marker={"symbol": "diamond", "size": 10, "color": COLOURS[1], "line": {"width": 1, "color": "white"}},
+        marker={"symbol": "diamond", "size": 10, "color": "black", "line": {"width": 1.2, "color": "white"}},
         customdata=tree.stops[nodes] - tree.starts[nodes],
         name=f"the {len(nodes)} clusters of cut({k})",
         hovertemplate="cluster of %{customdata:,} parameters<extra></extra>",

@@ -14,7 +14,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-_MOST_LABELS = 30
+from ..views.steps import key_positions
+
+_MOST_LABELS = 36
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class StepAxis:
         """Make it the x axis of a chart, or of the panel `row`, `col`, with at most `most` labels."""
         low, high = self.limits
         shown = np.arange(int(low + 0.5), int(high + 0.5))
-        positions = shown[:: -(-len(shown) // most)]
+        stride = -(-len(shown) // most)
+        positions = shown[key_positions(len(shown), -(-len(shown) // stride))]  # the first and the last among them
         figure.update_xaxes(
             range=[low, high],
             tickvals=positions,

@@ -30,13 +30,14 @@ def summary_chart(steps: StepAxis, spectra: Sequence[Spectrum], *, title: str = 
         title: stands above the chart.
     """
     columns = summary_columns(spectra)
-    names = ["extreme eigenvalues", "negative eigenvalues", "trace", "entropy of |λ| / Σ|λ|"]
+    estimated = not np.isfinite(columns["entropy"]).any()
+    trace = "trace: an estimate, and its standard error" if estimated else "trace"
+    names = ["extreme eigenvalues", "negative eigenvalues", trace, "entropy of |λ| / Σ|λ|"]
     figure = panels(
         [f"{title}: {names[0]}".removeprefix(": "), *names[1:]], columns=2, height=720, spacing=0.2, shared_xaxes=False
     )
     _add_extremes(figure, steps, columns)
     _add_negative(figure, steps, columns)
-    estimated = not np.isfinite(columns["entropy"]).any()
     kind = "standard error of an estimate" if estimated else "error bound"
     _add_number(figure, steps, columns, "trace", COLOURS[2], kind, {"row": 2, "col": 1})
     _add_number(figure, steps, columns, "entropy", COLOURS[3], "error bound", {"row": 2, "col": 2})
@@ -90,7 +91,7 @@ def _add_negative(figure: go.Figure, steps: StepAxis, columns: Columns) -> None:
         y=unresolved[known],
         width=0.5,
         marker={"color": "rgba(128, 128, 128, 0.4)", "line": {"width": 0}},
-        name="and as many more whose sign is unresolved",
+        name="sign unresolved: |λ| ≤ its error bound",
         hovertemplate="%{y:,} with |λ| ≤ error bound<extra></extra>",
         row=1,
         col=2,
@@ -99,7 +100,7 @@ def _add_negative(figure: go.Figure, steps: StepAxis, columns: Columns) -> None:
         x=np.flatnonzero(known),
         y=sure[known],
         customdata=np.array(steps.steps)[known],
-        name="below zero by more than the error",
+        name="surely negative",
         hovertemplate="step %{customdata:,}<br>%{y:,} surely negative<extra></extra>",
         **_style(COLOURS[4], "diamond"),
         row=1,

@@ -120,9 +120,10 @@ def _introduction(run: Run, left_out: Sequence[str]) -> str:
         "Hessian. At resolution ε, neighbours that are at most ε apart are one <em>cluster</em>; over all ε that is "
         "the <em>eigenvalue dendrogram</em>, whose merge heights are the spectral gaps. Hover over anything to "
         "read its value and error; drag to zoom in, double-click to zoom out.</p>\n"
-        "<p>Grey, hatched or hollow is <em>unresolved</em>: not larger than its numerical error. Hatched stripes are "
-        "<em>holes</em>, where eigenvalues were not computed. Crosses have not converged. An error bound says that "
-        "<em>some</em> true eigenvalue is within it; it says nothing about the sampling error of the data.</p>"
+        "<p>Grey, hatched or hollow is what is not known: <em>unresolved</em>, not larger than its numerical error, or "
+        "a <em>hole</em>, where eigenvalues were not computed; the legends say which. Crosses have not converged. An "
+        "error bound says that <em>some</em> true eigenvalue is within it; it says nothing about the sampling error of "
+        "the data.</p>"
     )
     if left_out:
         # Where the run lies on the machine that wrote the page is nothing to its readers.

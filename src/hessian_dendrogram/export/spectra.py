@@ -78,8 +78,8 @@ def _largest_bounds(spectra: Sequence[Spectrum]) -> str:
 
 def _evolution(analysis: SpectrumAnalysis, axis: charts.StepAxis, metrics: Metrics | None) -> Section:
     text = (
-        "<p>Every known eigenvalue at every analysed step, one dash each; where they are dense, colour counts them. "
-        "The axis of λ is logarithmic for both signs, and linear around zero."
+        "<p>Every known eigenvalue at every analysed step, one dash each; of more than 1,000 at a step the dense ones "
+        "are counted by colour. The axis of λ is logarithmic for both signs, and linear around zero."
     )
     drawn = [
         one_chart(
@@ -97,6 +97,7 @@ def _evolution(analysis: SpectrumAnalysis, axis: charts.StepAxis, metrics: Metri
 
 def _dendrograms(analysis: SpectrumAnalysis, steps: charts.StepAxis, segment: str) -> Section:
     trees, epsilon = analysis.dendrograms[segment], analysis.first_resolution(segment)
+    clusters = int(trees[max(trees)].num_clusters(epsilon))
     moving = charts.dendrogram_evolution(steps, trees, epsilon)
     moving.layout.sliders = moving.layout.updatemenus = ()  # the page has a slider that the keyboard reaches
     figures: dict[int | None, go.Figure] = {}
@@ -112,9 +113,9 @@ def _dendrograms(analysis: SpectrumAnalysis, steps: charts.StepAxis, segment: st
         figures[analysis.steps[position]] = figure
     text = (
         f"<p>The dendrogram of {_KNOWN[segment]} at each checkpoint; move the slider, or play it. Two clusters merge "
-        "at the height of the gap between them. The dashed line is one resolution ε, at which the six largest gaps of "
-        "the last step are open; the clusters at that ε are coloured. No merges are drawn in the shaded region; under "
-        "the axis stands why.</p>"
+        "at the height of the gap between them. The dashed line is one resolution ε, at which the last step has "
+        f"{clusters:,} clusters; the largest clusters at that ε are coloured. No merges are drawn in the shaded "
+        "region; under the axis stands why.</p>"
     )
     chart = Chart("dendrogram", f"Dendrogram of {_KNOWN[segment]} {at_steps(list(figures))}", figures)
     return Section(f"Dendrogram of {_KNOWN[segment]}", text, [chart])
@@ -154,7 +155,7 @@ def _gaps(analysis: SpectrumAnalysis, axis: charts.StepAxis) -> Section:
 def _barcodes(analysis: SpectrumAnalysis) -> Section:
     text = (
         "<p>A bar is a cluster: whole from its left end, merged with a neighbour at its right end. The longest bars "
-        "are shown.</p>"
+        "are shown, by their length in units of λ, which is not what they measure on the logarithmic axis.</p>"
     )
     drawn = []
     for segment, trees in analysis.dendrograms.items():
