@@ -32,6 +32,7 @@ ASSETS = (".md", ".css", *FIGURES)  # what docs/ may hold for the site
 
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 EXPLORE = re.compile(r"^<!-- explore: (\S+) -->$", re.MULTILINE)
+MEASURED = re.compile(r"^<!-- (.+) -->\n(.*?)^<!-- end of \1 -->$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"^(```+).*?^\1|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 
 
@@ -78,6 +79,8 @@ def lay_out(page: Path, target: Path) -> None:
             shutil.copyfile(file, copy)
         led = os.path.relpath(found, Path(own_place).parent).replace(os.sep, "/") + (f"#{anchor}" if anchor else "")
         text = text.replace(f"]({link})", f"]({led})")
+    # What a program wrote is numbers, which must not be broken at the hyphen of an exponent.
+    text = MEASURED.sub(r'<div class="numbers" markdown>\n\n\2\n</div>', text)
     (target / own_place).parent.mkdir(parents=True, exist_ok=True)
     (target / own_place).write_text(text, encoding="utf-8")
 

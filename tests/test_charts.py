@@ -10,8 +10,9 @@ import pytest
 from hessian_dendrogram import charts
 from hessian_dendrogram.bipartition import recursive_bipartition
 from hessian_dendrogram.charts import StepAxis
+from hessian_dendrogram.charts.branches import branch_lines
 from hessian_dendrogram.charts.eigenvalue_axis import place, value_at
-from hessian_dendrogram.charts.look import COLOURS, light
+from hessian_dendrogram.charts.look import COLOURS, light, log_axis, new_chart
 from hessian_dendrogram.dendrogram import single_linkage
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.views.clusters import cluster_rows, clusters_at
@@ -276,14 +277,44 @@ def pieces(traces):
     return stems, joined
 
 
+def assert_said_where_it_is_drawn(branches, tree, axis):
+    """Every point is on the stem or the bar of a merge of the height that hovering says."""
+    links = link_points(tree, axis)
+    x = light(place(axis, links[..., 0]))
+    bottom, top = light(np.maximum(links[:, [0, 3], 1], drawing_floor(tree))), light(links[:, 1, 1])
+    for trace in branches:
+        known = np.isfinite(trace.x)
+        for at, height, said in zip(trace.x[known], trace.y[known], trace.customdata[known], strict=True):
+            one = top == said
+            is_on_bar = one & (height == top) & (at >= x[:, 1]) & (at <= x[:, 2])
+            is_on_stem = (at == x[:, [0, 3]]) & (height >= bottom) & (height <= top[:, None])
+            assert (is_on_bar | (one & is_on_stem.any(axis=1))).any()
+
+
+def test_branches_of_three_children_and_of_two_trees():
+    x, y = np.array([2.0, 1.0, 2.0, 4.0, 0.5, 1.5, 9.0, 8.0]), np.array([3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    parents = np.array([-1, 0, 0, 0, 1, 1, -1, 6])
+    across, upright, owners = branch_lines(x, y, parents, np.array([1, 2, 3, 4, 5, 7]))
+    drawn = pieces([go.Scatter(x=across, y=upright)])
+    assert drawn[0] == {(1, 2, 3), (2, 1, 3), (4, 0, 3), (0.5, 0, 2), (1.5, 0, 2), (8, 0, 1)}
+    assert drawn[1] == {(3, 1, 4), (2, 0.5, 1.5), (1, 8, 9)}
+    assert np.isnan(across).sum() == 2
+    assert set(owners.tolist()) == {-1, 0, 1, 6}
+    # Without the branches between them, parts of one tree are lines of their own.
+    apart, _, _ = branch_lines(x, y, parents, np.array([3, 4, 7]))
+    assert np.isnan(apart).sum() == 3
+    assert [len(part) for part in branch_lines(x, y, parents, np.array([], dtype=np.int64))] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("epsilon", [1e-4, 0.1, 2.0, 100.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_link_is_drawn_once_and_nothing_else(epsilon, seed):
+def test_every_link_is_drawn_and_nothing_else(epsilon, seed):
     tree = single_linkage(realistic(seed, error_bounds=1e-9))
     axis = EigenvalueAxis.around((tree.eigenvalues, tree.error_bounds))
     figure = charts.dendrogram_chart(tree, epsilon, axis=axis)
     branches = [trace for trace in figure.data if "merge" in (trace.hovertemplate or "")]
     stems, bars = pieces(branches)
+    assert_said_where_it_is_drawn(branches, tree, axis)
     links = link_points(tree, axis)
     floor = drawing_floor(tree)
     x, y = place(axis, links[..., 0]), np.maximum(links[..., 1], floor)
@@ -318,6 +349,13 @@ def test_dashes_are_one_shape_whose_numbers_hovering_says():
     assert {tuple(row) for row in numbers.customdata.tolist()} == {
         tuple(light(row).tolist()) for row in ([-1, 1e-3, 0], [0.5, 1e-3, 0], [2, 1e-3, 0], [0.25, 0.4, 30])
     }
+    assert (np.abs(numbers.x - np.round(numbers.x)) <= 0.38).all()
+    steps = {0: 0, 1: 30}
+    for at, height, (value, bound, step) in zip(numbers.x, numbers.y, numbers.customdata, strict=True):
+        assert steps[round(float(at))] == step
+        ends = [value, max(value - bound, axis.low), min(value + bound, axis.high)]
+        assert np.abs(place(axis, ends) - height).min() < 1e-6
+    assert shape.visible is None
     (entry,) = traces(figure, "one eigenvalue")
     assert entry.legendgroup == shape.legendgroup == numbers.legendgroup
 
@@ -326,7 +364,11 @@ def test_frames_of_the_animation_correspond():
     spectra = [realistic(seed) for seed in range(3)]
     figure = charts.dendrogram_evolution(StepAxis.of([0, 5, 9]), by_segment(spectra)["all"], 0.1)
     assert [frame.name for frame in figure.frames] == ["0", "5", "9"]
-    assert {len(frame.data) for frame in figure.frames} == {len(figure.data)}
+    kinds = [
+        [(trace.type, trace.mode, trace.fill) for trace in data]
+        for data in (figure.data, *[f.data for f in figure.frames])
+    ]
+    assert all(kind == kinds[0] for kind in kinds)
 
 
 def test_rows_of_the_cluster_table():
@@ -382,6 +424,9 @@ def test_fourier_measures_stand_under_the_spectrum():
     norms = [np.asarray(trace.z) for trace in figure.data if trace.type == "heatmap"]
     assert [norm[0].tolist() for norm in norms] == [[1, 1], [3, 3]]
     assert len({tuple(axis.range) for axis in figure.select_xaxes()}) == 1
+    (dashes,) = [shape for shape in figure.layout.shapes if shape.type == "path"]
+    assert (dashes.xref, dashes.yref) == ("x", "y")  # the first panel's
+    assert "key frequencies of the last step: 2" in figure.layout.annotations[3].text
     assert not traces(figure, "not converged")  # number 7 is not among the three largest
     more = charts.fourier_chart(StepAxis.of([0, 5]), spectra, fourier_measures(2), metrics, most=6)
     assert len(traces(more, "not converged")) == 1
@@ -413,8 +458,12 @@ def test_branches_have_the_colour_of_their_layer(tree):
         (branches,) = [trace for trace in figure.data if trace.name == name and trace.mode == "lines"]
         stems, _ = pieces([branches])
         assert len(stems) == 7  # four leaves, and three cuts
-    (one, two) = [np.asarray(trace.y) for trace in figure.select_traces({"mode": "none"})]
-    assert sorted(zip(one.tolist(), two.tolist(), strict=True)) == 12 * [(0, 1)] + 12 * [(1, 0)]
+    areas = {trace.name: np.asarray(trace.y) for trace in figure.select_traces({"stackgroup": "leaves"})}
+    assert sorted(zip(areas["one"].tolist(), areas["two"].tolist(), strict=True)) == 8 * [(0, 1)] + 8 * [(1, 0)]
+    (said,) = [trace for trace in figure.select_traces({"mode": "none"}) if trace.text]
+    for x, text in zip(said.x.tolist(), said.text, strict=True):
+        layer = "one" if tree.order[int(x)] < 4 else "two"
+        assert text == f"leaf of 1 parameters<br>{layer}: 100%"
     (isolated,) = traces(figure, "isolated (2)")
     assert isolated.width == 2
     clusters = traces(figure, "the 2 clusters of cut(2)")[0]
@@ -429,6 +478,34 @@ def test_degenerate_cuts_are_hollow_and_named():
     assert arbitrary[0].marker.symbol == "circle-open"
     over = charts.connectivity_chart(StepAxis.of([0]), [recursive_bipartition(W, min_size=1)])
     assert any("arbitrary cut" in (trace.name or "") for trace in over.data)
+
+
+@pytest.mark.parametrize("values", [[3e-3, 3.1e-3], [2.0, 2.0], [7e-5, 9e-5], [1e-9, 1.0], [1e-320, 1e300]])
+def test_a_logarithmic_axis_has_numbers(values):
+    figure = new_chart()
+    log_axis(figure, 0.7 * min(values), 1.5 * max(values), "")
+    low, high = figure.layout.yaxis.range
+    assert np.isfinite([low, high]).all()
+    digits = {"D1": range(1, 10), "D2": (1, 2, 5)}.get(figure.layout.yaxis.dtick)
+    if digits:
+        powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+        ticks = [power + np.log10(digit) for power in powers for digit in digits]
+        assert sum(low <= tick <= high for tick in ticks) >= 2
+    else:
+        assert np.floor(high / figure.layout.yaxis.dtick) > np.ceil(low / figure.layout.yaxis.dtick)
+
+
+def test_a_loss_that_is_not_drawn_does_not_stretch_the_axis():
+    metrics = {"step": np.array([0.0, 5.0, 1e5]), "train_loss": np.array([3.0, 3.2, 1e-8])}
+    steps = StepAxis.of([0, 5])
+    for figure, axis in (
+        (charts.training_curves(steps, metrics), "yaxis"),
+        (charts.fourier_chart(steps, [partial()] * 2, fourier_measures(2), metrics), "yaxis3"),
+    ):
+        assert 10 ** figure.layout[axis].range[0] > 0.3
+    nothing = {"step": metrics["step"], "train_loss": np.full(3, np.nan)}
+    measures = [row | {"restricted_loss": 0.0, "excluded_loss": 0.0} for row in fourier_measures(2)]
+    assert "loss" in charts.fourier_chart(steps, [partial()] * 2, measures, nothing).layout.yaxis3.title.text
 
 
 def test_connectivity_composition_and_coupling(tree):

@@ -36,15 +36,15 @@ def branch_lines(
     corners: list[tuple[int, int, int]] = []  # the nodes that a corner has its place, its height and its branch from
     for root in sorted(below.keys() - hanging):
         corners.append((root, root, root))
-        waiting = below[root][::-1]
+        waiting = [(node, False) for node in below[root][::-1]]
         while waiting:
-            node = waiting.pop()
-            parent = int(parents[node if node >= 0 else ~node])
-            if node >= 0:
+            node, is_way_back = waiting.pop()
+            parent = int(parents[node])
+            if is_way_back:  # to the middle of the parent's bar
+                corners += [(node, parent, parent), (parent, parent, parent)]
+            else:
                 corners += [(node, parent, parent), (node, node, parent)]
-                waiting += [~node, *below.get(node, [])[::-1]]
-            else:  # everything below has been drawn: back to the middle of the parent's bar
-                corners += [(~node, parent, parent), (parent, parent, parent)]
+                waiting += [(node, True), *((child, False) for child in below.get(node, [])[::-1])]
         corners.append((-1, -1, -1))
     across, upright, owners = np.array(corners, dtype=np.int64).reshape(-1, 3).T
     lifted = owners < 0

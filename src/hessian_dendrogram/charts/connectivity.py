@@ -26,7 +26,7 @@ def connectivity_chart(steps: StepAxis, trees: Sequence[BipartitionTree], *, tit
         title: stands above the chart.
     """
     names = [
-        "algebraic connectivity λ₂, without the isolated parameters (log scale)",
+        "algebraic connectivity λ₂, without the isolated parameters",
         "first cut",
         "isolated parameters",
     ]
@@ -55,12 +55,12 @@ def _add_connectivity(figure: go.Figure, steps: StepAxis, found: np.ndarray, tre
     if np.isnan(found).all():
         say(figure, "no cut was made: min_size is the whole graph", row=1, col=1)
         return
-    positions = np.flatnonzero(found > 0)
+    positions = np.flatnonzero((found > 0) & np.isfinite(found))
     if len(positions):
         chosen = [trees[position] for position in positions.tolist()]
         _add_points(figure, steps, positions, found[positions].tolist(), chosen, "λ₂", COLOURS[3], "circle", row=1)
         low, high = found[positions].min(), found[positions].max()
-        log_axis(figure, 0.7 * low, 1.5 * high, "λ₂ (units of |H_ij|)", row=1)
+        log_axis(figure, 0.7 * low, 1.5 * high, "λ₂ (units of |H_ij|,<br>log scale)", row=1)
     for number, position in enumerate(np.flatnonzero(found == 0).tolist()):
         figure.add_scatter(
             x=[position, position],

@@ -89,5 +89,5 @@ def coupling_chart(
         range=[tree.size, 0],
         showgrid=False,
     )
-    keep_proportions(figure, "block mean of |H_ij|, i ≠ j")
+    keep_proportions(figure, "block mean of |H_ij|, i ≠ j (log scale)")
     return figure

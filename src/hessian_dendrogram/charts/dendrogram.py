@@ -54,7 +54,7 @@ def dendrogram_chart(
     apply_axis(figure, axis, which="x", most=12)
     figure.update_xaxes(title_text=with_floor_reason(figure, dendrogram, MOST_ON_SCREEN))
     # Room for every entry on a narrow page, so that the panel keeps its size while ε moves.
-    figure.update_layout(margin_b=200, legend={"entrywidth": 150, "entrywidthmode": "pixels"})
+    figure.update_layout(margin_b=200, legend={"entrywidth": 180, "entrywidthmode": "pixels"})
     log_axis(figure, low, high, "merge height ε (units of λ)")
     figure.update_layout(hovermode="closest")
     return figure

@@ -72,13 +72,14 @@ def add_eigenvalue_dashes(
     path = "".join([*pieces, *uprights])
     line = {"width": 1, "color": COLOURS[0]}
     figure.add_shape(type="path", path=path, line=line, legendgroup="dashes", showlegend=False, **where)
-    across = np.linspace(-0.38, 0.38, max(2, 50 // len(steps)))  # so that no part of a dash is far from a point
+    across = np.linspace(-0.38, 0.38, min(16, max(2, 50 // len(steps))))  # the dashes of few steps are long
     facts = np.stack([values, bounds, np.array(steps)[positions]], axis=1)
+    ends_of_bars = np.stack([low[visible], high[visible]], axis=1)
     figure.add_scatter(
-        x=light(positions[:, None] + across).ravel(),
-        y=light(np.repeat(here, len(across))),
+        x=light([*(positions[:, None] + across).ravel(), *np.repeat(positions[visible], 2)]),
+        y=light([*np.repeat(here, len(across)), *ends_of_bars.ravel()]),
         mode="none",
-        customdata=light(np.repeat(facts, len(across), axis=0)),
+        customdata=light(np.concatenate([np.repeat(facts, len(across), axis=0), np.repeat(facts[visible], 2, axis=0)])),
         legendgroup="dashes",
         showlegend=False,
         hovertemplate="step %{customdata[2]:,}<br>λ = %{customdata[0]:.6g} ± %{customdata[1]:.1g}<extra></extra>",

@@ -31,11 +31,12 @@ def filters_chart(
     """
     num_filters, num_channels = filters[0].shape[:2]
     columns = min(num_filters, _MOST_FILTERS)
-    facts = [*([title] if title else []), "one column per filter"]
+    facts = [title] if title else []
     if num_channels > 1:
         facts.append(f"mean over {num_channels} input channels")
     if columns < num_filters:
         facts.append(f"the first {columns} of {num_filters}")
+    facts.append("one column per filter")
     images = np.stack([array[:columns].mean(axis=1, dtype=np.float64) for array in filters])
     height, width = images.shape[2:]
     picture = mosaic(images)

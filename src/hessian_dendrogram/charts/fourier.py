@@ -16,7 +16,7 @@ from ..views.measures import FOURIER
 from .eigenvalue_axis import add_eigenvalue_dashes, apply_axis, place
 from .look import COLOURS, UNCONVERGED, light, log_axis, new_chart, panels, say
 from .step_axis import StepAxis
-from .training import add_curve
+from .training import add_curve, drawn_values
 
 Measures = Sequence[Mapping[str, Any]]
 _TITLES = (
@@ -114,7 +114,7 @@ def _add_losses(
     columns = [name for name in ("train_loss", "test_loss") if name in metrics]
     for column in columns:
         add_curve(figure, steps, metrics, column, "loss", row=3)
-    values = [metrics[column] for column in columns]
+    values = [drawn_values(steps, metrics, columns)]
     for name, label, colour, symbol in (
         ("restricted_loss", "loss with the key frequencies alone, all pairs", COLOURS[2], "triangle-up"),
         ("excluded_loss", "loss without the key frequencies, train", COLOURS[3], "diamond"),
@@ -136,6 +136,8 @@ def _add_losses(
     positive = every[np.isfinite(every) & (every > 0)]
     if len(positive):
         log_axis(figure, 0.7 * positive.min(), 1.5 * positive.max(), "loss (nats, log scale)", row=3)
+    else:
+        figure.update_yaxes(title_text="loss (nats)", row=3)
 
 
 def _add_norms(figure: go.Figure, steps: StepAxis, measures: Measures, of: str, row: int) -> None:

@@ -95,7 +95,8 @@ def _add_ratios(
 
 def _add_references(figure: go.Figure) -> None:
     """Draw what r would be for random matrices, with a name at the right-hand end of each line."""
-    for label, value in REFERENCES.items():
+    anchors = ("middle", "bottom", "middle", "top")  # the three lower ones are close together
+    for (label, value), anchor in zip(REFERENCES.items(), anchors, strict=True):
         figure.add_hline(value, line={"color": NEUTRAL, "width": 1, "dash": "dot"}, layer="below")
         figure.add_annotation(
             text=f"{label} {value:.3f}",
@@ -103,6 +104,7 @@ def _add_references(figure: go.Figure) -> None:
             xref="paper",
             y=value,
             xanchor="left",
+            yanchor=anchor,
             showarrow=False,
             font_size=11,
             font_color=TEXT,

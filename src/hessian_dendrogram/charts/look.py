@@ -121,7 +121,7 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
 
 
 def colour_bar_above(figure: go.Figure, name: str, *, axis: int = 0) -> None:
-    """Put the colour bar of a heatmap between its title and its panel, which so is as wide as that of other charts.
+    """Put the colour bar of a heatmap between its title and its panel, which then is as wide as that of other charts.
 
     Args:
         figure: a chart of one panel.
@@ -132,7 +132,7 @@ def colour_bar_above(figure: go.Figure, name: str, *, axis: int = 0) -> None:
     # room for itself, after which the axes' names stand wrong.
     margin = 106 + axis
     place = {"orientation": "h", "x": 0, "xanchor": "left", "xpad": 0, "yref": "container", "yanchor": "top", "ypad": 0}
-    bar = place | {"y": 1 - 62 / figure.layout.height, "lenmode": "pixels", "len": 300}
+    bar = place | {"y": 1 - 62 / figure.layout.height, "lenmode": "pixels", "len": 240}
     figure.update_traces(colorbar=bar, selector={"type": "heatmap"})
     text = {"text": name, "showarrow": False, "font": {"size": 12, "color": TEXT}}
     figure.add_annotation(
@@ -152,12 +152,12 @@ def keep_proportions(figure: go.Figure, name: str) -> None:
 
 def log_axis(figure: go.Figure, low: float, high: float, title: str, *, which: str = "y", **where: Any) -> None:
     """Make a logarithmic axis from `low` to `high`, both > 0, of a chart or of the panel `row`, `col`."""
-    decades = np.log10(high / low)
+    decades = np.log10(high) - np.log10(low)
     update = figure.update_xaxes if which == "x" else figure.update_yaxes
     update(
         type="log",
         range=[np.log10(low), np.log10(high)],
-        dtick=max(1, round(decades / 6)) if decades > 2 else "D2",
+        dtick=max(1, round(decades / 6)) if decades > 2 else "D2" if decades > 0.8 else "D1",
         exponentformat="power",
         tickfont_size=_POWERS if decades > 2 else None,
         title_text=title,

@@ -14,6 +14,9 @@ from .branches import branch_lines
 from .look import HATCH, NEUTRAL, css, light, panels
 
 Integers = NDArray[np.int64]
+_HOVER = 40  # points from left to right that say what a leaf is made of
+_HEIGHTS = (0.12, 0.37, 0.63, 0.88)  # where they stand
+_MOST_LAYERS = 8  # that are named
 
 
 def parameter_dendrogram(tree: BipartitionTree, layout: Layout, *, k: int | None = None, title: str = "") -> go.Figure:
@@ -57,9 +60,8 @@ def _add_branches(
 ) -> None:
     branches = ((tree.starts + tree.stops) / 2, tree.levels.astype(float), tree.parents)
     owners = branch_layers(counts)
-    owners[0] = len(names)  # the root hangs from nothing
     for layer, (name, colour) in enumerate([*zip(names, colours, strict=True), ("no layer has two thirds", NEUTRAL)]):
-        chosen = np.flatnonzero(owners == (layer if layer < len(names) else -1))
+        chosen = np.flatnonzero((owners == (layer if layer < len(names) else -1)) & (tree.parents >= 0))
         if len(chosen) or layer < len(names):
             # A layer that colours no branch still colours leaves, and has its name in the legend.
             x_line, y_line, _ = branch_lines(*branches, chosen) if len(chosen) else ([None], [None], None)
@@ -129,6 +131,12 @@ def _add_clusters(figure: go.Figure, tree: BipartitionTree, k: int) -> None:
     )
 
 
+def _leaf_text(names: list[str], shares: NDArray[np.float64], size: int) -> str:
+    """A leaf in words, with the layers that have most of it."""
+    most = [layer for layer in np.argsort(-shares, kind="stable")[:_MOST_LAYERS].tolist() if shares[layer] > 0]
+    return f"leaf of {size:,} parameters" + "".join(f"<br>{names[layer]}: {shares[layer]:.0%}" for layer in most)
+
+
 def _add_leaves(
     figure: go.Figure, tree: BipartitionTree, counts: Integers, names: list[str], colours: list[str]
 ) -> None:
@@ -137,23 +145,38 @@ def _add_leaves(
     sizes = counts[leaves].sum(axis=1)
     shares = counts[leaves] / sizes[:, None]
     starts, stops = tree.starts[leaves], tree.stops[leaves]
-    corners = np.stack([starts, (starts + stops) / 2, stops], axis=1)
+    edges = np.stack([starts, stops], axis=1)
     for layer, (name, colour) in enumerate(zip(names, colours, strict=True)):
         figure.add_scatter(
-            x=light(corners).ravel(),
-            y=light(np.repeat(shares[:, layer], 3)),
+            x=light(edges).ravel(),
+            y=light(np.repeat(shares[:, layer], 2)),
             mode="none",
             stackgroup="leaves",
             fillcolor=colour,
-            hoveron="points",
-            customdata=np.repeat(sizes, 3),
+            hoverinfo="skip",
             name=name,
             legendgroup=name,
             showlegend=False,
-            hovertemplate=f"{name}: %{{y:.0%}} of a leaf of %{{customdata:,}} parameters<extra></extra>",
             row=2,
             col=1,
         )
+    # What hovering says, at points so close together that there is always one near.
+    across = [
+        np.linspace(start, stop, 2 * count + 1)[1::2]
+        for start, stop, count in zip(starts, stops, -(-_HOVER * (stops - starts) // tree.size), strict=True)
+    ]
+    texts = [_leaf_text(names, leaf, size) for leaf, size in zip(shares, sizes.tolist(), strict=True)]
+    owners = np.repeat(np.arange(len(leaves)), [len(places) for places in across])
+    figure.add_scatter(
+        x=light(np.tile(np.concatenate(across), len(_HEIGHTS))),
+        y=np.repeat(_HEIGHTS, len(owners)),
+        mode="none",
+        text=[texts[owner] for owner in owners] * len(_HEIGHTS),
+        showlegend=False,
+        hovertemplate="%{text}<extra></extra>",
+        row=2,
+        col=1,
+    )
     if tree.isolated.size:
         figure.add_bar(
             x=[(len(tree.order) + tree.size) / 2],

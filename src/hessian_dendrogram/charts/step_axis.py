@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..views.steps import key_positions
 
-_MOST_LABELS = 36
+_MOST_LABELS = 30
 
 
 @dataclass(frozen=True)

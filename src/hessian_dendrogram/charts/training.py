@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -35,7 +35,7 @@ def training_curves(steps: StepAxis, metrics: Mapping[str, Floats], *, title: st
     for row, kind in enumerate(kinds, start=1):
         for name in known[kind]:
             add_curve(figure, steps, metrics, name, kind, row=row)
-        scale_values(figure, metrics, known[kind], kind, row)
+        scale_values(figure, steps, metrics, known[kind], kind, row)
         steps.apply(figure, title=row == len(kinds), row=row, col=1)
     figure.update_layout(hovermode="closest")
     return figure
@@ -64,13 +64,24 @@ def add_curve(
     )
 
 
-def scale_values(figure: go.Figure, metrics: Mapping[str, Floats], names: list[str], kind: str, row: int) -> None:
+def drawn_values(steps: StepAxis, metrics: Mapping[str, Floats], names: Sequence[str]) -> Floats:
+    """What `add_curve` draws of some columns."""
+    if not names:
+        return np.empty(0)
+    there = np.isfinite(steps.place(metrics["step"]))
+    values = np.concatenate([metrics[name][there] for name in names])
+    return np.asarray(values[np.isfinite(values)])
+
+
+def scale_values(
+    figure: go.Figure, steps: StepAxis, metrics: Mapping[str, Floats], names: list[str], kind: str, row: int
+) -> None:
     """A logarithmic axis for losses above zero, and 0 to 1 for accuracies."""
+    drawn = drawn_values(steps, metrics, names)
     if kind == "accuracy":
         figure.update_yaxes(title_text="accuracy", range=[-0.03, 1.03], row=row)
-    elif all(np.nanmin(metrics[name]) > 0 for name in names):
-        low, high = (extreme([extreme(metrics[name]) for name in names]) for extreme in (np.nanmin, np.nanmax))
-        log_axis(figure, 0.7 * low, 1.5 * high, "loss (log scale)", row=row)
+    elif len(drawn) and drawn.min() > 0:
+        log_axis(figure, 0.7 * drawn.min(), 1.5 * drawn.max(), "loss (log scale)", row=row)
     else:
         figure.update_yaxes(title_text="loss", row=row)
 

@@ -102,6 +102,8 @@ class Hessian(CurvatureOperator):
         for name, parameter in self._original.named_parameters():
             parameter.requires_grad_(name in names)
         self._original_loss, self._weight, self._batch_size = loss, weight, batch_size
+        self.model: nn.Module
+        self.loss: Loss
         self.model, self.loss = self._converted(self.dtype)
         self.data = samples.reusable(data)
         if self.left_out:
