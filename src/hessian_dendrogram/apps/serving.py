@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from runpy import run_module
 
 from ..errors import UserError
 from .reading import DEFAULT_RUNS, open_run
@@ -58,10 +59,14 @@ def prepare(name: str, run: Path | None, port: int | None) -> Address:
 
 
 def serve(address: Address, *, browser: bool = False) -> None:
-    """Become the server; does not return."""
-    command = [sys.executable, "-m", "marimo", "--quiet", "run", str(address.notebook), "--host", HOST]
-    command += ["--port", str(address.port), "--no-sandbox", "--no-check", *([] if browser else ["--headless"])]
-    os.execv(sys.executable, [*command, "--", "--run", str(address.run)])
+    """Become the server, with all that the notebooks import already there; does not return."""
+    # The first page to be opened would wait for these imports, and every page is made in this process.
+    for module in ("charts", "apps.widgets"):
+        import_module(f"hessian_dendrogram.{module}")
+    command = ["marimo", "--quiet", "run", str(address.notebook), "--host", HOST, "--port", str(address.port)]
+    command += ["--no-sandbox", "--no-check", *([] if browser else ["--headless"])]
+    sys.argv = [*command, "--", "--run", str(address.run)]
+    run_module("marimo", run_name="__main__", alter_sys=True)
 
 
 def _port(wanted: int | None) -> int:
