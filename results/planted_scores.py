@@ -144,7 +144,8 @@ def main() -> None:
             sizes = sizes or SHAPES[title.split()[1]]
             apart, one = (reference_gap_ratio(parts, seed=0)[0] for parts in (sizes, [sum(sizes)]))
             blocks = ", ".join(map(str, sizes))
-            caption = f"{title.capitalize()}: blocks of {blocks}; independent, they have the gap ratio {apart:.3f}; one block has {one:.3f}."
+            caption = f"{title.capitalize()}: blocks of {blocks}; independent, they have the gap ratio {apart:.3f}; "
+            caption += f"one block has {one:.3f}."
             report(title, caption, [["coupling", *ways, "gap ratio"], *rows], chosen.into)
             for number, name in enumerate(ways):
                 style = {"plain": "--", "normalised": "-"}.get(name.split(",")[0], ":")

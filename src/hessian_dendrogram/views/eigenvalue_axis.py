@@ -83,7 +83,10 @@ class EigenvalueAxis:
         stride = max(1, -(-(len(positive) + len(negative)) // most))
         # The outermost decades are labelled and the strides go inwards from the longer side, the same on both.
         last = max(len(positive), len(negative)) - 1
-        chosen = [side[e] for side in (positive, negative) for e in range(last % stride, len(side), stride)]
+        exponents = range(last % stride, last + 1, stride)
+        # The innermost would run into the zero where it is closer to it than to its neighbour.
+        kept = [e for e in exponents if _LINEAR + e >= 0.6 * stride]
+        chosen = [side[e] for side in (positive, negative) for e in kept if e < len(side)]
         return sorted(tick for tick in [0.0, *chosen] if self.low <= tick <= self.high)
 
 
