@@ -11,10 +11,11 @@ from hessian_dendrogram import charts
 from hessian_dendrogram.bipartition import recursive_bipartition
 from hessian_dendrogram.charts import StepAxis
 from hessian_dendrogram.charts.branches import branch_lines
-from hessian_dendrogram.charts.eigenvalue_axis import place, value_at
+from hessian_dendrogram.charts.eigenvalue_axis import apply_axis, place, value_at
 from hessian_dendrogram.charts.look import COLOURS, light, log_axis, new_chart
 from hessian_dendrogram.dendrogram import single_linkage
 from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.spectrum import Spectrum
 from hessian_dendrogram.views.clusters import cluster_rows, clusters_at
 from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.views.segments import by_segment
@@ -108,6 +109,30 @@ def test_eigenvalues_stand_where_the_axis_says():
     assert place(axis, [10.0])[0] - place(axis, [1.0])[0] == pytest.approx(1)  # a decade is a unit
 
 
+def test_a_uniform_spectrum_has_no_edge_at_the_threshold_of_its_histogram():
+    values = np.linspace(-5e-3, 5e-3, 100_001)
+    axis = EigenvalueAxis(threshold=1e-3, low=-1e-2, high=1e-2)
+    figure = charts.eigenvalue_histogram(complete(values, 0.0), axis=axis)
+    for name, outwards in (("positive", 1), ("negative", -1)):
+        heights = np.asarray(traces(figure, name)[0].y)[::outwards]
+        # From zero to the threshold equal bins, beyond it bins that grow by a factor of 10 to the 2.87 / 80.
+        assert np.abs(np.diff(np.log(heights[1:30]))).max() < 1.05 * np.log(10) * 2.87 / 80
+        assert np.ptp(heights[1:11]) <= 1
+
+
+@pytest.mark.parametrize("most", [8, 9, 10, 12, 18])
+def test_no_two_ticks_of_an_eigenvalue_axis_are_closer_than_its_labels_are_wide(most):
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        low, small, high = 10 ** random.uniform([-8, -9, -3], [0, -4, 3])
+        for values in ([-low, -small, small, high], [small, high], [-high, -small], [-low, small]):
+            figure = go.Figure()
+            apply_axis(figure, EigenvalueAxis.around((sorted(values), 1e-12)), which="x", most=most)
+            ticks, (first, last) = np.asarray(figure.layout.xaxis.tickvals), figure.layout.xaxis.range
+            assert len(ticks) >= 2
+            assert np.diff(ticks).min() > 0.55 * (last - first) / most  # most labels stand next to each other
+
+
 def test_single_precision_never_overflows():
     assert np.isfinite(light([1e300, -1e300, 1e-300])).all()
 
@@ -150,6 +175,14 @@ def test_unresolved_gaps_are_hollow_and_named():
     assert first.y[0] == 2
     assert first.error_y.array[0] == 2.5
     assert traces(figure, "unresolved")[0].marker.symbol.endswith("-open")
+
+
+def test_gaps_of_a_segment_are_counted_from_the_end_of_the_spectrum_that_it_has():
+    values = [-5.0, -4.0, -1.0, 1.0, 2.0, 6.0]
+    spectrum = Spectrum(eigenvalues=values, error_bounds=0.1, dim=100, num_bottom=3, num_top=3)
+    figure = charts.largest_gaps(StepAxis.of([0]), [spectrum])
+    said = [trace.customdata[0][2] for trace in traces(figure, "gap")]
+    assert said == [f"eigenvalues {beyond}" for beyond in ("below: 2", "below: 1", "above: 1", "above: 2")]
 
 
 def test_unresolved_bars_are_hollow_and_named():

@@ -130,7 +130,7 @@ def test_the_provenance_says_what_was_done():
     assert facts["solver"] == "exact"
     assert facts["products"] == 12
     assert facts["assembled_by"] == "layerwise"
-    assert set(facts["error_sources"]) == {"assembly", "solver", "largest_residual"}
+    assert set(facts["error_sources"]) == {"assembly", "arithmetic", "solver", "largest_residual"}
 
 
 def test_a_matrix_beyond_memory_is_refused_before_any_work():

@@ -1,9 +1,11 @@
 import gzip
 import hashlib
 import http.server
+import json
 import math
 import struct
 import threading
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -296,3 +298,110 @@ def test_overrides_and_identity(tiny):
     assert changed.identity()["source_sha256"] == hashlib.sha256(TINY.read_bytes()).hexdigest()
     assert load_experiment(str(TINY), steps=10).checkpoints() == [0, 4, 8, 10]
     assert load_experiment(str(TINY), steps=10).analysed() == [0, 8, 10]
+
+
+MANY = {
+    "generator": lambda steps: (step for step in steps),
+    "iterator": iter,
+    "set": set,
+    "range": lambda steps: range(0, 24, 8),
+    "array": np.array,
+    "unsigned array": lambda steps: np.array(steps, np.uint8),
+    "array of floats": lambda steps: np.array(steps, float),
+    "array of objects": lambda steps: np.array(steps, object),
+    "tensor": torch.tensor,
+    "keys": lambda steps: dict.fromkeys(steps).keys(),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_steps_may_come_in_every_form_that_can_be_gone_through(tiny, kind):
+    changed = replace(tiny, checkpoint_steps=MANY[kind]([0, 8, 16]), analysed_steps=MANY[kind]([0, 8, 16]))
+    for _ in range(2):
+        assert changed.checkpoints() == [0, 8, 16, 24]
+        assert changed.analysed() == [0, 8, 16, 24]
+    again = replace(changed, steps=12)
+    assert again.checkpoints() == again.analysed() == [0, 8, 12]
+    for steps in (changed.checkpoints(), changed.analysed()):
+        assert {type(step) for step in steps} == {int}
+
+
+@pytest.mark.parametrize("name", ["checkpoint_steps", "analysed_steps"])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("0,8", "must be several training steps, such as a list of them, got '0,8'"),
+        (8, "must be several training steps, such as a list of them, got 8"),
+        (np.array(8), r"must be several training steps, .*got array\(8\)"),
+        (torch.tensor(8), r"must be several training steps, .*got tensor\(8\)"),
+        ({0: 8}, "must be several training steps, .*got {0: 8}"),
+        (["8"], "must be whole numbers, the training steps, got '8' among them"),
+        ([0, True], "got True among them"),
+        (np.array([False, True]), "got .*False.* among them"),
+        (torch.tensor([True]), r"got tensor\(True\) among them"),
+        ([0, 2.5], "got 2.5 among them"),
+        (torch.tensor([0.5]), r"got tensor\(0.5000\) among them"),
+        ([0, float("nan")], "got nan among them"),
+        ([0, float("inf")], "got inf among them"),
+        ([0, None], "got None among them"),
+        ([0, 8j], "got 8j among them"),
+        ([[0, 8], [16, 20]], r"got \[0, 8\] among them"),
+        (np.zeros((40, 40), int), r"got array\(\[0, 0, .*\.\.\. among them"),
+        (torch.zeros(2, 40), r"got tensor\(\[0., .*\.\.\. among them"),
+        ([8, -4], "must not be negative, got -4"),
+        (np.array([8, -4]), "must not be negative, got -4"),
+    ],
+)
+def test_steps_that_are_none_are_refused_in_one_line(tiny, name, given, message):
+    with pytest.raises(UserError, match=f"{name} .*{message}") as caught:
+        replace(tiny, **{name: given})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 160
+
+
+def test_only_analysed_steps_may_be_none(tiny):
+    assert replace(tiny, analysed_steps=None).analysed() == tiny.checkpoints()
+    assert replace(tiny, analysed_steps=[]).analysed() == [24]
+    with pytest.raises(UserError, match=r"checkpoint_steps must be several training steps, .*got None"):
+        replace(tiny, checkpoint_steps=None)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, torch.tensor, float, np.float32])
+def test_numbers_of_every_library_make_the_same_identity(tiny, kind):
+    names = ("steps", "batch_size", "log_every", "evaluate_every", "seed", "samples", "vectors")
+    changed = replace(tiny, samples=9, **{name: kind(getattr(tiny, name)) for name in names if name != "samples"})
+    changed = replace(changed, samples=kind(9))
+    assert json.dumps(changed.identity()) == json.dumps(tiny.identity())
+    assert {type(getattr(changed, name)) for name in names} == {int}
+    solver = {"top": np.int64(3), "bottom": 2, "tolerance": np.float32(0.5)}
+    assert json.loads(json.dumps(replace(tiny, lanczos=solver).lanczos)) == {"top": 3, "bottom": 2, "tolerance": 0.5}
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "log_every", "evaluate_every", "seed", "samples", "vectors"])
+@pytest.mark.parametrize("value", [True, np.True_, torch.tensor(True), "5", 5.5, float("nan"), [5], np.arange(2), 5j])
+def test_what_is_no_whole_number_is_refused_in_one_line(tiny, name, value):
+    with pytest.raises(UserError, match=f"{name} must be a whole number of at least [01].*, got ") as caught:
+        replace(tiny, **{name: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["steps", "log_every", "seed", "vectors"])
+def test_a_number_that_is_needed_may_not_be_none(tiny, name):
+    with pytest.raises(UserError, match=f"{name} must be a whole number of at least .*, got None"):
+        replace(tiny, **{name: None})
+
+
+@pytest.mark.parametrize("given", [["3.*", "0.bias"], iter(["3.*", "0.bias"]), {"3.*": 1, "0.bias": 2}.keys()])
+def test_parameters_may_be_gone_through_more_than_once(tiny, given):
+    changed = replace(tiny, parameters=given)
+    for _ in range(2):
+        layout, left_out = parameter_layout(changed.model(), changed.parameters)
+        assert layout.names == ("0.bias", "3.weight", "3.bias")
+        assert left_out == ("0.weight",)
+
+
+def test_one_pattern_of_parameters_stands_for_itself(tiny):
+    assert replace(tiny, parameters="3.*").parameters == ("3.*",)
+    for wrong, message in (([1], "got 1 among them"), (3, "must be several names or patterns, .*got 3")):
+        with pytest.raises(UserError, match=f"parameters .*{message}"):
+            replace(tiny, parameters=wrong)

@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from hessian_dendrogram import figures, store
@@ -29,10 +32,11 @@ from hessian_dendrogram.figures import (
     style,
     summary,
 )
-from hessian_dendrogram.figures.eigenvalue_axis import axis_label
+from hessian_dendrogram.figures.eigenvalue_axis import apply_axis, axis_label
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.spectrum import Spectrum
 from hessian_dendrogram.views.cluster_count import resolved_counts
+from hessian_dendrogram.views.density import bin_edges, split_by_density
 from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.views.filters import mosaic
 from hessian_dendrogram.views.segments import resolution_grid
@@ -351,6 +355,15 @@ def test_gaps_are_drawn_with_their_rank_error_and_place():
     assert [text.get_text() for text in lower.texts] == ["2", "3", "(1)"]
 
 
+def test_gaps_of_a_segment_are_counted_from_the_end_of_the_spectrum_that_it_has():
+    values = np.array([-5.0, -4.0, -1.0, 1.0, 2.0, 6.0])
+    spectrum = Spectrum(eigenvalues=values, error_bounds=0.1, dim=100, num_bottom=3, num_top=3)
+    _, bottom, _, top = largest_gaps([0], [spectrum]).axes
+    for axes, side, counts in ((bottom, "below", ["2", "1"]), (top, "above", ["1", "2"])):
+        assert axes.get_title(loc="left").startswith(f"number of eigenvalues {side} the gap")
+        assert [text.get_text() for text in axes.texts] == counts
+
+
 def test_every_sparse_eigenvalue_is_drawn_and_every_dense_one_is_counted():
     spectrum = complete(np.concatenate([np.linspace(-1e-3, 1e-3, 5000), [10.0, 20.0]]))
     axes = spectrum_evolution([0], [spectrum]).axes[0]
@@ -380,6 +393,50 @@ def test_an_axis_reaches_there_and_back_and_states_its_linear_part():
     assert EigenvalueAxis.around((values, resolved)).threshold == axis.threshold
     assert EigenvalueAxis.around((values, 1e-12), (1e-6 * values, 1e-12)).threshold < 1e-3 * axis.threshold
     assert EigenvalueAxis.around((np.zeros(3), 0.0)).threshold == 1.0
+
+
+def test_an_axis_has_one_slope_on_both_sides_of_its_threshold():
+    axis = EigenvalueAxis(threshold=1e-3, low=-1.0, high=1.0)
+    near = 1e-3 * np.array([1 - 1e-6, 1 - 5e-7, 1 + 5e-7, 1 + 1e-6])
+    for sign in (1, -1):
+        below, _, above = np.diff(axis.to_axis(sign * near)) / np.diff(sign * near)
+        assert above == pytest.approx(below, rel=1e-5)
+    positions = axis.to_axis(near)
+    np.testing.assert_allclose(axis.from_axis(positions), near, rtol=1e-14)
+    # matplotlib's own scale is the same map, up to a constant factor.
+    axes = Figure().add_subplot()
+    apply_axis(axes, axis, which="y", most=8)
+    values = np.array([-0.7, -1e-3, -3e-4, 0.0, 1e-5, 1e-3, 2e-3, 0.9])
+    drawn = axes.transData.transform(np.stack([np.zeros(8), values], axis=1))[:, 1]
+    expected = axis.to_axis(values)
+    np.testing.assert_allclose((drawn - drawn[0]) / np.ptp(drawn), (expected - expected[0]) / np.ptp(expected))
+
+
+def test_a_uniform_spectrum_has_no_edge_at_the_threshold_of_its_axis():
+    values = np.linspace(-5e-3, 5e-3, 100_000)
+    axis = EigenvalueAxis(threshold=1e-3, low=-1e-2, high=1e-2)
+    edges = bin_edges(axis)
+    spectrum = Spectrum(eigenvalues=values, error_bounds=0.0, dim=len(values))
+    counts, _ = split_by_density(spectrum, edges)
+    middle = np.abs(edges[:-1] + edges[1:]) / 2 < 4e-3
+    # Equal bins within the threshold, and beyond it bins that grow by a factor of 1.04, 2.87 decades over 160 bins.
+    assert np.abs(np.diff(np.log(counts[middle]))).max() < 1.05 * np.log(10) * 2.87 / 160
+    assert np.ptp(counts[np.abs(edges[:-1] + edges[1:]) / 2 < 0.95e-3]) <= 1
+
+
+@pytest.mark.parametrize("most", [8, 9, 12, 18])
+@pytest.mark.parametrize("ends", [(-1, 1), (-0.04, 0.9), (-3e-5, 80), (-1e-7, 1e-3), (0, 5), (3, 40), (-30, -2e-3)])
+def test_labels_of_ticks_do_not_run_into_each_other(ends, most):
+    axis = EigenvalueAxis.around((np.array([ends[0], 1e-3 * ends[0], 1e-3 * ends[1], ends[1]]), 1e-12))
+    figure = Figure(figsize=(0.6 * most, 2))
+    axes = figure.add_subplot()
+    apply_axis(axes, axis, which="x", most=most)
+    FigureCanvasAgg(figure).draw()
+    labels = [label for label in axes.get_xticklabels() if label.get_text()]
+    low, high = axes.get_xlim()
+    boxes = [label.get_window_extent() for label in labels if low <= label.get_position()[0] <= high]
+    assert len(boxes) >= 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_filters_share_one_scale_and_say_what_they_show():

@@ -84,6 +84,40 @@ def test_metrics_come_back_to_the_last_bit(run):
     assert run.metrics() == {}
 
 
+@pytest.mark.parametrize(
+    "header", ["step,accuracy\n", "step,loss,loss\n", "step\n", "step,loss,accuracy\n", "\n", "st\xff\n"]
+)
+def test_a_row_under_the_header_of_other_metrics_is_refused_and_the_file_stays(run, header):
+    content = header.encode("latin-1") + b"0.0,0.5\n"
+    (run.path / "metrics.csv").write_bytes(content)
+    with pytest.raises(
+        DamagedRunError, match=r"metrics\.csv has the columns .*, so a row of step, loss cannot be added"
+    ):
+        run.append_metrics({"step": 1, "loss": 0.25})
+    assert (run.path / "metrics.csv").read_bytes() == content
+
+
+def test_a_row_stands_under_its_own_header_in_whatever_order_it_comes(run):
+    run.append_metrics({"step": 0, "loss": 1.0, "accuracy": None})
+    run.append_metrics({"accuracy": 0.5, "step": 1, "loss": 0.25})
+    metrics = run.metrics()
+    assert metrics["loss"].tolist() == [1.0, 0.25]
+    assert metrics["accuracy"].tolist()[1:] == [0.5]
+
+
+@pytest.mark.parametrize("left", ["", "st", "step,loss", "step,accuracy"])
+def test_a_file_without_a_whole_header_is_given_one(run, left):
+    (run.path / "metrics.csv").write_text(left)
+    run.append_metrics({"step": 3, "loss": 0.5})
+    assert (run.path / "metrics.csv").read_text() == "step,loss\n3.0,0.5\n"
+
+
+def test_a_row_that_a_killed_writer_left_unfinished_is_replaced(run):
+    (run.path / "metrics.csv").write_text("step,loss\n0.0,2.0\n1.0,1.2")
+    run.append_metrics({"step": 1, "loss": 1.25})
+    assert run.metrics()["loss"].tolist() == [2.0, 1.25]
+
+
 def damage(file, how):
     content = file.read_bytes()
     if how == "missing":

@@ -79,7 +79,9 @@ def run(
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
     with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
-        pipeline.check(chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision)
+        pipeline.check(
+            chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device
+        )
         with _stage("training"):
             pipeline.train(chosen, opened, load, device=device, progress=True)
         with _stage("Hessians and spectra"):
@@ -99,7 +101,7 @@ def analyse(
     out: Out = None,
     checkpoints: Annotated[
         Path | None,
-        typer.Option("--checkpoints", help="A folder of .pt, .pth or .safetensors state dicts, or one file."),
+        typer.Option("--checkpoints", help="A folder of .pt, .pth, .ckpt or .safetensors state dicts, or one file."),
     ] = None,
     step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
     data_dir: DataDir = None,
@@ -117,7 +119,9 @@ def analyse(
         from .checkpoints import find_checkpoints
     chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
-    files = find_checkpoints(checkpoints, step) if checkpoints else {}
+    if step is not None and not checkpoints:
+        raise UserError(f"--step is the step of a file that --checkpoints names; got --step {step} without one")
+    files = find_checkpoints(checkpoints, step, tell=_print) if checkpoints else {}
     checkpoints_found = pipeline.read_checkpoints(chosen, files)
     with opening.open_run(
         chosen, path, data_dir=data_dir, device=_device(device), imported=bool(files), must_exist=not files

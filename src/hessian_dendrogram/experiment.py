@@ -14,10 +14,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,8 @@ from .errors import UserError
 from .samples import Data
 
 Split = tuple[Data, Data | None]
+
+_MAY_BE_NONE = ("evaluate_every", "batch_size", "samples")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,8 @@ class Experiment:
             test samples may be `None`. `data_dir` is the folder the user named, or `None`.
         optimizer: makes the optimiser from the model's parameters.
         steps: how many updates to train for.
-        checkpoint_steps: where weights are stored; steps beyond `steps` are ignored, `steps` itself is added.
+        checkpoint_steps: where weights are stored, any iterable of whole numbers; steps beyond `steps` are ignored,
+            `steps` itself is added.
         analysed_steps: the checkpoints whose curvature is taken by default; all where `None`.
         batch_size: samples in an update, reshuffled every epoch; `None` is the full batch.
         scheduler: makes a learning-rate scheduler from the optimiser; it steps after every update.
@@ -61,7 +66,7 @@ class Experiment:
             changed model, loss or schedule is noticed only where it changes the other things a run is compared with.
 
     Raises:
-        UserError: a number is out of range.
+        UserError: a number is out of range or not whole, or what should be several is not.
     """
 
     name: str
@@ -97,13 +102,26 @@ class Experiment:
             "seed": 0,
         }.items():
             value = getattr(self, name)
-            if value is None or (name == "vectors" and value == "all"):
+            if value is None and name in _MAY_BE_NONE:
                 continue
-            if isinstance(value, str) or value < least:
-                raise UserError(f"{name} must be at least {least}, got {value!r}")
+            if name == "vectors" and isinstance(value, str) and value == "all":
+                continue
+            number = _whole_number(value)
+            if number is None:
+                also = ", or 'all'" if name == "vectors" else ""
+                raise UserError(f"{name} must be a whole number of at least {least}{also}, got {_shown(value)}")
+            if number < least:
+                raise UserError(f"{name} must be at least {least}, got {number}")
+            object.__setattr__(self, name, number)
+        # An iterable may be one that can be gone through only once, so it is kept as a tuple from here on.
         for name in ("checkpoint_steps", "analysed_steps"):
-            if any(step < 0 for step in getattr(self, name) or ()):
-                raise UserError(f"{name} must not be negative, got {min(getattr(self, name))}")
+            if getattr(self, name) is not None or name == "checkpoint_steps":
+                object.__setattr__(self, name, _steps(name, getattr(self, name)))
+        if self.parameters is not None:
+            object.__setattr__(self, "parameters", _patterns(self.parameters))
+        if self.lanczos is not None:  # NumPy's numbers have no place in a JSON file
+            plain = {key: arg.item() if isinstance(arg, np.generic) else arg for key, arg in self.lanczos.items()}
+            object.__setattr__(self, "lanczos", plain)
         lost = sorted({step for step in self.analysed_steps or () if step < self.steps} - set(self.checkpoint_steps))
         if lost:
             raise UserError(f"analysed_steps {lost} are not among checkpoint_steps")
@@ -129,6 +147,54 @@ class Experiment:
             "log_every": self.log_every,
             "evaluate_every": self.evaluate_every,
         }
+
+
+def _whole_number(value: object) -> int | None:
+    """A number of any library as an `int`, also where it is written as 3.0; nothing where it is not whole."""
+    if isinstance(value, np.generic) or (isinstance(value, Tensor | np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    return int(float(value)) if float(value).is_integer() else None
+
+
+def _shown(value: object) -> str:
+    """A value in one line of an error message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _steps(name: str, given: Iterable[object]) -> tuple[int, ...]:
+    """Training steps as they are stored, from any iterable of whole numbers."""
+    elements = _elements(name, "training steps", given)
+    steps = [_whole_number(element) for element in elements]
+    if None in steps:
+        wrong = elements[steps.index(None)]
+        raise UserError(f"{name} must be whole numbers, the training steps, got {_shown(wrong)} among them")
+    found = tuple(step for step in steps if step is not None)
+    if min(found, default=0) < 0:
+        raise UserError(f"{name} must not be negative, got {min(found)}")
+    return found
+
+
+def _patterns(given: Iterable[object]) -> tuple[str, ...]:
+    """Names or patterns of parameters, from one or from any iterable of them."""
+    elements = [given] if isinstance(given, str) else _elements("parameters", "names or patterns", given)
+    for element in elements:
+        if not isinstance(element, str):
+            raise UserError(f"parameters must be names or patterns of parameters, got {_shown(element)} among them")
+    return tuple(str(element) for element in elements)
+
+
+def _elements(name: str, kind: str, given: Iterable[object]) -> list[object]:
+    try:
+        if isinstance(given, str | bytes | Mapping):
+            raise TypeError
+        return list(given)
+    except TypeError:
+        raise UserError(f"{name} must be several {kind}, such as a list of them, got {_shown(given)}") from None
 
 
 def top_1_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from tqdm import tqdm
 from . import samples, training
 from .bipartition import Split, checked_options, coupling_picture, default_min_size, recursive_bipartition
 from .checkpoints import read_state_dict
-from .curvature.hessian import Hessian, Method
-from .eigensolvers.dense import exact_spectrum
+from .curvature.derivative_check import Method
+from .curvature.hessian import Hessian
+from .eigensolvers.dense import checked_memory, exact_spectrum
 from .eigensolvers.lanczos import lanczos_spectrum
 from .errors import InterruptedSolverError, UserError
 from .experiment import Experiment
@@ -27,6 +29,8 @@ from .samples import Data
 from .spectrum import Spectrum
 from .store import BIPARTITION, Run, checked_name
 
+logger = logging.getLogger(__name__)
+
 MEMORY_FOR_GRAPH = 2**34
 """Bytes that a coupling graph, its Hessian and their work space may take."""
 
@@ -34,12 +38,20 @@ _CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the orde
 
 
 def check(
-    experiment: Experiment, run: Run, load: Load, *, name: str | None, at: Sequence[int] | None, dtype: torch.dtype
+    experiment: Experiment,
+    run: Run,
+    load: Load,
+    *,
+    name: str | None,
+    at: Sequence[int] | None,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
 ) -> None:
-    """Find what would make `analyse` fail, before hours of training.
+    """Find what would make `analyse` fail, before hours of training: one product, and the plan of the whole matrix.
 
     Raises:
-        UserError: the name, the number of samples, a step, or the loss cannot be used.
+        UserError: the name, the number of samples, a step, the loss or its derivatives cannot be used, or the matrix
+            does not fit in memory.
     """
     if run.steps() and run.steps()[-1] >= experiment.steps:
         return
@@ -51,7 +63,11 @@ def check(
     train_data, _ = load()
     _sample_count(experiment, run)
     few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
-    _hessian(experiment, new_model(experiment), few, dtype, "cpu")
+    operator = _hessian(experiment, new_model(experiment), few, dtype, device)
+    operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
+    if experiment.lanczos is None:
+        checked_memory(operator.shape[0])
+        logger.debug("the matrix is assembled by %s: %s", operator.plan.method, operator.plan.reason)
 
 
 def train(
@@ -153,16 +169,19 @@ def analyse(
     method = run.analysis(name)["provenance"].get("products_by")
     last = new_model(experiment)
     training.load_weights(last, run, run.steps()[-1])
+    operator = None
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)
         measures = _measures(experiment, model, last, train_data)
-        operator = _hessian(experiment, model, chosen, dtype, device, method)
+        operator = _hessian(experiment, model, chosen, dtype, device, method, checks_of=operator)
         try:
             spectrum = _spectrum(experiment, operator, progress=progress)
         except InterruptedSolverError as error:
             kept = _keep_interrupted(run, name, step, _for_storage(error.spectrum, experiment.vectors), measures)
-            raise InterruptedSolverError(f"step {step}: {error}; see analysis {kept!r} of {run.path}", None) from error
+            raise InterruptedSolverError(
+                f"step {step}: {error}; see analysis {kept!r} of {run.path}", error.spectrum
+            ) from error
         spectrum = _for_storage(spectrum, experiment.vectors)
         facts = {**spectrum.provenance, "samples_total": configuration["samples_total"]}
         spectrum = replace(spectrum, provenance=facts)
@@ -226,10 +245,11 @@ def bipartition(
     chosen = _chosen(experiment, run, train_data)
     if name not in run.bipartition_analyses():
         run.create_analysis(name, {"configuration": configuration, "provenance": environment(device)})
+    operator = None
     for step in tqdm(todo, desc="cutting", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)
-        operator = _hessian(experiment, model, chosen, dtype, device)
+        operator = _hessian(experiment, model, chosen, dtype, device, checks_of=operator)
         weights = coupling_graph(operator.to_dense(progress=progress).cpu().numpy())
         tree = recursive_bipartition(weights, laplacian=laplacian, split=split, min_size=min_size)
         facts = operator.describe() | {"samples_total": configuration["samples_total"]}
@@ -271,6 +291,7 @@ def _hessian(
     dtype: torch.dtype,
     device: torch.device | str,
     method: Method | None = None,
+    checks_of: Hessian | None = None,
 ) -> Hessian:
     return Hessian(
         model,
@@ -282,6 +303,7 @@ def _hessian(
         device=device,
         batch_size=512 if experiment.batch_size else samples.size(data),  # what training takes at once, so can this
         method=method,
+        checks_of=checks_of,
     )
 
 

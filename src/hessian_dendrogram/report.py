@@ -107,10 +107,16 @@ def describe(row: dict[str, Any]) -> str:
     for key, gap in row.items():
         if key.startswith("largest_gap"):
             size = f"{gap['size']:.4g} ± {gap['error']:.1g}" if gap["resolved"] else "unresolved"
-            above, below = gap["eigenvalues_above"], gap["eigenvalues_below"]
-            where = f"below the top {above}" if above <= below else f"above the bottom {below}"
-            parts.append(f"largest gap {size} {where}")
+            parts.append(f"largest gap {_place(key.removeprefix('largest_gap_'), size, gap)}")
     return ", ".join(parts)
+
+
+def _place(segment: str, size: str, gap: dict[str, Any]) -> str:
+    """Where a gap is; in a segment of a partial spectrum "top" and "bottom" would be taken for those of the whole."""
+    above, below = gap["eigenvalues_above"], gap["eigenvalues_below"]
+    if segment == "all":
+        return f"{size} below the top {above}" if above <= below else f"{size} above the bottom {below}"
+    return f"of the {segment} segment {size} between its lowest {below} and its highest {above}"
 
 
 def tree_facts(tree: BipartitionTree) -> dict[str, Any]:

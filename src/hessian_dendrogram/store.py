@@ -275,15 +275,37 @@ class Run:
                 atomic.remove_folder(self.path / "training_state" / _folder_name(old))
 
     def append_metrics(self, row: Mapping[str, float | None]) -> None:
-        """Add a row to metrics.csv; the first one writes the header. `None` leaves a cell empty."""
+        """Add a row to metrics.csv; the first one writes the header. `None` leaves a cell empty.
+
+        A last line without its end, which no reader takes for a row, is replaced.
+
+        Raises:
+            DamagedRunError: the columns that the file names are not those of the row.
+        """
         file = self.path / "metrics.csv"
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        if not file.exists():
-            writer.writerow(row)
-        writer.writerow("" if value is None else repr(float(value)) for value in row.values())
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(text.getvalue())
+        with file.open("a+b") as stream:
+            stream.seek(0)
+            header = stream.readline()
+            if header.endswith(b"\n"):
+                columns = next(csv.reader([header.decode(errors="replace")]), [])
+                if sorted(columns) != sorted(row):
+                    raise DamagedRunError(
+                        f"{file} has the columns {', '.join(columns) or '(none)'}, so a row of {', '.join(row)} cannot "
+                        "be added; put back the file that belongs to this run, or train into a new folder"
+                    )
+                stream.seek(-1, io.SEEK_END)
+                if stream.read() != b"\n":
+                    stream.seek(0)
+                    stream.truncate(stream.read().rfind(b"\n") + 1)
+            else:
+                stream.truncate(0)
+                columns = list(row)
+                writer.writerow(columns)
+            cells = (row[name] for name in columns)
+            writer.writerow("" if cell is None else repr(float(cell)) for cell in cells)
+            stream.write(text.getvalue().encode())
 
     def copy_metrics(self, other: Run) -> None:
         """Take the metrics of another run directory instead of one's own."""

@@ -218,10 +218,24 @@ def load_weights(model: nn.Module, run: Run, step: int) -> None:
 
 
 def fit_state(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
-    """Load a state dict into a model after comparing every name and shape."""
+    """Load a state dict into a model after comparing every name, shape and kind of number.
+
+    Copying would take the codes of quantised weights for numbers, and leave out the imaginary part of complex ones.
+    """
+
+    def kind(tensor: Tensor) -> str:
+        if tensor.is_quantized:
+            return "quantised"
+        return "complex" if tensor.is_complex() else "floating" if tensor.is_floating_point() else "integer"
+
     own = model.state_dict()
     problems = [f"{name} is missing" for name in own if name not in state]
     problems += [f"{name} is not in the model" for name in state if name not in own]
+    problems += [
+        f"{name} is {state[name].dtype}, the model's {tensor.dtype}: quantised, or of another kind"
+        for name, tensor in own.items()
+        if name in state and kind(state[name]) != kind(tensor)
+    ]
     problems += [
         f"{name} has shape {tuple(state[name].shape)}, the model's {tuple(own[name].shape)}"
         for name in own

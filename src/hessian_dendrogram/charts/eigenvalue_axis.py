@@ -93,8 +93,9 @@ def apply_axis(figure: go.Figure, axis: EigenvalueAxis, *, which: str, most: int
     """Make it the axis `which` ("x" or "y") of a chart, or of the panel `row`, `col`, with about `most` ticks."""
     ticks = axis.ticks(most)
     texts = [_power(tick) for tick in ticks]
-    if len(ticks) < 4:  # the data span few decades: 1, 2 and 5 of each, or where that is little, equal distances
-        between = _between_decades(axis)
+    between = _between_decades(axis)
+    if len(ticks) < 4 and len(between) <= most:
+        # The data span few decades: 1, 2 and 5 of each, or where that is little, equal distances.
         ticks = between if len(between) >= 3 else _round_numbers(axis.low, axis.high, min(most, 6))
         texts = [f"{tick:.6g}" for tick in ticks]
     title = name or f"eigenvalue λ (symlog, linear within ±{_power(axis.threshold)})"

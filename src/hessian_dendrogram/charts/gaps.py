@@ -1,4 +1,4 @@
-"""The largest spectral gaps over training, by rank, with their errors and the number of eigenvalues above each."""
+"""The largest spectral gaps over training, by rank, with their errors and the number of eigenvalues beyond each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
+from ..views.segments import counted_from_the_end
 from .look import COLOURS, NEUTRAL, SYMBOLS, hollow, light, log_axis
 from .segments import segment_panels
 from .step_axis import StepAxis
@@ -28,10 +29,10 @@ def largest_gaps(steps: StepAxis, spectra: Sequence[Spectrum], *, title: str = "
         count: how many gaps, at most 6.
     """
     figure, rows = segment_panels(spectra, title=title, height=430)
-    for row, _, dendrograms in rows:
+    for row, segment, dendrograms in rows:
         positive = []
         for rank in range(count):
-            positive += _add_rank(figure, steps, dendrograms, rank, row)
+            positive += _add_rank(figure, steps, dendrograms, segment, rank, row)
         if positive:
             label = "size of the gap (units of λ)<br>bars: error bounds of its ends, added"
             log_axis(figure, min(positive) / 2, 2 * max(positive), label, row=row)
@@ -49,16 +50,16 @@ def largest_gaps(steps: StepAxis, spectra: Sequence[Spectrum], *, title: str = "
 
 
 def _add_rank(
-    figure: go.Figure, steps: StepAxis, dendrograms: Mapping[int, Dendrogram], rank: int, row: int
+    figure: go.Figure, steps: StepAxis, dendrograms: Mapping[int, Dendrogram], segment: str, rank: int, row: int
 ) -> list[float]:
     """One line; return the sizes drawn."""
     found = [(position, tree, tree.gaps(rank + 1)) for position, tree in dendrograms.items()]
     found = [(i, tree, gaps) for i, tree, gaps in found if rank < len(gaps.sizes) and gaps.sizes[rank] > 0]
     if not found:
         return []
-    sizes, errors, above = (
-        np.array([getattr(gaps, name)[rank] for _, _, gaps in found]) for name in ("sizes", "errors", "num_above")
-    )
+    sizes, errors = (np.array([getattr(gaps, name)[rank] for _, _, gaps in found]) for name in ("sizes", "errors"))
+    counts = [counted_from_the_end(gaps, segment) for _, _, gaps in found]
+    beyond = [f"eigenvalues {side}: {numbers[rank]:,}" for numbers, side in counts]
     lower = [int(gaps.lower_indices[rank]) for _, _, gaps in found]
     ends = [tree.eigenvalues[[index, index + 1]] for (_, tree, _), index in zip(found, lower, strict=True)]
     resolved = sizes > errors
@@ -77,14 +78,14 @@ def _add_rank(
             "symbol": [SYMBOLS[rank] if ok else hollow(SYMBOLS[rank]) for ok in resolved],
         },
         customdata=[
-            [step, error, count, low, high, name]
-            for step, error, count, (low, high), name in zip(at, errors, above, ends, names, strict=True)
+            [step, error, text, low, high, name]
+            for step, error, text, (low, high), name in zip(at, errors, beyond, ends, names, strict=True)
         ],
         name=f"gap {rank + 1}",
         legendgroup=str(rank),
         showlegend=row == 1,
         hovertemplate="step %{customdata[0]}<br>gap %{y:.4g} ± %{customdata[1]:.1g}, %{customdata[5]}<br>"
-        "between %{customdata[3]:.5g} and %{customdata[4]:.5g}<br>%{customdata[2]:,} eigenvalues of the segment above"
+        "between %{customdata[3]:.5g} and %{customdata[4]:.5g}<br>%{customdata[2]}"
         f"<extra>gap {rank + 1}</extra>",
         row=row,
         col=1,

@@ -6,16 +6,19 @@ the columns of the identity, a block of columns at a time; it serves every model
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from ..errors import UserError
 from .layers.accumulator import Accumulator
 from .layers.chain import Chain, NotAChainError, find_chain
+from .layers.cost import cost_of
 
 if TYPE_CHECKING:
     from .hessian import Hessian
@@ -26,6 +29,9 @@ AssemblyMethod = Literal["layerwise", "products"]
 MEMORY_BUDGET = 256 * 2**20
 """Bytes: enough for full speed, small enough to stay near the processor's caches (docs/performance.md)."""
 
+_ASYMMETRY = {torch.float64: 1e-5, torch.float32: 1e-3}
+"""Of the largest entry; arithmetic in float32 inside a float64 model stays below it."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,7 +40,7 @@ class Plan:
     Attributes:
         method: the way.
         reason: in words.
-        operations: floating-point operations per sample that were counted for each way.
+        operations: floating-point operations per sample of each way, from the shapes of the layers.
         chain: the layers, where the layerwise way is possible.
         bytes_per_sample: memory that the layerwise way needs for one sample.
     """
@@ -47,29 +53,54 @@ class Plan:
 
 
 def plan_assembly(hessian: Hessian) -> Plan:
-    """Choose the way that counts fewer operations for a sample, among those that there are."""
+    """Choose the way that takes fewer operations for a sample, among those that there are."""
     inputs, targets, _ = next(iter(hessian.weighted_batches()))
     if not isinstance(inputs, Tensor):
         return Plan("products", "the model takes several inputs", {})
-    inputs, targets = inputs[:2], targets[:2]
+    if hessian.shares_the_model:
+        return Plan("products", "the model could not be copied", {})
+    inputs, targets = inputs[:2].detach(), targets[:2]
     try:
-        chain = find_chain(hessian.model, hessian.layout)
-        with torch.no_grad():
-            ours, theirs = chain.forward(inputs), hessian.model(inputs)
-        if ours.shape != theirs.shape or not torch.allclose(ours, theirs):
-            raise NotAChainError("its layers one after another give another output")
-        with FlopCounterMode(display=False) as counter:
-            accumulator = Accumulator(hessian.shape[0], hessian.device)
-            needed = chain.propagate(inputs, lambda output: hessian.loss(output, targets), accumulator)
-            accumulator.finish(chain.indices)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chain = find_chain(hessian.model, hessian.layout)
+            with torch.no_grad():
+                ours, theirs = chain.forward(inputs), hessian.model(inputs)
+            if ours.shape != theirs.shape or not torch.allclose(ours, theirs):
+                raise NotAChainError("its layers one after another give another output")
+            if theirs.ndim < 2 or len(theirs) != len(inputs):
+                raise NotAChainError(f"its output has the shape {tuple(theirs.shape)}, not one of (samples, outputs)")
+            cost = cost_of(chain, inputs)
+            operations = {"layerwise": cost.layerwise, "products": cost.product * hessian.shape[0]}
+            bytes_per_sample = cost.numbers * hessian.dtype.itemsize
+            if bytes_per_sample > max(MEMORY_BUDGET, 8 * hessian.shape[0] ** 2):
+                size = bytes_per_sample / 2**30
+                return Plan("products", f"layer by layer one sample takes {size:.1f} GiB", operations)
+            if operations["products"] < operations["layerwise"]:
+                return Plan("products", "fewer operations", operations, chain, bytes_per_sample)
+            check_chain(hessian, chain)
     except NotAChainError as error:
         return Plan("products", f"no layerwise rule: {error}", {})
-    layerwise, needed = counter.get_total_flops() // len(targets), needed // len(targets)
-    with FlopCounterMode(display=False) as counter:
-        hessian.product_of_batch((inputs, targets), torch.zeros(hessian.shape[0], 1).to(inputs))
-    operations = {"layerwise": layerwise, "products": counter.get_total_flops() * hessian.shape[0] // len(targets)}
-    cheaper: AssemblyMethod = "products" if operations["products"] < layerwise else "layerwise"
-    return Plan(cheaper, "fewer operations counted", operations, chain, needed)
+    except Exception as error:
+        return Plan("products", f"the layerwise way failed: {type(error).__name__}: {_first_line(error)}", {})
+    return Plan("layerwise", "fewer operations", operations, chain, bytes_per_sample)
+
+
+def check_chain(hessian: Hessian, chain: Chain) -> None:
+    """Compare layerwise propagation with a product, on two samples.
+
+    Raises:
+        NotAChainError: they differ.
+    """
+    inputs, targets, _ = next(iter(hessian.weighted_batches(2)))
+    assert isinstance(inputs, Tensor)
+    accumulator = Accumulator(hessian.shape[0], hessian.device)
+    chain.propagate(inputs, lambda output: hessian.output_loss(output, targets), accumulator)
+    v = hessian.random_direction(seed=3)[:, None]
+    ours = accumulator.finish(chain.indices) @ v.double()
+    theirs = hessian.product_of_batch((inputs, targets), v).double()
+    if not float((ours - theirs).norm()) <= hessian.roundoff**0.5 * float(ours.norm() + theirs.norm()):
+        raise NotAChainError("its layers one after another give another second derivative")
 
 
 def assemble_layerwise(
@@ -91,7 +122,7 @@ def assemble_layerwise(
     ) as bar:
         for inputs, targets, share in hessian.weighted_batches(chunk):
             assert isinstance(inputs, Tensor)
-            chain.propagate(inputs, lambda output, t=targets, s=share: hessian.loss(output, t) * s, accumulator)  # type: ignore[misc]
+            chain.propagate(inputs, lambda output, t=targets, s=share: hessian.output_loss(output, t) * s, accumulator)  # type: ignore[misc]
             bar.update(len(targets))
     return accumulator.finish(chain.indices)
 
@@ -115,4 +146,31 @@ def assemble_by_products(operator: CurvatureOperator, *, columns: int = 16, prog
             block[torch.arange(start, stop), torch.arange(stop - start)] = 1
             A[:, start:stop] = operator.matmat(block)
             bar.update(stop - start)
+    return checked_symmetric(A, dtype=operator.dtype)
+
+
+def checked_symmetric(A: Tensor, dtype: torch.dtype) -> Tensor:
+    """(A + Aᵀ) / 2 of a matrix that is finite, and symmetric but for rounding.
+
+    Args:
+        A: shape (n, n), assembled from products.
+        dtype: in which they were computed.
+
+    Raises:
+        UserError: an entry is not finite, or the matrix is not symmetric.
+    """
+    largest = float(A.abs().max())
+    if not math.isfinite(largest):
+        raise UserError("the products are not finite; look for overflow in the loss, or a norm or a root at zero")
+    if largest > 0:
+        skew = max(float((A[rows] - A[:, rows].T).abs().max()) for rows in torch.arange(len(A)).split(1024))
+        if skew > _ASYMMETRY[dtype] * largest:
+            raise UserError(
+                f"the products are not those of a symmetric matrix: entries differ by up to {skew:.2g} from those "
+                f"across the diagonal, where the largest is {largest:.3g}; the gradient is not that of a loss"
+            )
     return (A + A.T).div_(2)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

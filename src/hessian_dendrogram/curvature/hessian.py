@@ -12,6 +12,9 @@ A product H v is the derivative of the gradient along v, forward-mode over rever
 of vectors at a time; or reverse mode twice, one vector at a time, on a graph of the gradient that is built once and
 kept while it fits in memory. Which is faster depends on the model; `Hessian.fastest_method` measures it. A model
 without forward-mode derivatives takes the second.
+
+Before anything is computed, `trial.py` looks at what the loss depends on, `loss_check.py` whether it is a mean, and
+`derivative_check.py` whether the products are right.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -33,19 +36,25 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from .. import samples
 from ..errors import UserError
 from ..samples import Batch, Data
-from .dense import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, plan_assembly
+from .arithmetic import arithmetic_error
+from .dense import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, check_chain, plan_assembly
+from .derivative_check import METHODS, Method, checked_method
+from .interception import ExactSums, Interception, Observations, Rules
+from .layers.chain import Chain, NotAChainError
 from .loss_check import checked_loss
 from .operator import CurvatureOperator
+from .own_copy import OwnCopy, evaluating, named_tensors, own_copy, type_of_that_precision
 from .parameters import parameter_layout
+from .trial import trial, user_errors
 
 logger = logging.getLogger(__name__)
 
 _CHECKED_SAMPLES = 256
 _GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
+_TYPES = torch.float32, torch.float64
 
 Loss = Callable[[Any, Tensor], Tensor]
 Weight = Callable[[Tensor], Tensor | float]
-Method = Literal["forward-over-reverse", "double-backward"]
 
 
 class Hessian(CurvatureOperator):
@@ -64,6 +73,8 @@ class Hessian(CurvatureOperator):
         device: default the parameters' own.
         batch_size: samples in one pass, for data that does not come in batches.
         method: how products are computed; default forward-over-reverse where the model supports it.
+        checks_of: a Hessian of the same model, loss and data at other weights: that the loss is a mean, and which
+            products are right, is taken over from it instead of being found out again.
 
     Attributes:
         left_out: names of the model's parameters that the matrix does not cover.
@@ -72,11 +83,17 @@ class Hessian(CurvatureOperator):
         loss: the loss.
         assembled_by: the way `to_dense` last took.
         method: the way products are computed.
+        rules: what the calls of the model and the loss need (see `interception`).
+        roundoff: the unit roundoff of the coarsest arithmetic in them.
+        functions: names of the torch functions that they call.
 
     Raises:
-        UserError: no samples or parameters; a loss that is no scalar, not finite, not deterministic, or no mean over
-            samples.
+        UserError: no samples or parameters; parameters that are complex or have no values; a loss that is no scalar,
+            not finite, not deterministic, no mean over samples, or that depends on tensors which are not the
+            operator's; no second derivative, or a wrong one.
     """
+
+    _may_measure_graphs = True
 
     def __init__(
         self,
@@ -90,38 +107,91 @@ class Hessian(CurvatureOperator):
         device: torch.device | str | None = None,
         batch_size: int = 512,
         method: Method | None = None,
+        checks_of: Hessian | None = None,
     ) -> None:
         self.layout, self.left_out = parameter_layout(model, parameters)
         names = self.layout.names
         by_name = dict(model.named_parameters())
-        self.dtype = dtype or _common([by_name[name].dtype for name in names], "dtype")
+        self.dtype = _checked_dtype(dtype or _common([by_name[name].dtype for name in names], "dtype"), dtype)
         self.device = torch.device(device or _common([by_name[name].device for name in names], "device"))
-        if not self.dtype.is_floating_point:
-            raise UserError(f"a Hessian needs real floating-point parameters, got {self.dtype}")
-        self._original = copy.deepcopy(model).eval()
-        for name, parameter in self._original.named_parameters():
-            parameter.requires_grad_(name in names)
-        self._original_loss, self._weight, self._batch_size = loss, weight, batch_size
-        self.model: nn.Module
-        self.loss: Loss
-        self.model, self.loss = self._converted(self.dtype)
+        self._base = own_copy(model, loss, dtype=self.dtype, device=self.device, trainable=names, widest=True)
+        self._own = self._in_type(self.dtype)
+        self._weight, self._batch_size = weight, batch_size
         self.data = samples.reusable(data)
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
         self._graphs: dict[int, list[Tensor]] = {}
         self._graph_bytes = 0
+        # The user's own tensors and model, for functions that reach them instead of the copy.
+        self._names = {id(tensor): name for name, tensor in named_tensors(model).items()}
+        self._users: nn.Module | None = model
         with _plain_attention(), torch.enable_grad():
-            self.num_samples, self._total_weight = checked_loss(self)
-            self.method: Method = method or self._supported_method()
+            self._try()
+            self._float64 = self._twin_in_float64()
+            if not self.rules.substitute:
+                self._users, self._names = None, {}
+            if checks_of is None:
+                twin = self._float64 or self
+                self.num_samples, self._total_weight = checked_loss(twin)
+                twin.num_samples, twin._total_weight = self.num_samples, self._total_weight
+                self.method: Method = checked_method(twin, method)
+            else:
+                self.num_samples, self._total_weight = checks_of.num_samples, checks_of._total_weight
+                self.method = method or checks_of.method
+        self._float64 = None
+
+    @property
+    def model(self) -> nn.Module:
+        """The operator's copy of the model, in `eval()` mode."""
+        return self._own.model
+
+    @property
+    def loss(self) -> Loss:
+        """The loss; the operator's copy where it is a module."""
+        return self._own.loss
+
+    def _in_type(self, dtype: torch.dtype) -> OwnCopy:
+        base = self._base
+        if base.has_type(dtype):
+            return base
+        return own_copy(base.model, base.loss, dtype=dtype, device=self.device, trainable=self.layout.names,
+                        tensors=base.tensors)  # fmt: skip
+
+    def _try(self) -> None:
+        """Find out what evaluations need, on the first batch."""
+        self.rules, self.roundoff, self.functions = Rules(), torch.finfo(self.dtype).eps / 2, frozenset[str]()
+        batch = next(self.batches(), None)
+        if batch is None:
+            raise UserError("the data has no samples; a mean loss needs at least one")
+        self.rules, self.roundoff, self.functions = trial(self, batch, self._names)
+
+    def _twin_in_float64(self) -> Self | None:
+        """This Hessian in float64 for the checks; `None` where it is that already, or the model cannot be."""
+        if self.dtype == torch.float64:
+            return None
+        try:
+            twin = self.with_dtype(torch.float64)
+        except UserError as error:
+            logger.warning("the checks are made in %s, since float64 cannot be had: %s", self.dtype, error)
+            return None
+        if twin.rules.substitute and not self.rules.substitute:
+            raise UserError("the model computes something else in float64 than in float32")
+        return twin
 
     def with_dtype(self, dtype: torch.dtype) -> Self:
-        """The same Hessian, of the model as it was given, with products in another floating-point type."""
+        """The same Hessian, of the model as it was given, with products in another floating-point type.
+
+        Raises:
+            UserError: the model cannot be evaluated in that type.
+        """
         if dtype == self.dtype:
             return self
         other = self._copy()
         other.__dict__.pop("plan", None)
-        other.dtype = dtype
-        other.model, other.loss = self._converted(dtype)
+        other.dtype = _checked_dtype(dtype, dtype)
+        other._own = self._in_type(dtype)
+        with _plain_attention(), torch.enable_grad():
+            other._try()
         return other
 
     def _copy(self) -> Self:
@@ -129,31 +199,36 @@ class Hessian(CurvatureOperator):
         other._graphs, other._graph_bytes = {}, 0
         return other
 
-    def _converted(self, dtype: torch.dtype) -> tuple[nn.Module, Loss]:
-        """The model, and a loss that is a module with tensors of its own, in another floating-point type."""
-        loss = self._original_loss
-        if isinstance(loss, nn.Module):
-            loss = copy.deepcopy(loss).to(self.device, dtype)
-        return copy.deepcopy(self._original).to(self.device, dtype), loss
+    def evenly_spaced_batches(self) -> list[Batch]:
+        """At most 256 samples, evenly spaced in the data, in its batches; those of weight zero left out."""
+        if self.num_samples <= _CHECKED_SAMPLES:
+            return list(self.batches())
+        places = torch.arange(_CHECKED_SAMPLES) * self.num_samples // _CHECKED_SAMPLES
+        batches: list[Batch] = []
+        first = 0
+        for batch in self.batches():
+            rows = places[(places >= first) & (places < first + samples.count(batch))] - first
+            first += samples.count(batch)
+            if len(rows) and self.batch_weight(part := samples.take(batch, rows.to(self.device))):
+                batches.append(part)
+        return batches
 
     def for_error_check(self) -> Hessian:
         """The Hessian of 256 samples, evenly spaced in the data, where there are more: the same arithmetic on each."""
         if self.num_samples <= _CHECKED_SAMPLES:
             return self
-        places = torch.arange(_CHECKED_SAMPLES) * self.num_samples // _CHECKED_SAMPLES
-        batches: list[Batch] = []
-        first = 0
-        for batch in samples.batches(self.data, self._batch_size):
-            if not self.batch_weight(batch):
-                continue
-            rows = places[(places >= first) & (places < first + samples.count(batch))] - first
-            first += samples.count(batch)
-            if len(rows):
-                batches.append(samples.take(batch, rows))
+        batches = self.evenly_spaced_batches()
+        if not batches:
+            return self
         other = self._copy()
-        other.data, other.num_samples = batches, _CHECKED_SAMPLES
-        other._total_weight = sum(other.batch_weight(batch) for batch in batches)
-        return other if other._total_weight > 0 else self
+        other.data, other.num_samples = batches, sum(map(samples.count, batches))
+        other._total_weight = sum(map(other.batch_weight, batches))
+        return other
+
+    def arithmetic_error(self, seed: int = 0) -> float:
+        """A bound on ‖E‖₂ for what arithmetic inside the model that is coarser than float64 does to the matrix."""
+        with _plain_attention(), torch.enable_grad():
+            return arithmetic_error(self.with_dtype(torch.float64), seed)
 
     def describe(self) -> dict[str, object]:
         """Operator, number of samples and way of computing, for a spectrum's provenance."""
@@ -191,10 +266,23 @@ class Hessian(CurvatureOperator):
             raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
         if (method or self.plan.method) == "products" or self.plan.chain is None:
             return super().to_dense(progress=progress)
+        if self.plan.method == "products":
+            self._check_chain(self.plan.chain)
         self.assembled_by = "layerwise"
         return assemble_layerwise(
             self, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
         )
+
+    def _check_chain(self, chain: Chain) -> None:
+        try:
+            check_chain(self, chain)
+        except NotAChainError as error:
+            raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
+
+    @property
+    def shares_the_model(self) -> bool:
+        """Whether the model could not be copied and is the user's own."""
+        return self._own.is_shared
 
     # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,15 +292,31 @@ class Hessian(CurvatureOperator):
             total += self.product_of_batch((inputs, targets), V, place) * share
         return total.to(self.dtype)
 
-    def product_of_batch(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
+    def product_of_batch(
+        self, batch: Batch, V: Tensor, place: int | None = None, *, method: Method | None = None
+    ) -> Tensor:
         """The Hessian of one batch's own mean loss times V: shape (n, k) to (n, k).
 
-        `place` is the batch's place in the data; with it, the graph of its gradient can be kept for later products.
+        Args:
+            batch: as `batches` gives them.
+            V: vectors.
+            place: of the batch in the data; with it, the graph of its gradient can be kept for later products.
+            method: default the operator's own.
         """
         with _plain_attention(), torch.enable_grad():
-            if self.method == "forward-over-reverse":
+            if (method or self.method) == "forward-over-reverse":
                 return self._forward_over_reverse(batch, V.detach())
             return self._double_backward(batch, V.detach(), place)
+
+    def gradient_of_batch(self, batch: Batch) -> Tensor:
+        """The gradient of one batch's own mean loss: shape (n,)."""
+        with _plain_attention(), torch.enable_grad(), user_errors("the loss has no gradient"):
+            value = self.batch_loss(batch)
+            tensors = list(self.parameters().values())
+            if not value.requires_grad:
+                return torch.cat([torch.zeros_like(tensor).reshape(-1) for tensor in tensors]).detach()
+            gradient = torch.autograd.grad(value, tensors, materialize_grads=True)
+        return torch.cat([part.reshape(-1) for part in gradient]).detach()
 
     def fastest_method(self, columns: int = 8) -> Method:
         """Time a block of products by each method that this model supports, a second time each: the quickest one.
@@ -226,9 +330,8 @@ class Hessian(CurvatureOperator):
         if self.method == "double-backward":
             return self.method
         V = torch.ones(self.shape[0], columns, dtype=self.dtype, device=self.device)
-        methods: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
         seconds: dict[Method, float] = {}
-        for method in methods:
+        for method in METHODS:
             trial = self._copy()
             trial.method = method
             try:
@@ -236,7 +339,7 @@ class Hessian(CurvatureOperator):
                     start = time.perf_counter()
                     trial.matmat(V).sum().item()  # waits for a GPU
                     seconds[method] = time.perf_counter() - start
-            except (RuntimeError, NotImplementedError):
+            except Exception:  # without this derivative; the other method was checked
                 seconds.pop(method, None)
         logger.info(
             "products of %d vectors: %s", columns, ", ".join(f"{name} {s:.3g} s" for name, s in seconds.items())
@@ -244,7 +347,7 @@ class Hessian(CurvatureOperator):
         return min(seconds, key=seconds.__getitem__, default=self.method)
 
     def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
-        point = {name: tensor.detach() for name, tensor in self._parameters().items()}
+        point = {name: tensor.detach() for name, tensor in self.parameters().items()}
 
         def product(v: Tensor) -> Tensor:
             gradient = grad(lambda parameters: self.batch_loss(batch, parameters))
@@ -263,11 +366,23 @@ class Hessian(CurvatureOperator):
             sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            gradient = torch.autograd.grad(
-                self.batch_loss(batch), list(self._parameters().values()), create_graph=True, materialize_grads=True
-            )
-        if place is not None and self._graph_bytes <= _GRAPH_MEMORY:
+        tensors = list(self.parameters().values())
+
+        def gradient_with_graph() -> Sequence[Tensor]:
+            value = self.batch_loss(batch)
+            if not value.requires_grad:
+                return [torch.zeros_like(tensor) for tensor in tensors]
+            return torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
+
+        if place is None or not self._may_measure_graphs:
+            return list(gradient_with_graph())
+        try:
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                gradient = gradient_with_graph()
+        except RuntimeError:  # transforms of torch.func inside the model refuse these hooks
+            self._may_measure_graphs = False
+            return list(gradient_with_graph())
+        if self._graph_bytes <= _GRAPH_MEMORY:
             self._graphs[place] = list(gradient)
             self._graph_bytes += sum(sizes.values())
             if self._graph_bytes > _GRAPH_MEMORY:  # all or none: data may come in another order every time
@@ -275,7 +390,7 @@ class Hessian(CurvatureOperator):
         return list(gradient)
 
     def _double_backward(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
-        tensors = list(self._parameters().values())
+        tensors = list(self.parameters().values())
         gradient = self._gradient(batch, place)
         curved = [i for i, part in enumerate(gradient) if part.requires_grad]
         columns = []
@@ -295,16 +410,46 @@ class Hessian(CurvatureOperator):
 
     # ── the loss ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _parameters(self) -> dict[str, Tensor]:
-        by_name = dict(self.model.named_parameters())
-        return {name: by_name[name] for name in self.layout.names}
+    def parameters(self) -> dict[str, Tensor]:
+        """The operator's own parameters, in the order of the layout."""
+        return self._own.parameters(self.layout.names)
+
+    def parts_of(self, v: Tensor) -> tuple[Tensor, ...]:
+        """The parts of a flat vector that belong to each tensor of the layout."""
+        return torch.split(v, np.diff(self.layout.offsets).tolist())
 
     def _unflatten(self, v: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(v, np.diff(self.layout.offsets).tolist())
         return {
             name: part.view(shape)
-            for name, shape, part in zip(self.layout.names, self.layout.shapes, parts, strict=True)
+            for name, shape, part in zip(self.layout.names, self.layout.shapes, self.parts_of(v), strict=True)
         }
+
+    def random_direction(self, seed: int) -> Tensor:
+        """A Gaussian vector in which each tensor has the size of its own entries: shape (n,)."""
+        tensors = [tensor.detach().reshape(-1) for tensor in self.parameters().values()]
+        generator = torch.Generator().manual_seed(seed)
+        sizes = [float(tensor.double().square().mean().sqrt()) if len(tensor) else 0.0 for tensor in tensors]
+        typical = float(np.sqrt(np.mean(np.square(sizes)))) or 1.0
+        return torch.cat(
+            [
+                torch.randn(len(tensor), generator=generator, dtype=torch.float64).to(tensor)
+                * (size if size > 1e-3 * typical else typical)
+                for tensor, size in zip(tensors, sizes, strict=True)
+            ]
+        )
+
+    @contextmanager
+    def moved(self, offset: Tensor) -> Iterator[None]:
+        """The same Hessian at other parameters, for a while: the own ones plus a vector of shape (n,)."""
+        tensors = self.parameters()
+        values = [tensor.data for tensor in tensors.values()]
+        try:
+            for tensor, part in zip(tensors.values(), self._unflatten(offset).values(), strict=True):
+                tensor.data = tensor.data + part
+            yield
+        finally:
+            for tensor, value in zip(tensors.values(), values, strict=True):
+                tensor.data = value
 
     def weighted_batches(self, most: int | None = None) -> Iterator[tuple[samples.Inputs, Tensor, float]]:
         """Inputs, targets and share in the mean loss of each batch; of at most `most` samples where that is given."""
@@ -319,7 +464,8 @@ class Hessian(CurvatureOperator):
         """The data as it comes, on the device and in the dtype; batches of weight zero are left out."""
 
         def move(tensor: Tensor) -> Tensor:
-            return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+            moved = tensor.detach().to(self.device, type_of_that_precision(tensor.dtype, self.dtype))
+            return moved.requires_grad_(tensor.requires_grad)
 
         for inputs, targets in samples.batches(self.data, self._batch_size):
             batch = samples.map_inputs(move, inputs), move(targets)
@@ -327,44 +473,84 @@ class Hessian(CurvatureOperator):
                 yield batch
 
     def batch_weight(self, batch: Batch) -> float:
-        """What a batch weighs in the mean."""
-        return float(self._weight(batch[1])) if self._weight else samples.count(batch)
+        """What a batch weighs in the mean.
 
-    def batch_loss(self, batch: Batch, parameters: dict[str, Tensor] | None = None) -> Tensor:
-        """The mean loss of a batch, at the model's own parameters or at others."""
-        inputs, targets = batch
-        if parameters is None:
-            return self.loss(samples.call(self.model, inputs), targets)
-        if isinstance(inputs, Tensor):
-            inputs = (inputs,)
-        arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-        return self.loss(functional_call(self.model, parameters, arguments, keywords), targets)
-
-    def _supported_method(self) -> Method:
-        """Forward-over-reverse, unless a small trial shows that the model has no such derivative, or a wrong one.
-
-        A kernel's forward-mode derivative can be missing or, in some releases of torch, wrong without a word, so a
-        product over two samples is compared with one by reverse mode alone.
+        Raises:
+            UserError: it is negative, or not finite.
         """
-        batch = samples.take(next(self.batches()), slice(0, 2))
-        generator = torch.Generator().manual_seed(0)
-        V = torch.randn(self.shape[0], 2, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
-        try:
-            forward = self._forward_over_reverse(batch, V)
-        except (RuntimeError, NotImplementedError) as error:
-            return self._fall_back(f"says: {str(error).strip().splitlines()[0]}")
-        try:
-            reverse = self._double_backward(batch, V)
-        except (RuntimeError, NotImplementedError):
-            return "forward-over-reverse"  # nothing to compare with
-        # Rounding alone stays far below the square root of the precision.
-        if (forward - reverse).norm() > torch.finfo(self.dtype).eps ** 0.5 * reverse.norm().clamp(min=1e-30):
-            return self._fall_back("disagrees with reverse mode; one of this torch's derivatives is wrong")
-        return "forward-over-reverse"
+        if self._weight is None:
+            return samples.count(batch)
+        with user_errors("weight= cannot be evaluated"), ExactSums():
+            weight = float(self._weight(batch[1]))
+        if not 0 <= weight < float("inf"):
+            raise UserError(f"weight= must give numbers >= 0, got {weight}")
+        return weight
 
-    def _fall_back(self, reason: str) -> Method:
-        logger.info("products take reverse mode twice, one vector at a time: forward mode %s", reason)
-        return "double-backward"
+    def batch_loss(
+        self,
+        batch: Batch,
+        parameters: dict[str, Tensor] | None = None,
+        *,
+        rules: Rules | None = None,
+        observations: Observations | None = None,
+    ) -> Tensor:
+        """The mean loss of a batch, at the model's own parameters or at others.
+
+        Args:
+            batch: as `batches` gives them.
+            parameters: by name, in place of the own ones.
+            rules: in place of the own ones.
+            observations: where to note what the evaluation shows.
+        """
+        inputs, targets = batch
+        with self.intercepted(rules, observations, parameters):
+            if parameters is None and not self._own.is_shared:
+                outputs = samples.call(self.model, inputs)
+            else:
+                arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
+                given = (self._own.tensors if self._own.is_shared else {}) | (parameters or {})
+                with evaluating(self.model) if self._own.is_shared else nullcontext():
+                    outputs = functional_call(
+                        self.model, given, arguments if isinstance(arguments, tuple) else (arguments,), keywords
+                    )
+            return self._scalar(self.loss(outputs, targets))
+
+    def output_loss(self, outputs: Any, targets: Tensor) -> Tensor:
+        """The loss of given outputs, for assembly layer by layer."""
+        with self.intercepted():
+            return self._scalar(self.loss(outputs, targets))
+
+    @staticmethod
+    def _scalar(value: Tensor) -> Tensor:
+        return value.reshape(()) if isinstance(value, Tensor) and value.numel() == 1 else value
+
+    @contextmanager
+    def intercepted(
+        self,
+        rules: Rules | None = None,
+        observations: Observations | None = None,
+        parameters: Mapping[str, Tensor] | None = None,
+    ) -> Iterator[None]:
+        """What stands around a call of the user's functions."""
+        rules = self.rules if rules is None else rules
+        if not rules and observations is None:
+            yield
+            return
+        tensors = self._own.tensors | dict(parameters or {})
+        twins = {key: tensors[name] for key, name in self._names.items()}
+        users = evaluating(self._users) if self._users is not None else nullcontext()
+        with users, Interception(rules, twins, observations):
+            yield
+
+
+def _checked_dtype(dtype: torch.dtype, asked: torch.dtype | None) -> torch.dtype:
+    if dtype in _TYPES:
+        return dtype
+    if dtype in (torch.bfloat16, torch.float16) and asked is None:
+        raise UserError(
+            f"the parameters are {dtype}, too coarse for a Hessian; pass dtype=torch.float64, which holds them exactly"
+        )
+    raise UserError(f"a Hessian needs the floating-point type torch.float32 or torch.float64, got {dtype}")
 
 
 def _common(values: Sequence[Any], what: str) -> Any:

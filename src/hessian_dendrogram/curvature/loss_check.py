@@ -1,9 +1,24 @@
-"""Is the loss what the Hessian's formula needs: finite, deterministic, and a mean over samples?"""
+"""Is the loss what the Hessian's formula needs: finite, deterministic, and a mean over samples?
+
+A mean of a batch is the weighted mean of its parts. Three things are compared, in float64 where that can be had:
+
+- on every batch the values of the whole and of two halves, and of one sample of it together with one of the batch
+  before, at parameters that are slightly moved: where a head is zero, or a loss, every normalisation looks right;
+- on one batch, made of samples of the first two, the gradients of the whole and of its halves, of a half and of its
+  own halves, and so on down to a single sample, at the parameters and at moved ones: at most six gradients of a batch;
+- the whole data, read twice, where it comes from a loader.
+
+Samples keep their order in a half, as packed sequences need. Where a model or a loss cannot take parts of a batch
+(padding to the longest of a batch changes shapes), that is said.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+import logging
+import math
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,74 +26,259 @@ from torch import Tensor
 from .. import samples
 from ..errors import UserError
 from ..samples import Batch
+from .trial import checked_scalar, user_errors
 
 if TYPE_CHECKING:
     from .hessian import Hessian
 
+logger = logging.getLogger(__name__)
+
+_MOVED = 1e-2  # of the size of the parameters: far above rounding, and the same function still
+_SLACK = 64  # unit roundoffs by which two ways of adding up may differ at once
+_DRAWS = 3  # moves of the parameters by a few unit roundoffs: how far rounding alone may change a number
+
 
 def checked_loss(hessian: Hessian) -> tuple[int, float]:
-    """Check the loss in float64, where rounding hides little; in its own type where float64 cannot be had."""
-    if hessian.dtype != torch.float64:
-        with suppress(RuntimeError, TypeError):
-            return _check_loss(hessian.with_dtype(torch.float64))
-    return _check_loss(hessian)
-
-
-@torch.no_grad()
-def _check_loss(hessian: Hessian) -> tuple[int, float]:
     """Number of samples and total weight, once the loss has shown that it is what the formula needs.
 
-    Each batch is evaluated twice, and all the data is read twice, which shows randomness in the model and in the
-    data; and each batch in two halves, which shows a loss that is no mean over samples (a sum, class weights,
-    ignored targets) or a model that mixes the samples of a batch.
+    Raises:
+        UserError: it is not; the message says in what way.
     """
-    total, weight = 0, 0.0
-    sums: list[Tensor] = []
-    for number, batch in enumerate(hessian.batches(), start=1):
-        value = hessian.batch_loss(batch)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise UserError(f"the loss must be a scalar, the mean over a batch; got {shape}")
-        if not torch.isfinite(value):
-            raise UserError(f"the loss is {value.item()} on batch {number}; a Hessian needs a finite loss")
-        if not _same(value, hessian.batch_loss(batch)):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about the shapes of parts; the whole has been evaluated before
+        return _Check(hessian).run()
+
+
+class _Check:
+    """One walk over the data.
+
+    Attributes:
+        move: an offset of the parameters.
+        cannot_split: why parts of a batch could not be evaluated, where they could not.
+    """
+
+    def __init__(self, hessian: Hessian) -> None:
+        self.hessian = hessian
+        self.move = _MOVED * hessian.random_direction(seed=1)
+        self.cannot_split: str | None = None
+
+    def run(self) -> tuple[int, float]:
+        hessian = self.hessian
+        total, weight, mean = 0, 0.0, 0.0
+        first: list[Batch] = []
+        last: Batch | None = None
+        for number, batch in enumerate(hessian.batches(), start=1):
+            value = self.value(batch)
+            if not math.isfinite(value):
+                raise UserError(f"the loss is {value} on batch {number}; a Hessian needs a finite loss")
+            if number <= 2:
+                self.check_repeatable(batch, f"batch {number}")
+                first.append(batch)
+            self.check_values(batch)
+            if last is not None:
+                self.check_across(last, batch)
+            last, batch_weight = batch, hessian.batch_weight(batch)
+            total += samples.count(batch)
+            weight += batch_weight
+            mean += value * batch_weight
+        if not total:
+            raise UserError("the data has no samples; a mean loss needs at least one")
+        if not weight > 0:
+            raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
+        self.check_gradients(first)
+        if not samples.is_pair(hessian.data):
+            again = sum(self.value(batch) * hessian.batch_weight(batch) for batch in hessian.batches())
+            if abs(again - mean) > self.tolerance(total) * (abs(again) + abs(mean) + weight):
+                one, other = _told_apart(mean / weight, again / weight)
+                raise UserError(
+                    f"the data is not deterministic: read twice, the mean loss is {one} and {other}; turn augmentation "
+                    "off, or keep the batches in a list"
+                )
+        if self.cannot_split:
+            logger.warning(
+                "that the loss is a mean over samples could not be checked on parts of batches: %s", self.cannot_split
+            )
+        return total, weight
+
+    def tolerance(self, count: int) -> float:
+        return _SLACK * self.hessian.roundoff * max(1.0, count**0.5 / 16)
+
+    def value(self, batch: Batch) -> float:
+        with user_errors("the loss cannot be evaluated"):
+            value = self.hessian.batch_loss(batch)
+        checked_scalar(value)
+        return float(value.detach())
+
+    def gradient(self, batch: Batch) -> Tensor:
+        return self.hessian.gradient_of_batch(batch).double()
+
+    def check_repeatable(self, batch: Batch, what: str) -> None:
+        one, other = self.value(batch), self.value(batch)
+        if abs(one - other) > self.tolerance(samples.count(batch)) * (abs(one) + abs(other) + 1):
+            first, second = _told_apart(one, other)
             raise UserError(
-                f"the loss is not deterministic: batch {number} evaluated twice differs from {value.item():.9g}; "
+                f"the loss is not deterministic: {what} evaluated twice gives {first} and {second}; "
                 "remove the randomness from the model and the loss"
             )
-        if samples.count(batch) > 3:  # single samples may have another shape than batches
-            _check_mean(hessian, batch, value)
-        total += samples.count(batch)
-        weight += hessian.batch_weight(batch)
-        sums.append(value * hessian.batch_weight(batch))
-    if not total:
-        raise UserError("the data has no samples; a mean loss needs at least one")
-    if not weight > 0:
-        raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
-    if not samples.is_pair(hessian.data):
-        again = [hessian.batch_loss(batch) * hessian.batch_weight(batch) for batch in hessian.batches()]
-        if not _same(sum(sums) / weight, sum(again) / weight):  # type: ignore[arg-type]
+
+    # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check_across(self, last: Batch, batch: Batch) -> None:
+        """Compare the loss of a sample of each of two batches, or of two where single ones do not do."""
+        for count in (1, 2):
+            joined = _joined(_some(last, count), _some(batch, count))
+            if joined is None:
+                self.cannot_split = self.cannot_split or "batches differ in the shapes of their samples"
+                return
+            if self.check_values(joined, is_last_try=count == 2):
+                return
+
+    def check_values(self, batch: Batch, *, is_last_try: bool = True) -> bool:
+        """Compare the loss of a batch with the weighted mean over its halves; `False` where they have none."""
+        if samples.count(batch) < 2:
+            return True
+        parts = self.parts(batch)
+        shares, inexact = self.shares(batch, parts)
+        try:
+            with self.hessian.moved(self.move):
+                apart, scale = self.apart(batch, parts, shares, self.value)
+            if not math.isfinite(apart):  # moved out of the loss' domain
+                apart, scale = self.apart(batch, parts, shares, self.value)
+        except UserError as error:
+            if is_last_try and samples.count(batch) > 3:
+                self.cannot_split = self.cannot_split or str(error)
+            return False
+        if apart > (self.tolerance(samples.count(batch)) + inexact) * scale:
+            self.confirm(batch, parts, shares, inexact, self.value)
+        return True
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """Two random halves, the samples of each in their order; those of weight zero left out."""
+        order = torch.randperm(samples.count(batch), generator=torch.Generator().manual_seed(0))
+        halves = [samples.take(batch, rows.sort().values.to(batch[1].device)) for rows in order.tensor_split(2)]
+        return [half for half in halves if self.hessian.batch_weight(half)]
+
+    def shares(self, batch: Batch, parts: list[Batch]) -> tuple[list[float], float]:
+        """What each part weighs in the whole, and how far the weights are from adding up."""
+        weights = [self.hessian.batch_weight(part) for part in parts]
+        whole, total = self.hessian.batch_weight(batch), sum(weights)
+        inexact = abs(total - whole) / abs(whole)
+        if inexact > 1e-5:
             raise UserError(
-                f"the data is not deterministic: read twice, the mean loss is {float(sum(sums)) / weight:.9g} and "
-                f"{float(sum(again)) / weight:.9g}; turn augmentation off, or keep the batches in a list"
+                f"weight= must add up: a batch of {samples.count(batch)} samples weighs {whole:.9g}, its halves "
+                f"{' and '.join(f'{weight:.9g}' for weight in weights)}; give the sum over the samples"
             )
-    return total, weight
+        return [weight / total for weight in weights], inexact
+
+    def apart(
+        self, batch: Batch, parts: list[Batch], shares: list[float], number: Callable[[Batch], Any]
+    ) -> tuple[float, float]:
+        """How far a number of a batch is from the weighted mean over its parts, and how large these are."""
+        whole, *halves = (torch.as_tensor(number(part), dtype=torch.float64) for part in (batch, *parts))
+        mean = sum((share * half for share, half in zip(shares, halves, strict=True)), torch.zeros_like(whole))
+        return float((whole - mean).norm()), float(whole.norm() + max(half.norm() for half in halves))
+
+    def confirm(
+        self, batch: Batch, parts: list[Batch], shares: list[float], inexact: float, number: Callable[[Batch], Any]
+    ) -> None:
+        """Refuse a loss whose difference is more than moves of the parameters by a few unit roundoffs can make.
+
+        Raises:
+            UserError: it is.
+        """
+        self.check_repeatable(batch, f"a batch of {samples.count(batch)}")
+        for move in (self.move, 0 * self.move):
+            with self.hessian.moved(move):
+                apart, scale = self.apart(batch, parts, shares, number)
+                here = torch.as_tensor(number(batch), dtype=torch.float64)
+            noise = 0.0
+            for draw in range(_DRAWS):
+                nudge = 4 * self.hessian.roundoff * self.hessian.random_direction(seed=2 + draw)
+                with self.hessian.moved(move + nudge):
+                    noise = max(noise, float((torch.as_tensor(number(batch), dtype=torch.float64) - here).norm()))
+            bound = (self.tolerance(samples.count(batch)) + inexact) * scale + _SLACK * noise
+            if apart > bound:
+                with self.hessian.moved(move):
+                    self.refuse(batch, parts, shares)
+
+    # ── gradients ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check_gradients(self, first: list[Batch]) -> None:
+        """Compare gradients along one branch of halves down to a single sample, here and at moved parameters."""
+        batch = first[0]
+        if len(first) > 1:
+            counts = [count if count <= 3 else count // 2 for count in map(samples.count, first)]
+            batch = _joined(_some(first[0], counts[0]), _some(first[1], counts[1])) or batch
+        for move in (self.move, 0 * self.move):
+            with self.hessian.moved(move):
+                self.check_branch(batch)
+
+    def check_branch(self, batch: Batch) -> None:
+        known: dict[int, Tensor] = {}
+
+        def gradient(part: Batch) -> Tensor:
+            if id(part) not in known:
+                known[id(part)] = self.gradient(part)
+            return known[id(part)]
+
+        while samples.count(batch) > 1:
+            parts = self.parts(batch)
+            shares, inexact = self.shares(batch, parts)
+            try:
+                apart, scale = self.apart(batch, parts, shares, gradient)
+            except UserError as error:
+                if samples.count(batch) > 3:  # single samples may have another shape than batches
+                    self.cannot_split = self.cannot_split or str(error)
+                return
+            if apart > (4 * self.tolerance(samples.count(batch)) + inexact) * scale:
+                self.confirm(batch, parts, shares, inexact, self.gradient)
+            batch = parts[0]
+
+    def refuse(self, batch: Batch, parts: list[Batch], shares: list[float]) -> None:
+        """Say in what way a loss is no mean, by the combination of the halves' gradients that fits the whole one best.
+
+        Raises:
+            UserError: always.
+        """
+        values = [self.value(part) for part in (batch, *parts)]
+        mean = sum(share * value for share, value in zip(shares, values[1:], strict=True))
+        found = f"the loss is not a mean over samples: a batch of {samples.count(batch)}"
+        if f"{values[0]:.6g}" != f"{mean:.6g}":
+            found += f" gives {values[0]:.6g}, the mean over its halves {mean:.6g}"
+        else:
+            apart, scale = self.apart(batch, parts, shares, self.gradient)
+            found += f" has a gradient that differs from the mean over its halves by {apart / scale:.2g} of its length"
+        whole, *halves = (self.gradient(part) for part in (batch, *parts))
+        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1))}")
 
 
-def _check_mean(hessian: Hessian, batch: Batch, value: Tensor) -> None:
-    order = torch.randperm(samples.count(batch), generator=torch.Generator().manual_seed(0))
-    halves = [samples.take(batch, rows.to(hessian.device)) for rows in order.tensor_split(2)]
-    weights = [hessian.batch_weight(half) for half in halves]
-    parts = [hessian.batch_loss(half) * weight for half, weight in zip(halves, weights, strict=True) if weight]
-    mean = sum(parts, torch.zeros_like(value)) / sum(weights)
-    if not _same(value, mean):
-        raise UserError(
-            f"the loss is not a mean over samples: a batch of {samples.count(batch)} gives {value.item():.9g}, "
-            f"the mean over its two halves {mean.item():.9g}; pass weight=, what the targets weigh in the mean"
-        )
+def _remedy(whole: Tensor, halves: Tensor) -> str:
+    fit = torch.linalg.lstsq(halves.cpu(), whole.cpu()[:, None], driver="gelsd").solution[:, 0]
+    left = float((whole.cpu() - halves.cpu() @ fit).norm() / (whole.norm().cpu() + 1e-300))
+    if left > 1e-4 or bool((fit < -1e-4).any()):
+        return "it couples the samples of a batch, which no weight mends; take a loss that treats each by itself"
+    if abs(float(fit.sum()) - 1) < 1e-4:
+        return "pass weight=, what the targets weigh in the mean"
+    return "it grows with the number of samples; divide it by that"
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Equal up to the rounding of a sum over many samples."""
-    tolerance = 1e3 * torch.finfo(one.dtype).eps
-    return bool((one - other).abs() <= tolerance * (one.abs() + other.abs() + 1))
+def _some(batch: Batch, count: int) -> Batch:
+    return samples.take(batch, slice(0, count))
+
+
+def _joined(one: Batch, other: Batch) -> Batch | None:
+    """The samples of two batches as one; `None` where their shapes differ."""
+    left, right = ([*samples.tensors_of(batch[0]), batch[1]] for batch in (one, other))
+    if type(one[0]) is not type(other[0]) or len(left) != len(right):
+        return None
+    if any(a.shape[1:] != b.shape[1:] or a.dtype != b.dtype for a, b in zip(left, right, strict=True)):
+        return None
+    *inputs, targets = (torch.cat(pair) for pair in zip(left, right, strict=True))
+    tensors = iter(inputs)
+    return samples.map_inputs(lambda _: next(tensors), one[0]), targets
+
+
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers with as many digits as tell them apart."""
+    digits = next((d for d in (6, 9, 12, 15) if f"{one:.{d}g}" != f"{other:.{d}g}"), 17)
+    return f"{one:.{digits}g}", f"{other:.{digits}g}"

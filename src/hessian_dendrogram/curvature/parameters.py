@@ -19,7 +19,8 @@ def parameter_layout(model: nn.Module, patterns: Sequence[str] | None = None) ->
         patterns: names or shell patterns; `None` takes every parameter that is not frozen.
 
     Raises:
-        UserError: a pattern matches nothing or a frozen parameter, or no parameter is left.
+        UserError: a pattern matches nothing or a frozen parameter, no parameter is left, or one is complex or has no
+            shape yet.
     """
     parameters = dict(model.named_parameters())
     if isinstance(patterns, str):
@@ -39,5 +40,13 @@ def parameter_layout(model: nn.Module, patterns: Sequence[str] | None = None) ->
             )
     if not names:
         raise UserError(f"the model has no parameter to take: {len(parameters)} in all, every one frozen")
+    for name in names:
+        if parameters[name].is_complex():
+            raise UserError(
+                f"parameter {name!r} is complex ({parameters[name].dtype}); keep its real and imaginary part as a real "
+                "parameter (torch.view_as_complex makes it complex in the forward), or leave it out by parameters="
+            )
+        if nn.parameter.is_lazy(parameters[name]):
+            raise UserError(f"parameter {name!r} has no shape yet; call the model once on a batch")
     layout = Layout(tuple(names), tuple(tuple(parameters[name].shape) for name in names))
     return layout, tuple(name for name in parameters if name not in names)

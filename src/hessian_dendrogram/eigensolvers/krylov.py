@@ -22,7 +22,7 @@ from ..errors import UserError
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-14}
 """Of a product, relative to the norm."""
 
-_LARGEST = 1e140  # entry of a product; its square neither overflows, nor vanishes that of its inverse
+LARGEST_ENTRY = 1e140  # entry of a product; its square neither overflows, nor vanishes that of its inverse
 _SAFE = 20.0  # the loss of orthogonality that a plain QR may cause, as a factor
 
 
@@ -98,10 +98,10 @@ class KrylovBasis:
         first, self.size = self.size, self.size + len(Q)
         self.norm = max(self.norm, float(torch.linalg.vector_norm(W, dim=1).max()))
         largest = float(W.abs().max())
-        if not (self.norm > 1 / _LARGEST or largest == 0) or largest > _LARGEST:
+        if not (self.norm > 1 / LARGEST_ENTRY or largest == 0) or largest > LARGEST_ENTRY:
             raise UserError(
                 f"a product has entries up to {largest:.3g}, whose squares leave the range of float64; scale the loss "
-                f"to bring them between {1 / _LARGEST:g} and {_LARGEST:g}"
+                f"to bring them between {1 / LARGEST_ENTRY:g} and {LARGEST_ENTRY:g}"
             )
         W -= B @ self.all_rows[self.coupled : first]
         own = W @ Q.T

@@ -5,7 +5,9 @@ Anal. Appl. 22, 602): `krylov.py` has the step. When the basis is full, the Ritz
 kept, and the iteration goes on from there.
 
 What is proved, and what is experience: for a unit vector v, *some* eigenvalue lies within ‖A v - θ v‖ of θ, so each
-reported value has a true one within its bound, whatever the iteration did. That no eigenvalue of a converged end is
+reported value has a true one within its bound, whatever the iteration did. Where a model computes in coarser arithmetic
+than float64, the products are those of a matrix that is a little off; an estimate of that (`curvature/arithmetic.py`)
+is part of the bound, and makes it an estimate. That no eigenvalue of a converged end is
 missing is experience, not a theorem: a vector that is orthogonal to every start block would not be found. So once both
 ends have converged, a random block in the complement of all that was found has to find nothing that belongs there.
 """
@@ -13,6 +15,7 @@ ends have converged, a random block in the complement of all that was found has 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -106,13 +109,15 @@ def lanczos_spectrum(
         try:
             num_bottom = _iterate(krylov, ends, block_size, max_products, bar)
             verified = _verified(krylov, ends, num_bottom)
-            return _with_trace(verified, krylov, trace_probes)
+            return _with_trace(_with_arithmetic(verified, operator, seed), krylov, trace_probes)
         except ProductError as error:
             cause, reason = error.__cause__, str(error)
             if not krylov.size:
                 raise UserError(f"the first product failed: {reason}") from cause
             partial = _unverified(krylov, ends, num_bottom) if verified is None else verified
             partial = replace(partial, provenance={**partial.provenance, "interrupted": reason})
+            with suppress(Exception):  # of an operator that fails: the bound is then that of the solver alone
+                partial = _with_arithmetic(partial, operator, seed)
             found = [int(part.sum()) for part in np.split(partial.converged, [partial.num_bottom])]
             converged = (
                 f"{sum(found)} of {n} eigenvalues"
@@ -252,6 +257,17 @@ def _verified(krylov: KrylovBasis, ends: _Ends, num_bottom: int) -> Spectrum:
     for residual, row, value in zip(AX, X, values, strict=True):
         residual -= value * row
     return _spectrum(krylov, ends, values, X, torch.linalg.vector_norm(AX, dim=1), num_bottom)
+
+
+def _with_arithmetic(spectrum: Spectrum, operator: CurvatureOperator, seed: int) -> Spectrum:
+    """The same, with what coarse arithmetic inside the operator may have done added to every bound."""
+    error = operator.arithmetic_error(seed)
+    sources = {**spectrum.provenance["error_sources"], "arithmetic": error}
+    return replace(
+        spectrum,
+        error_bounds=spectrum.error_bounds + error,
+        provenance={**spectrum.provenance, "error_sources": sources},
+    )
 
 
 def _with_trace(spectrum: Spectrum, krylov: KrylovBasis, probes: int) -> Spectrum:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.scale import SymmetricalLogScale
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.eigenvalue_axis import LINEAR_DECADES, EigenvalueAxis
 
 
 def power(axis: EigenvalueAxis) -> str:
@@ -22,7 +22,8 @@ def axis_label(axis: EigenvalueAxis) -> str:
 def apply_axis(axes: Axes, axis: EigenvalueAxis, *, which: str, most: int) -> None:
     """Scale the axis `which` ("x" or "y") of a panel, with about `most` ticks."""
     panel_axis = axes.xaxis if which == "x" else axes.yaxis
-    scale = SymmetricalLogScale(panel_axis, base=10, linthresh=axis.threshold, linscale=1)
+    # matplotlib makes the linear part linscale / (1 - 1 / base) decades long.
+    scale = SymmetricalLogScale(panel_axis, base=10, linthresh=axis.threshold, linscale=0.9 * LINEAR_DECADES)
     axes.set(**{f"{which}scale": scale, f"{which}lim": (axis.low, axis.high)})
     panel_axis.set_ticks([], minor=True)
     ticks = axis.ticks(most)

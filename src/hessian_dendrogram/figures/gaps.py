@@ -1,4 +1,4 @@
-"""The largest spectral gaps over training, by rank, with their errors and the number of eigenvalues above each."""
+"""The largest spectral gaps over training, by rank, with their errors and the number of eigenvalues beyond each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..dendrogram import Dendrogram
 from ..spectrum import Spectrum
-from ..views.segments import NOTHING, TITLES, by_segment
+from ..views.segments import NOTHING, TITLES, by_segment, counted_from_the_end
 from .style import COLOURS, STYLE, new_figure, say, step_ticks
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -44,7 +44,7 @@ def largest_gaps(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: st
         _draw_sizes(upper, dendrograms, count)
         step_ticks(upper, list(steps))
         upper.set(xlabel="", xticklabels=[])
-        _draw_table(lower, dendrograms, len(steps), count)
+        _draw_table(lower, dendrograms, name, len(steps), count)
         lower.set_ylabel("gap number" if name == "all" else f"gap number\n({TITLES[name]})")
         step_ticks(lower, list(steps))
     return figure
@@ -80,18 +80,19 @@ def _draw_sizes(axes: Axes, dendrograms: Mapping[int, Dendrogram], count: int) -
     axes.legend(title="gap number, the largest first", ncols=7, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
 
 
-def _draw_table(axes: Axes, dendrograms: Mapping[int, Dendrogram], num_steps: int, count: int) -> None:
-    """Write how many eigenvalues of the segment lie above each gap, as a table; unresolved gaps grey, in brackets."""
-    upright = num_steps <= 12
+def _draw_table(axes: Axes, dendrograms: Mapping[int, Dendrogram], segment: str, num_steps: int, count: int) -> None:
+    """Write how many eigenvalues lie beyond each gap, as a table; unresolved gaps grey, in brackets."""
+    upright, side = num_steps <= 12, "above"
     for position, dendrogram in dendrograms.items():
         gaps = dendrogram.gaps(count)
+        numbers, side = counted_from_the_end(gaps, segment)
         for rank in np.flatnonzero(gaps.sizes > 0).tolist():
             resolved = bool(gaps.resolved[rank])
-            text = f"{gaps.num_above[rank]}" if resolved else f"({gaps.num_above[rank]})"
+            text = f"{numbers[rank]}" if resolved else f"({numbers[rank]})"
             size = 7.0 if upright else max(2.5, min(5.5, 150 / num_steps))
             colour = COLOURS[rank] if resolved else "0.6"
             axes.text(position, rank, text, ha="center", va="center", size=size, color=colour)
     axes.set(ylim=(count - 0.5, -0.5), yticks=range(count), yticklabels=[str(rank + 1) for rank in range(count)])
     axes.set_title(
-        "number of eigenvalues above the gap; (in brackets): the gap is not larger than its error", loc="left"
+        f"number of eigenvalues {side} the gap; (in brackets): the gap is not larger than its error", loc="left"
     )

@@ -1,8 +1,9 @@
 """A symmetric logarithmic axis for eigenvalues, whose linear part is chosen from the data.
 
 Outside ±threshold the axis is logarithmic, inside it is linear, so that both signs and zero have a place. With t the
-threshold, λ stands at λ / 0.9 for |λ| <= t, and at sign(λ) t (1 / 0.9 + log10(|λ| / t)) beyond: the linear part from 0
-to t is as long as 1.11 decades, which joins the two without a kink.
+threshold, λ stands at λ / ln 10 for |λ| <= t, and at sign(λ) t (1 / ln 10 + log10(|λ| / t)) beyond. So the linear part
+from 0 to t is as long as 0.43 decades. No other length has the same slope on both sides of t, and a jump of the slope
+would be a jump in the number of eigenvalues per unit of the axis: an edge that the spectrum does not have.
 
 The threshold is a power of ten: not below the error bound of any eigenvalue whose sign it leaves open, not below 1e-5
 of the largest magnitude, of the spectrum where that is smallest (or the decades next to zero would fill the page), and
@@ -13,14 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil, floor, log, log10
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..spectrum import Spectrum
 
-_LINEAR = 1 / 0.9  # length of the linear part from 0 to the threshold, in decades
+LINEAR_DECADES = 1 / log(10)
+"""Length of the linear part from 0 to the threshold, in decades; where d log10(x) / dx at 1 is its slope, too."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,14 @@ class EigenvalueAxis:
         values = np.asarray(values, float)
         magnitude = np.abs(values)
         decades = np.log10(np.maximum(magnitude, self.threshold) / self.threshold)
-        linear = np.minimum(magnitude, self.threshold) * _LINEAR
+        linear = np.minimum(magnitude, self.threshold) * LINEAR_DECADES
         return np.asarray(np.sign(values) * (linear + self.threshold * decades))
 
     def from_axis(self, positions: ArrayLike) -> NDArray[np.float64]:
         """Invert `to_axis`."""
         positions = np.asarray(positions, float)
-        linear = np.abs(positions) / _LINEAR
-        decades = np.maximum(np.abs(positions) / self.threshold - _LINEAR, 0.0)
+        linear = np.abs(positions) / LINEAR_DECADES
+        decades = np.maximum(np.abs(positions) / self.threshold - LINEAR_DECADES, 0.0)
         magnitude = np.where(linear <= self.threshold, linear, self.threshold * 10.0**decades)
         return np.asarray(np.sign(positions) * magnitude)
 
@@ -84,8 +86,10 @@ class EigenvalueAxis:
         # The outermost decades are labelled and the strides go inwards from the longer side, the same on both.
         last = max(len(positive), len(negative)) - 1
         exponents = range(last % stride, last + 1, stride)
-        # The innermost would run into the zero where it is closer to it than to its neighbour.
-        kept = [e for e in exponents if _LINEAR + e >= 0.6 * stride]
+        # The innermost would run into the zero where it is closer to it than to its neighbour, unless there is room.
+        low, high = self.to_axis([self.low, self.high]) / self.threshold
+        room = min(0.6 * stride, float(high - low) / most)
+        kept = [e for e in exponents if LINEAR_DECADES + e >= room]
         chosen = [side[e] for side in (positive, negative) for e in kept if e < len(side)]
         return sorted(tick for tick in [0.0, *chosen] if self.low <= tick <= self.high)
 

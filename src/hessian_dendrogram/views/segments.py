@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram, single_linkage
+from ..dendrogram import Dendrogram, Gaps, single_linkage
 from ..spectrum import Spectrum
 
 TITLES = {"all": "all eigenvalues", "bottom": "smallest eigenvalues", "top": "largest eigenvalues"}
@@ -25,6 +25,15 @@ def by_segment(spectra: Sequence[Spectrum]) -> dict[str, dict[int, Dendrogram]]:
         if there:
             found[name] = there
     return found
+
+
+def counted_from_the_end(gaps: Gaps, segment: str) -> tuple[NDArray[np.int64], str]:
+    """Count the eigenvalues on the side of each gap where none is missing, and say which side that is.
+
+    Returns:
+        Shape (k,), and "below" for the segment "bottom", above which some are unknown, or "above" for the others.
+    """
+    return (gaps.lower_indices + 1, "below") if segment == "bottom" else (gaps.num_above, "above")
 
 
 def floor_of(dendrogram: Dendrogram) -> float:

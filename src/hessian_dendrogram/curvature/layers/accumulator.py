@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .columns import Columns
 
-_BLOCK = 512  # columns of one matrix product: of a symmetric update, little more than one triangle is computed
+BLOCK = 512  # columns of one matrix product: of a symmetric update, little more than one triangle is computed
 _ROWS = (
     4096  # rows of the Jacobian in one product: adding to the matrix costs little beside it, float32 sums stay short
 )
@@ -48,7 +48,7 @@ class Accumulator:
         """
         self._flush()
         matrix, size = self.matrix, len(self.matrix)
-        blocks = [slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK)]
+        blocks = [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
         for block in blocks:
             inner = matrix[block, block]
             matrix[block, block] = torch.tril(inner) + torch.tril(inner, -1).T
@@ -137,6 +137,6 @@ class Accumulator:
 
     def _add_gram(self, D: Tensor, wD: Tensor) -> None:
         """Dᵀ (wD), a symmetric matrix, below and on its diagonal blocks: D and wD of shape (rows, P)."""
-        for start in range(0, D.shape[1], _BLOCK):
-            stop = min(start + _BLOCK, D.shape[1])
+        for start in range(0, D.shape[1], BLOCK):
+            stop = min(start + BLOCK, D.shape[1])
             self.add_product(D[:, start:stop].T, wD[:, :stop], start, 0)

@@ -6,6 +6,7 @@ of the one before and nothing else that depends on the input.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,31 +73,25 @@ class Chain:
             inputs = link.forward(inputs)
         return inputs
 
-    def propagate(self, inputs: Tensor, loss: Callable[[Tensor], Tensor], accumulator: Accumulator) -> int:
-        """Add the Hessian of `loss(output)`, a sum over independent samples, to the accumulator.
-
-        Returns:
-            About how many bytes were needed at once.
-        """
+    def propagate(self, inputs: Tensor, loss: Callable[[Tensor], Tensor], accumulator: Accumulator) -> None:
+        """Add the Hessian of `loss(output)`, a sum over independent samples, to the accumulator."""
         with torch.enable_grad():
             activations = [inputs.detach().requires_grad_(inputs.is_floating_point())]
             for link in self.links:
                 activations.append(link.forward(activations[-1]))
             value = loss(activations[-1])
+            if not value.requires_grad:  # whatever the outputs are
+                return
             cotangents = torch.autograd.grad(value, activations[1:], create_graph=True, materialize_grads=True)
             A = _output_hessian(cotangents[-1], activations[-1])
         columns: list[Columns] = []
-        most = 0
         with torch.no_grad():
             for link, z, output, cotangent in zip(
                 self.links, activations[:-1], activations[1:], cotangents, strict=True
             ):
                 site = Site(z.detach(), output.detach(), cotangent.detach())
-                before = sum(part.bytes for part in columns) * getattr(link.rule, "kernel_entries", 1)
                 columns = link.rule.step(site, columns, accumulator)
-                most = max(most, before + sum(part.bytes for part in columns))
             accumulator.add_output(columns, A)
-        return most
 
 
 def _output_hessian(gradient: Tensor, output: Tensor) -> Tensor:
@@ -147,19 +142,32 @@ def _rule(layer: nn.Module, weight: Tensor | None, bias: Tensor | None, start: i
         return ConvolutionRule(layer, weight, bias, start)
     if type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d) and layer.running_mean is not None:
         return BatchNormRule(layer, weight, bias, start)  # type: ignore[arg-type]
-    if isinstance(layer, _SMOOTH + _PIECEWISE_LINEAR):
-        return PointwiseRule(layer.forward, is_piecewise_linear=isinstance(layer, _PIECEWISE_LINEAR))
+    if type(layer) in _SMOOTH + _PIECEWISE_LINEAR:
+        return PointwiseRule(layer.forward, is_piecewise_linear=type(layer) in _PIECEWISE_LINEAR)
     if type(layer) is nn.MaxPool2d and not layer.return_indices:
         return MaxPoolRule(layer)
     if type(layer) in (nn.AvgPool2d, nn.AdaptiveAvgPool2d):
         return AveragePoolRule(layer)
-    if isinstance(layer, (*_NOTHING, nn.Flatten)):
+    if type(layer) in _NOTHING or (type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)):
         return IdentityRule()
     raise NotAChainError(f"{type(layer).__name__} has no rule")
 
 
+def _without_own_ways(modules: dict[str, nn.Module]) -> None:
+    """Hooks and forwards of an instance change what a layer computes, and no rule knows them."""
+    if nn.modules.module._has_any_global_hook():
+        raise NotAChainError("hooks are registered for all modules")
+    for name, module in modules.items():
+        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+        if any(hooks):
+            raise NotAChainError(f"{name or 'the model'} has hooks")
+        if "forward" in vars(module):
+            raise NotAChainError(f"{name or 'the model'} has a forward of its own")
+
+
 def _layers(model: nn.Module) -> list[nn.Module]:
     """The modules that the forward calls one after another; functions as the modules that do the same."""
+    _without_own_ways(dict(model.named_modules()))
     root = model if list(model.children()) else nn.Sequential(model)
     try:
         graph = fx.symbolic_trace(root).graph
@@ -182,7 +190,7 @@ def _layers(model: nn.Module) -> list[nn.Module]:
         elif node.op == "get_attr" or set(node.all_input_nodes) - sizes != {last}:
             raise NotAChainError(f"its forward is no plain chain at {node.name!r}")
         else:
-            layers.append(modules[node.target] if node.op == "call_module" else _as_module(node))
+            layers.append(_out_of_place(modules[node.target]) if node.op == "call_module" else _as_module(node))
             last = node
     return layers
 
@@ -201,6 +209,15 @@ def _as_module(node: fx.Node) -> nn.Module:
         module: nn.Module = _FUNCTIONS[node.target](*arguments, **keywords)
         return module
     raise NotAChainError(f"{getattr(node.target, '__name__', node.target)} has no rule")
+
+
+def _out_of_place(layer: nn.Module) -> nn.Module:
+    """The layer; one that would overwrite its input as one that does not."""
+    if not getattr(layer, "inplace", False) or next(layer.parameters(), None) is not None:
+        return layer
+    layer = copy.copy(layer)
+    layer.inplace = False  # type: ignore[assignment]
+    return layer
 
 
 def _swap_pools(layers: list[nn.Module]) -> list[nn.Module]:

@@ -10,7 +10,7 @@ from .accumulator import Accumulator
 from .columns import Columns, Site
 from .linear import own_values
 
-_TOEPLITZ_LIMIT = 8
+TOEPLITZ_LIMIT = 8
 """Up to so many times more multiplications, one large matrix product is faster than a convolution with many groups."""
 
 
@@ -70,7 +70,7 @@ class ConvolutionRule:
         B, C, S, K = values.shape
         O = self.module.out_channels  # noqa: E741 (the number of output channels)
         shape = tuple(site.input.shape[2:])
-        if _TOEPLITZ_LIMIT * self.kernel_entries >= S:
+        if TOEPLITZ_LIMIT * self.kernel_entries >= S:
             by_channel = values.permute(1, 2, 0, 3).reshape(C, S, B * K)
             bands = self._toeplitz(shape)
             rows = sum(matrices.shape[1] for matrices, _, _ in bands)

@@ -1,0 +1,224 @@
+"""Are the products those of the loss' second derivative? Compared with finite differences of its gradient.
+
+Second derivatives can be wrong without a word: a kernel of torch, a user's own autograd function that saves an
+intermediate, a gradient that is reversed or stopped, a norm at zero. Central differences of the gradient along a random
+direction u, [g(θ + h u) - g(θ - h u)] / 2h with two steps h, need the gradient alone. They are taken in float64, on up
+to 256 samples that are evenly spaced in the data, and on those whose product is NaN; that is one product and four
+gradients of so many samples.
+
+A difference that stays the same for two steps is a fault. One that does not is a kink of a ReLU or a maximum within
+the step: the samples are halved until each part agrees, with ever smaller steps on single samples. NaN never agrees.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from .. import samples
+from ..errors import UserError
+from ..samples import Batch
+
+if TYPE_CHECKING:
+    from .hessian import Hessian
+
+logger = logging.getLogger(__name__)
+
+Method = Literal["forward-over-reverse", "double-backward"]
+METHODS: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
+
+_STEPS = 1.0, 0.1, 1e-2, 1e-3  # times the cube root of the roundoff; from the third on for single samples
+_AGREE = 2e-5  # of a tensor's own part of the product
+_OF_ALL = 1e-7  # of the whole product: what rounding may do to a tensor whose own part is small
+_SLACK = 32  # unit roundoffs of a gradient
+_SINGLE_SAMPLES = 12  # with kinks and without a fault are enough
+_SINGULAR = {"norm", "vector_norm", "linalg_norm", "linalg_vector_norm", "cdist", "pairwise_distance", "sqrt", "rsqrt",
+             "dist", "pow", "matrix_norm", "linalg_matrix_norm"}  # fmt: skip
+"""Functions that have no derivative at some points, where reverse mode gives NaN."""
+
+
+class _FaultError(Exception):
+    """The products by one method are wrong."""
+
+
+def checked_method(hessian: Hessian, wanted: Method | None) -> Method:
+    """The way of taking products whose results agree with finite differences; forward-over-reverse before the other.
+
+    Args:
+        hessian: in float64, where that can be had.
+        wanted: the only method to try; default both.
+
+    Raises:
+        UserError: there is none; the message says why.
+    """
+    batches = hessian.evenly_spaced_batches()
+    if not hessian.functions.isdisjoint(_SINGULAR):
+        batches = [*batches, *_with_nan(hessian)]
+    reasons: dict[Method, str] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check = _Check(hessian)
+        for method in (wanted,) if wanted else METHODS:
+            try:
+                check.run(method, batches)
+            except _FaultError as error:
+                reasons[method] = str(error)
+                continue
+            for other, reason in reasons.items():
+                logger.info("products take reverse mode twice, one vector at a time: %s %s", other, reason)
+            return method
+    found = "; ".join(f"{method} {reason}" for method, reason in reasons.items())
+    if all("is not implemented" in reason or "not support" in reason for reason in reasons.values()):
+        raise UserError(f"the loss has no second derivative: {found}; take another layer or loss in its place")
+    raise UserError(
+        f"the second derivative of the loss cannot be trusted: {found}; look for an own autograd function, a gradient "
+        "that is stopped or reversed, or a norm at zero, and write it in operations that can be differentiated twice"
+    )
+
+
+class _Check:
+    def __init__(self, hessian: Hessian) -> None:
+        self.hessian = hessian
+        self.direction = hessian.random_direction(seed=0)
+        self.step = float(2 * hessian.roundoff) ** (1 / 3)
+        self.singles = 0
+
+    def run(self, method: Method, batches: Sequence[Batch]) -> None:
+        """Raise `_FaultError` where the products by this method are wrong."""
+        self.method, self.singles = method, 0
+        try:
+            self.compare(list(batches))
+        except UserError:
+            raise
+        except _FaultError:
+            raise
+        except Exception as error:
+            raise _FaultError(f"says {type(error).__name__}: {_first_line(error)}") from error
+
+    def product(self, batches: Sequence[Batch]) -> Tensor:
+        """The sum over the batches of weight times product."""
+        total = torch.zeros_like(self.direction)
+        for batch in batches:
+            part = self.hessian.product_of_batch(batch, self.direction[:, None], method=self.method)[:, 0]
+            total += part * self.hessian.batch_weight(batch)
+        return total
+
+    def difference(self, batches: Sequence[Batch], step: float) -> tuple[Tensor, float]:
+        """A central difference of the gradient, and what rounding may have done to it."""
+        sides = []
+        for sign in (1, -1):
+            with self.hessian.moved(sign * step * self.direction):
+                gradients = [
+                    self.hessian.gradient_of_batch(batch) * self.hessian.batch_weight(batch) for batch in batches
+                ]
+            sides.append(sum(gradients, torch.zeros_like(self.direction)))
+        noise = _SLACK * self.hessian.roundoff * float(sides[0].norm() + sides[1].norm()) / (2 * step)
+        return (sides[0] - sides[1]) / (2 * step), noise
+
+    def compare(self, batches: list[Batch]) -> None:
+        """Raise `_FaultError` where the samples have a fault."""
+        if self.singles > _SINGLE_SAMPLES:
+            return
+        product = self.product(batches)
+        differences: list[Tensor] = []
+        if not self.agrees_at(_STEPS[:2], batches, product, differences):
+            try:
+                for part in _halved(batches):
+                    self.product(part)  # whether a part can be evaluated by itself
+                    self.compare(part)
+            except (_FaultError, UserError):
+                raise
+            except Exception:
+                self.judge(batches, product, differences)
+            else:
+                if not _halved(batches):
+                    self.judge(batches, product, differences)
+
+    def agrees_at(
+        self, scales: Sequence[float], batches: list[Batch], product: Tensor, differences: list[Tensor]
+    ) -> bool:
+        """Whether one of some steps gives the product; what they give is added to `differences`."""
+        if not torch.isfinite(product).all():
+            return False
+        for scale in scales:
+            difference, noise = self.difference(batches, scale * self.step)
+            differences.append(difference)
+            if self.agree(difference, product, noise):
+                return True
+        return False
+
+    def judge(self, batches: list[Batch], product: Tensor, differences: list[Tensor]) -> None:
+        """Raise `_FaultError` for samples that cannot be halved and do not agree, unless a kink explains it."""
+        if not torch.isfinite(product).all():
+            raise _FaultError(f"gives {'NaN' if bool(product.isnan().any()) else 'infinity'} on a sample")
+        if self.agrees_at(_STEPS[2:], batches, product, differences):
+            self.singles += 1
+            return
+        if any(not torch.isfinite(difference).all() for difference in differences):
+            raise _FaultError("cannot be compared: the gradient beside a sample is not finite")
+        for one, other in pairwise(differences):
+            apart = min(float((one - product).norm()), float((other - product).norm()))
+            if float((one - other).norm()) <= 0.1 * apart:
+                most = max(zip(self.lengths(other - product), self.hessian.layout.names, strict=True))[1]
+                relative = apart / max(float(other.norm()), float(product.norm()))
+                raise _FaultError(
+                    f"differs by {relative:.2g} of its length from finite differences of the gradient, most in {most}"
+                )
+        self.singles += 1
+
+    def agree(self, one: Tensor, other: Tensor, noise: float) -> bool:
+        """Whether they agree in every tensor's part."""
+        if not torch.isfinite(one).all():
+            return False
+        tolerance, of_all = max(_AGREE, 100 * self.step**2), max(_OF_ALL, 10 * self.step**2)
+        floor = of_all * max(float(one.norm()), float(other.norm())) + noise
+        return all(
+            apart <= tolerance * max(a, b) + floor
+            for apart, a, b in zip(self.lengths(one - other), self.lengths(one), self.lengths(other), strict=True)
+        )
+
+    def lengths(self, vector: Tensor) -> list[float]:
+        """The length of each tensor's part."""
+        return [float(part.norm()) for part in self.hessian.parts_of(vector)]
+
+
+def _halved(batches: list[Batch]) -> list[list[Batch]]:
+    """Two halves of the samples, or none of a single one."""
+    if len(batches) > 1:
+        middle = len(batches) // 2
+        return [batches[:middle], batches[middle:]]
+    count = samples.count(batches[0])
+    if count == 1:
+        return []
+    return [[samples.take(batches[0], rows)] for rows in (slice(0, count // 2), slice(count // 2, count))]
+
+
+def _with_nan(hessian: Hessian, most: int = 4) -> list[Batch]:
+    """Samples, among all, at which a product by reverse mode is NaN; the first ones of each batch that has any."""
+    found: list[Batch] = []
+    direction = hessian.random_direction(seed=0)[:, None]
+
+    def is_nan(batch: Batch) -> bool:
+        return bool(hessian.product_of_batch(batch, direction, method="double-backward").isnan().any())
+
+    for batch in hessian.batches():
+        try:
+            if len(found) == most or not is_nan(batch):
+                continue
+            while parts := _halved([batch]):
+                batch = next(part[0] for part in parts if is_nan(part[0]))
+        except Exception:  # no such product, or not of parts of a batch
+            return found
+        found.append(batch)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0][:200]

@@ -1,0 +1,62 @@
+"""What `info` and the end of `run` say of a spectrum, against eigenvalues whose gaps are known."""
+
+import json
+
+from hessian_dendrogram import Run, Spectrum, report
+from hessian_dendrogram.layout import Layout
+
+
+def run_with(path, spectrum):
+    path.mkdir()
+    layout = Layout(("weight",), ((spectrum.dim,),))
+    run = Run.create(path, configuration={"experiment": "known", "seed": 0}, layout=layout, provenance={})
+    run.create_analysis("hessian", {"configuration": {"operator": "hessian"}})
+    run.save_spectrum(3, "hessian", spectrum, {})
+    return run
+
+
+def told(path, spectrum):
+    run = run_with(path, spectrum)
+    facts = report.spectrum_facts(run, 3, "hessian")
+    assert json.loads(json.dumps(facts)) == facts
+    text = report.describe(facts)
+    assert report.lines(run)[-1].endswith(text)
+    return text
+
+
+def partial(values, bottom, **more):
+    return Spectrum(
+        eigenvalues=values, error_bounds=0.01, dim=100, num_bottom=bottom, num_top=len(values) - bottom, **more
+    )
+
+
+def test_the_largest_gap_of_a_complete_spectrum_is_counted_from_its_nearer_end(tmp_path):
+    high = Spectrum(eigenvalues=[-1.0, 0.0, 1.0, 1.5, 8.0], error_bounds=0.01, dim=5)
+    assert told(tmp_path / "high", high).endswith("largest gap 6.5 ± 0.02 below the top 1")
+    low = Spectrum(eigenvalues=[-9.0, -8.0, 0.0, 1.0, 1.5], error_bounds=0.01, dim=5)
+    assert told(tmp_path / "low", low).endswith("largest gap 8 ± 0.02 above the bottom 2")
+    unclear = Spectrum(eigenvalues=[0.0, 0.01], error_bounds=0.01, dim=2)
+    assert told(tmp_path / "unclear", unclear).endswith("largest gap unresolved below the top 1")
+
+
+def test_a_gap_of_a_partial_spectrum_is_said_to_be_one_of_its_segment(tmp_path):
+    # The bottom segment's gap lies above three of its four values, so it was "below the top 1", of which 96 are above.
+    text = told(tmp_path / "run", partial([-5.0, -4.9, -4.8, -2.0, 1.0, 1.1, 6.0], 4))
+    assert text.endswith(
+        "largest gap of the bottom segment 2.8 ± 0.02 between its lowest 3 and its highest 1, "
+        "largest gap of the top segment 4.9 ± 0.02 between its lowest 2 and its highest 1"
+    )
+
+
+def test_segments_of_a_spectrum_with_unconverged_values_are_named_too(tmp_path):
+    values, converged = [-3.0, -1.0, 0.0, 2.0, 9.0], [True, True, False, True, True]
+    spectrum = Spectrum(eigenvalues=values, error_bounds=0.5, dim=5, converged=converged)
+    text = told(tmp_path / "run", spectrum)
+    assert "largest gap of the bottom segment 2 ± 1 between its lowest 1 and its highest 1" in text
+    assert "largest gap of the top segment 7 ± 1 between its lowest 1 and its highest 1" in text
+
+
+def test_a_segment_of_one_value_has_no_gap(tmp_path):
+    text = told(tmp_path / "run", partial([-5.0, 1.0, 6.0], 1))
+    assert "bottom segment" not in text
+    assert "top segment 5 ± 0.02" in text
