@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import is_valid_linkage
 from sklearn.metrics import adjusted_rand_score
 
 from hessian_dendrogram import Layout
-from hessian_dendrogram.bipartition import SPLITS, recursive_bipartition
+from hessian_dendrogram.bipartition import SPLITS, coupling_picture, recursive_bipartition
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.fiedler import LAPLACIANS, coupling_graph
 from test_fiedler import random_graph
@@ -224,3 +224,46 @@ def test_a_hessian_itself_is_taken_as_its_coupling_graph():
     H = np.random.default_rng(0).standard_normal((30, 30))
     H = H + H.T
     np.testing.assert_array_equal(recursive_bipartition(H).order, recursive_bipartition(coupling_graph(H)).order)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-300, 1e-150, 1e150, 1e300, 1e307])
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("sizes", [[3] * 2, [40, 60]])
+def test_entries_of_any_size_have_the_same_tree_and_picture(sizes, laplacian, scale):
+    W, _ = planted(sizes, 0.01)
+    W /= W.sum()  # no sum of weights times 1e307 overflows
+    expected = recursive_bipartition(W, laplacian=laplacian)
+    tree = recursive_bipartition(scale * W, laplacian=laplacian)
+    digits = 1e-9 if scale > 1e-303 else 0.01  # the smallest numbers have fewer
+    for name in ("order", "starts", "stops", "parents"):
+        np.testing.assert_array_equal(getattr(tree, name), getattr(expected, name))
+    np.testing.assert_allclose(tree.conductances, expected.conductances, rtol=digits)
+    np.testing.assert_allclose(tree.connectivities / scale, expected.connectivities, rtol=digits)
+    picture = coupling_picture(scale * W, tree, blocks=5)
+    np.testing.assert_allclose(picture / scale, coupling_picture(W, expected, blocks=5), rtol=digits)
+
+
+def test_a_picture_of_the_largest_numbers_is_finite():
+    largest = 1.7e308
+    W = np.zeros((400, 400))
+    W[:200, :200] = largest
+    W[200:, 200:] = 1e-300
+    np.fill_diagonal(W, 0)
+    tree = recursive_bipartition(np.sign(W), min_size=200)
+    picture = coupling_picture(W, tree, blocks=2)
+    np.testing.assert_allclose(picture, [[0.995 * largest, 0], [0, 0.995e-300]], rtol=1e-3)
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_parts_that_no_number_can_hold_beside_each_other_are_components(laplacian):
+    W, truth = planted([30, 20], 0.0)
+    weak = np.where(truth[:, None] == truth, 1e300 * W, 1e-300)
+    tree = recursive_bipartition(weak, laplacian=laplacian, min_size=30)
+    assert adjusted_rand_score(truth, tree.labels(2)) == 1
+    assert tree.eigenvalues[0] == tree.connectivities[0] == tree.conductances[0] == 0
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_a_connectivity_beyond_float64_is_refused_in_one_line(laplacian):
+    with pytest.raises(UserError, match="more than float64 holds; divide the matrix by a constant"):
+        recursive_bipartition(1e308 * (1 - np.eye(40)), laplacian=laplacian)

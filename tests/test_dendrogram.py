@@ -137,3 +137,19 @@ def test_a_deep_chain_of_merges_is_no_problem():
     tree = dendrogram(values)
     assert tree.linkage[-1, 3] == 20_000
     assert len(tree.barcode().births) == 19_998
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150, 1e300])
+def test_eigenvalues_of_any_size_have_the_same_tree(scale):
+    values = np.array([-3.0, -2.5, 0.0, 1e-9, 1.0, 8.0])
+    expected, found = dendrogram(values, 1e-10), dendrogram(scale * values, scale * 1e-10)
+    np.testing.assert_allclose(found.linkage[:, 2] / scale, expected.linkage[:, 2], rtol=1e-12)
+    np.testing.assert_array_equal(found.linkage[:, [0, 1, 3]], expected.linkage[:, [0, 1, 3]])
+    assert found.resolution / scale == pytest.approx(expected.resolution)
+    assert found.gaps().resolved.tolist() == expected.gaps().resolved.tolist()
+    assert found.num_clusters([0, 0.7 * scale, 2 * scale]).tolist() == expected.num_clusters([0, 0.7, 2]).tolist()
+    np.testing.assert_array_equal(found.labels(0.7 * scale), expected.labels(0.7))
+    for name in ("births", "deaths", "errors", "lengths"):
+        np.testing.assert_allclose(
+            getattr(found.barcode(), name) / scale, getattr(expected.barcode(), name), rtol=1e-9, atol=1e-25
+        )

@@ -177,3 +177,9 @@ def test_the_bound_holds_for_sorted_data(form):
     spectrum = exact_spectrum(H)
     assert (np.abs(spectrum.eigenvalues - exact) <= spectrum.error_bounds).all()
     assert H.for_error_check().num_samples == 256
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e300, 1e-150, 1e-300])
+def test_entries_whose_squares_leave_the_range_are_refused(scale):
+    with pytest.raises(UserError, match="scale the loss"):
+        exact_spectrum(Matrix(scale * torch.tensor([[1.0, 2.0], [2.0, 3.0]], dtype=torch.float64)))

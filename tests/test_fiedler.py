@@ -154,6 +154,79 @@ def test_the_scale_of_the_weights_does_not_matter(n, laplacian):
 
 
 @pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("n", [6, 150])
+@pytest.mark.parametrize("scale", [1e-310, 1e-300, 1e-150, 1e150, 1e300])
+def test_entries_of_any_size_have_their_eigenvalues(n, scale, laplacian):
+    W = random_graph(n, 3)
+    expected = fiedler_vector(W, laplacian=laplacian)
+    H = -scale * W
+    found = fiedler_vector(coupling_graph(H), laplacian=laplacian)
+    digits = 1e-12 if scale > 1e-305 else 1e-9  # the smallest numbers have fewer
+    unit = scale if laplacian == "plain" else 1.0
+    assert found.eigenvalue / unit == pytest.approx(expected.eigenvalue, rel=digits)
+    assert found.next_eigenvalue / unit == pytest.approx(expected.next_eigenvalue, rel=1e-6)
+    assert found.connectivity / scale == pytest.approx(expected.connectivity, rel=digits)
+    np.testing.assert_allclose(found.vector, expected.vector, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [6, 150])
+@pytest.mark.parametrize(
+    ("strong", "weak"),
+    [(1e300, 1e150), (1e300, 1e10), (1e150, 1e-140), (1.0, 1e-295), (1e-150, 1e-300), (1e-100, 1e-310)],
+)
+def test_strong_and_weak_links_may_be_hundreds_of_decades_apart(n, strong, weak):
+    """To first order λ₂ is the links' weight times 1/a + 1/b, and the normalised one it times 1/vol A + 1/vol B."""
+    block = random_graph(n, 1)
+    W = np.kron(np.eye(2), strong * block) + np.kron(1 - np.eye(2), weak * np.eye(n))
+    plain, normalised = fiedler_vector(W, laplacian="plain"), fiedler_vector(W)
+    assert plain.eigenvalue == normalised.connectivity == pytest.approx(2 * weak, rel=1e-9, abs=0)
+    assert normalised.eigenvalue / (weak / strong) == pytest.approx(2 * n / block.sum(), rel=1e-9)
+    for found in (plain, normalised):
+        assert (np.sign(found.vector[:n]) == -np.sign(found.vector[n:])).all()
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize(("strong", "weak"), [(1e300, 1e-10), (1e300, 1e-300), (1.0, 1e-310)])
+def test_links_that_no_number_can_hold_beside_the_others_count_as_none(strong, weak, laplacian):
+    block = random_graph(60, 1)
+    W = np.kron(np.eye(2), strong * block) + np.kron(1 - np.eye(2), weak * np.eye(60))
+    found, without = fiedler_vector(W, laplacian=laplacian), fiedler_vector(np.kron(np.eye(2), block))
+    assert found.eigenvalue == found.connectivity == 0.0
+    np.testing.assert_allclose(np.abs(found.vector), np.abs(without.vector))
+    # They do no harm where others hold the graph together.
+    held = strong * random_graph(60, 2)
+    held[5, 9] = held[9, 5] = weak
+    expected = fiedler_vector(held / strong, laplacian=laplacian).eigenvalue
+    unit = strong if laplacian == "plain" else 1.0
+    assert fiedler_vector(held, laplacian=laplacian).eigenvalue / unit == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_eigenvalues_beyond_float64_are_refused_in_one_line(laplacian):
+    with pytest.raises(
+        UserError, match=r"eigenvalue of the plain Laplacian is .* x 2\^10.*divide the matrix"
+    ) as caught:
+        fiedler_vector(1e308 * (1 - np.eye(150)), laplacian=laplacian)
+    assert "\n" not in str(caught.value)
+    smallest = np.finfo(float).smallest_subnormal
+    path = smallest * (np.eye(9, k=1) + np.eye(9, k=-1))
+    assert fiedler_vector(path, laplacian="plain").eigenvalue == smallest  # 0.12 times it, but no component
+    two = np.kron(np.eye(2), 1e308 * (1 - np.eye(150)))
+    found = fiedler_vector(two, laplacian=laplacian)
+    assert found.eigenvalue == 0.0
+    np.testing.assert_allclose(np.abs(found.vector), np.sqrt(1 / 300))
+
+
+def test_a_coupling_graph_of_the_largest_numbers():
+    huge = np.finfo(float).max
+    np.testing.assert_array_equal(coupling_graph([[1.0, -huge], [-huge, huge]]), [[0, huge], [huge, 0]])
+    almost = coupling_graph([[1.0, huge], [huge * (1 - 1e-9), 1.0]])
+    assert almost[0, 1] == almost[1, 0] == pytest.approx(huge * (1 - 0.5e-9), rel=1e-12)
+    with pytest.raises(UserError, match="not symmetric"):
+        coupling_graph([[1.0, huge], [-huge, 1.0]])
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
 def test_disconnected_graphs_are_zero_exactly(laplacian):
     W = np.zeros((9, 9))
     W[:5, :5], W[5:, 5:] = random_graph(5, 0), random_graph(4, 1)

@@ -81,6 +81,29 @@ def test_the_entropy_of_values_far_apart_is_finite():
     assert summarise(Spectrum(eigenvalues=[1e-300, 1e300], error_bounds=0, dim=2)).entropy == 0
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150, 1e300])
+def test_eigenvalues_of_any_size_have_the_same_summary(scale):
+    values, bounds = np.array([-2.0, 0.0, 1e-9, 1.0, 4.0]), np.full(5, 1e-8)
+    expected = summarise(Spectrum(eigenvalues=values, error_bounds=bounds, dim=5))
+    found = summarise(Spectrum(eigenvalues=scale * values, error_bounds=scale * bounds, dim=5))
+    for name in ("smallest", "smallest_error", "largest", "largest_error", "trace", "trace_error"):
+        assert getattr(found, name) / scale == pytest.approx(getattr(expected, name))
+    for name in ("num_negative", "num_unresolved_sign"):
+        assert getattr(found, name) == getattr(expected, name)
+    assert found.entropy == pytest.approx(expected.entropy, rel=1e-12)
+    assert found.entropy_error == pytest.approx(expected.entropy_error, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "bound"),
+    [([-1.7e308, 1.7e308], 0.0), ([1e308, 1e308], 1.0), ([0.0, 1.0], 1e308), ([-5e307, 5e307], 1e290)],
+)
+def test_numbers_whose_sums_overflow_are_refused_in_one_line(values, bound):
+    with pytest.raises(UserError, match=r"cannot be added up in float64; divide the matrix by a constant") as caught:
+        Spectrum(eigenvalues=values, error_bounds=bound, dim=2)
+    assert "\n" not in str(caught.value)
+
+
 def test_signs_within_the_error_are_not_called_negative():
     summary = summarise(Spectrum(eigenvalues=[-1, -1e-9, 0, 1e-9], error_bounds=1e-8, dim=4))
     assert (summary.num_negative, summary.num_unresolved_sign) == (1, 3)

@@ -31,6 +31,7 @@ SPLITS: tuple[Split, ...] = ("sweep", "sign", "median")
 _CHUNK = 32  # rows that are copied at once, few enough for a processor's cache
 _TILE = 256  # rows and columns that are compared at once
 _SMALL = 1000  # vertices below which threads would wait for each other longer than they work
+_HEADROOM = 64  # binary digits: more than a sum over a matrix has beyond its largest entry
 _WEAK = 1e-8  # a conductance that is taken again without cancellation
 _TIE = 1e-8  # relative to the range of a vector's entries, the difference that keeps two of them together
 _Division = tuple[tuple[float, float, float, bool], list[Integers]]
@@ -213,8 +214,8 @@ def recursive_bipartition(
 ) -> BipartitionTree:
     """Cut a coupling graph in two, and both parts again, down to a size.
 
-    Isolated parameters are set aside first. A part that falls into components is taken apart without a cut. What is
-    connected is cut along its Fiedler vector.
+    Isolated parameters are set aside first. A part that falls into components is taken apart without a cut, where
+    weights up to 1e-300 of its largest count as none. What is connected is cut along its Fiedler vector.
 
     Args:
         W: weights as `coupling_graph` gives them, shape (n, n).
@@ -224,7 +225,8 @@ def recursive_bipartition(
         min_size: parts of at most so many parameters are left as they are; default a hundredth of n, at least 1.
 
     Raises:
-        UserError: an option is none of these, or W is no coupling graph, see `coupling_graph`.
+        UserError: an option is none of these, or W is no coupling graph, see `coupling_graph`, or its weights are so
+            large that λ₂ is no number of float64.
     """
     checked_options(laplacian, split, min_size)
     weights = _checked(W)
@@ -296,11 +298,13 @@ def coupling_picture(W: Floats, tree: BipartitionTree, blocks: int = 128) -> Flo
     Returns:
         Shape (blocks, blocks). Blocks differ by at most one parameter in size.
     """
+    exponent = _HEADROOM if W.max() > np.ldexp(1.0, 1023 - _HEADROOM) else 0  # for sums that would overflow
     order = np.concatenate([tree.order, tree.isolated])
     edges = np.linspace(0, len(order), min(blocks, len(order)) + 1).astype(np.int64)
-    rows = np.stack([W[order[start:stop]].sum(axis=0)[order] for start, stop in pairwise(edges)])
+    rows = np.stack([np.ldexp(W[order[start:stop]], -exponent).sum(axis=0)[order] for start, stop in pairwise(edges)])
     sizes = np.diff(edges)
-    return np.asarray(np.add.reduceat(rows, edges[:-1], axis=1) / np.outer(sizes, sizes))
+    means = np.add.reduceat(rows, edges[:-1], axis=1) / np.outer(sizes, sizes)
+    return np.asarray(np.ldexp(means, exponent))
 
 
 def _checked(W: ArrayLike) -> Floats:

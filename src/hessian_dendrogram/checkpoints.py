@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,33 +23,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import UserError
+from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, count_in_name, has_number, step_in_name
 
-SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt", ".pth.tar")
 _NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
 _PREFIXES = ("module.", "_orig_mod.")  # put before every name by DistributedDataParallel and torch.compile
 _KEYS = {  # under which trainers store how far they are, the surest first; compared in lower case, letters only
     "step": "globalstep step iternum iteration iter numupdates steps iterations numsteps",
     "epoch": "epoch currentepoch",
 }
-_WORDS = {  # in names: what the number at such a word counts; right at another word (resnet18) it counts something else
-    "step": "step steps globalstep globalsteps iter iters iteration iterations it itr update updates ba",
-    "epoch": "epoch epochs ep",
-    "other": """acc accuracy alpha auc batch beta bert block bs channels decay densenet depth dim dropout eps err error
-        exp experiment fold gamma gpt gpu gpus head heads hidden iou job layer layers loss lr mae map max metric min
-        momentum mse node of part ppl process rank resnet rev run score seed shard size split task temperature test
-        timestep timesteps top total trial v val valid version vgg vit warmup wd width worker world""",
-    "plain": "checkpoint chkpt ckpt cp global model net network params saved snapshot state weight weights",
-}
-_KIND = {word: kind for kind, words in _WORDS.items() for word in words.split()}
-_QUALIFIERS = {"accum", "accumulation", "every", "inner", "max", "micro", "per", "sub", "time", "total", "warmup"}
 _NO_MODEL = {"args", "optim", "optimiser", "optimizer", "optimizers", "rng", "scaler", "sched", "scheduler"}
-_LARGEST = 10**12  # updates; what is larger is a date or a digest
 _STEP_FOLDER = re.compile(r"(checkpoint|ckpt|epoch|global_?step|iter|step)[-_=]?[0-9]+[km]?", re.IGNORECASE)
-_TOKEN = re.compile(
-    r"(?P<number>(?:(?<![^_=:\s(\-])[-+])?(?:[0-9]+(?:\.[0-9]+)*|(?<=[_=\-\s])\.[0-9]+)"  # -5, 0.25, .25
-    r"(?:[eE][-+]?[0-9]+|[kKmM](?![^\W\d_]))?)"  # 1e3, 1.5M
-    r"|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+"  # words, also those in camel case
-)
 
 
 @dataclass(frozen=True)
@@ -101,20 +83,6 @@ def find_checkpoints(
         tell(f"{count.label:<{width}} -> step {count.value} ({count.source})")
     _check_order(path, list(found.values()))
     return {count.value: file for file, count in found.items()}
-
-
-def step_in_name(name: str) -> int:
-    """The training step in a file name: the number at "step" or "iter", else at "epoch", else the only number in it.
-
-    `10k`, `1.5M` and `1e3` are understood.
-
-    Raises:
-        UserError: the name has no such number, several, or one that is no whole number of updates.
-    """
-    for kind in ("step", "epoch", "number"):
-        if (number := _count_in_name(name, kind)) is not None:
-            return number
-    raise UserError(f"{name} has no training step in its name; rename it, or give the one file with --step N")
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -223,11 +191,11 @@ def _no_model(file: Path, content: Any) -> str | None:
             return "it holds the state of a learning-rate scheduler"
         is_safetensors = file.suffix.lower() == ".safetensors"  # whose tensors are not among the content
         has_tensors = is_safetensors or any(isinstance(value, (Tensor, Mapping)) for value in content.values())
-        if not has_tensors and not _has_number(file.name):
+        if not has_tensors and not has_number(file.name):
             return "it holds no tensors, and its name has no step"
-    elif not isinstance(content, UserError) and not _has_number(file.name):
+    elif not isinstance(content, UserError) and not has_number(file.name):
         return "it holds no state dict, and its name has no step"
-    words = sorted(_NO_MODEL.intersection(token[0].lower() for token in _TOKEN.finditer(file.name)))
+    words = sorted(_NO_MODEL.intersection(token[0].lower() for token in TOKEN.finditer(file.name)))
     return f"its name says {words[0]}; rename it if it is a model's" if words else None
 
 
@@ -246,9 +214,9 @@ def _held(content: Any, kind: str, label: str) -> tuple[str, int] | None:
                 value = float(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
-        if not 0 <= value <= _LARGEST or value != int(value):
+        if not 0 <= value <= LARGEST_STEP or value != int(value):
             raise UserError(
-                f"{label} holds {key} = {entries[key]}, which is no whole number from 0 to {_LARGEST:,}; "
+                f"{label} holds {key} = {entries[key]}, which is no whole number from 0 to {LARGEST_STEP:,}; "
                 "save it without, or give the one file with --step N"
             )
         return str(key), int(value)
@@ -267,17 +235,17 @@ def _count(file: Path, path: Path, content: Any, step: int | None) -> _Count:
         return _Count(label, step, "step", "--step")
     name, place = file.name, "its name"
     folder, is_below = file.absolute().parent.name, path not in (file, file.parent)
-    if not _has_number(name) and (_STEP_FOLDER.fullmatch(folder) or (is_below and folder.isdecimal())):
+    if not has_number(name) and (_STEP_FOLDER.fullmatch(folder) or (is_below and folder.isdecimal())):
         name, place = folder, "its folder's name"
     epoch = None
     with suppress(UserError):
-        epoch = held[1] if (held := _held(content, "epoch", label)) else _count_in_name(name, "epoch")
+        epoch = held[1] if (held := _held(content, "epoch", label)) else count_in_name(name, "epoch")
     for kind in ("step", "epoch"):
         if held := _held(content, kind, label):
             return _Count(label, held[1], kind, f"{held[0]} in the file{_other(name, kind, held[1])}", epoch)
-        if (value := _count_in_name(name, kind)) is not None:
+        if (value := count_in_name(name, kind)) is not None:
             return _Count(label, value, kind, f"{kind} in {place}", epoch)
-    if isinstance(content, UserError) and not _has_number(name):
+    if isinstance(content, UserError) and not has_number(name):
         raise content
     return _Count(label, step_in_name(name), "step", f"the number in {place}")
 
@@ -285,8 +253,8 @@ def _count(file: Path, path: Path, content: Any, step: int | None) -> _Count:
 def _other(name: str, kind: str, value: int) -> str:
     """What a name says where the file says something else."""
     with suppress(UserError):
-        said = _count_in_name(name, kind)
-        said = _count_in_name(name, "number") if said is None else said
+        said = count_in_name(name, kind)
+        said = count_in_name(name, "number") if said is None else said
         return "" if said in (None, value) else f"; its name says {said}"
     return ""
 
@@ -310,101 +278,3 @@ def _check_order(path: Path, counts: list[_Count]) -> None:
                 f"{first.label} has step {first.value} in epoch {early}, {second.label} step {second.value} in epoch "
                 f"{late}, as if steps began anew in every epoch; rename them to steps of the whole training"
             )
-
-
-# ── numbers in names ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _count_in_name(name: str, kind: str) -> int | None:
-    """The one number of a kind in a name: "step", "epoch", or "number" for one that no word lays claim to."""
-    claims = _claims(name)
-    tokens = claims.get(kind, [])
-    if claims.get("unclear"):
-        raise _uncertain(name, f"{claims['unclear'][0][0]} stands between two words that could claim it")
-    if kind == "number" and len(tokens) > 1:
-        raise _uncertain(name, f"{' and '.join(token[0] for token in tokens)} could each be it")
-    values = {_whole(name, token): token[0] for token in tokens}
-    if len(values) > 1:
-        raise _uncertain(name, f"{' and '.join(values.values())} are both called {kind}")
-    return next(iter(values), None)
-
-
-def _has_number(name: str) -> bool:
-    """Whether some number in a name may be a step, certain or not."""
-    return any(kind != "other" for kind in _claims(name))
-
-
-def _uncertain(name: str, why: str) -> UserError:
-    return UserError(
-        f"{name} has no certain training step in its name: {why}; "
-        "rename it, as step_1000.pt, or give the one file with --step N"
-    )
-
-
-def _claims(name: str) -> dict[str, list[re.Match[str]]]:
-    """The numbers in a name by what the word before them, or a "steps" after them, says that they count."""
-    while name.lower().endswith((*SUFFIXES, ".bin")):
-        name = name[: name.rindex(".")]
-    name = re.sub(r"(?<=[0-9][kKmM])(?=step|iter|epoch)", "_", name, flags=re.IGNORECASE)  # 10ksteps
-    tokens = list(_TOKEN.finditer(name))
-    kinds = [None if token["number"] else _KIND.get(token[0].lower(), "unknown") for token in tokens]
-    for index in range(1, len(tokens)):
-        if kinds[index] in ("step", "epoch") and tokens[index - 1][0].lower() in _QUALIFIERS:
-            kinds[index] = "other"
-    claims: dict[str, list[re.Match[str]]] = {}
-    for index, token in enumerate(tokens):
-        if token["number"]:
-            claims.setdefault(_claim(tokens, kinds, index), []).append(token)
-    return claims
-
-
-def _claim(tokens: list[re.Match[str]], kinds: list[str | None], index: int) -> str:
-    """What a number counts: "step", "epoch", "other", "unclear", or "number" where no word beside it says anything."""
-    token, left = tokens[index], kinds[index - 1] if index else None
-    if left == "unknown" and tokens[index - 1].end() == token.start():
-        return "other"  # mlp2
-    claim = left if left in ("step", "epoch", "other") else "number"
-    right = kinds[index + 1] if index + 1 < len(tokens) else None
-    if right in ("step", "epoch", "other"):
-        after = tokens[index + 1]
-        is_suffix = after.start() == token.end() or after[0].lower().endswith("s")
-        if index + 2 == len(tokens) or not tokens[index + 2]["number"]:  # 100_steps, and no number after it
-            if claim == "number":
-                return right
-            return claim if right == "other" else "unclear"
-        if claim == "number" and right != "other" and is_suffix:
-            return "unclear"  # 100_steps_3
-    if claim == "number" and token.string[: token.start()].endswith("("):
-        return "other"  # what a browser adds to the name of a second copy
-    if (
-        claim == "number"
-        and token[0][-1] in "mM"
-        and left
-        and (left != "plain" or tokens[index - 1][0].lower() == "model")
-    ):
-        return "other"  # model_70M has 70 million parameters
-    return claim
-
-
-def _whole(name: str, token: re.Match[str]) -> int:
-    """The value of a number in a name; refused where it is not whole or could be read in two ways."""
-    text, rest = token[0], token.string[token.end() :]
-    following = _TOKEN.match(rest)
-    if rest[:1].isalnum() and (following is None or following[0].lower() not in _KIND):
-        raise _uncertain(name, f"{text} goes on as {text}{rest.split('_')[0]}, which is no number")
-    if re.match(r"[-_ ](k|m|mio|thousand|million)(?![^\W\d_])", rest, re.IGNORECASE):
-        raise _uncertain(name, f"{text} may be meant with the word after it")
-    if re.fullmatch(r"[1-9][0-9]{0,2}(\.[0-9]{3})+", text) or (
-        re.fullmatch(r"[1-9][0-9]{0,2}", text) and re.match(r"[_,' ][0-9]{3}(?![0-9])", rest)
-    ):
-        raise _uncertain(name, f"{text}{rest[:4]} may be one number in groups of digits, or two")
-    factor = {"k": 1000, "m": 1_000_000}.get(text[-1].lower(), 1)
-    try:
-        value = Decimal(text.rstrip("kKmM")) * factor
-    except ArithmeticError:
-        raise _uncertain(name, f"{text} is no number") from None
-    if re.match(r"[0-9]{3,}[eE]", text):
-        raise _uncertain(name, f"{text} may be an exponent, or two numbers")
-    if not 0 <= value <= _LARGEST or value != int(value):
-        raise _uncertain(name, f"{text} is no whole number from 0 to {_LARGEST:,}")
-    return int(value)

@@ -79,9 +79,7 @@ def run(
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
     with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
-        pipeline.check(
-            chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device
-        )
+        pipeline.check(chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device)
         with _stage("training"):
             pipeline.train(chosen, opened, load, device=device, progress=True)
         with _stage("Hessians and spectra"):

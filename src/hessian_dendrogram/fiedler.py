@@ -46,7 +46,8 @@ _ACCURACY = 1e-12  # of an eigenpair: residual relative to the eigenvalue, of th
 _WEAK = 1e-8  # relative to the largest degree, an eigenvalue that is taken again from a factor without subtractions
 _HIDDEN = 1e-7  # of the first eigenvalue of the inverse, a second one that rounding may hide
 _EQUAL = 1e-8  # relative difference up to which rounding decides which of two magnitudes is the larger
-_SCALES = (1e-100, 1e100)  # of the largest degree, between which squares neither overflow nor vanish
+_SCALES = (1.0, 1e100)  # of the largest degree, between which no square overflows, and no weight that counts vanishes
+_RANGE = 1e-300  # of the largest weight: up to which another one counts as none, see `components`
 _DENSE = 100  # vertices up to which the inverse is written out
 
 
@@ -99,7 +100,8 @@ def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
         rows = slice(start, start + _CHUNK)
         if not np.isfinite(W[rows]).all():
             raise UserError(f"{(~np.isfinite(W)).sum()} of {W.size} entries of the matrix are not finite")
-        asymmetry = max(asymmetry, float(np.abs(W[rows] - W[:, rows].T).max()))
+        with np.errstate(over="ignore"):
+            asymmetry = max(asymmetry, float(np.abs(W[rows] - W[:, rows].T).max()))
         largest = max(largest, float(np.abs(W[rows]).max()))
     if asymmetry > 1e-6 * largest:
         raise UserError(
@@ -110,7 +112,7 @@ def coupling_graph(H: ArrayLike, *, threshold: float = 0.0) -> Floats:
     if asymmetry:
         for start in range(0, len(W), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            W[rows, start:] = (W[rows, start:] + W[start:, rows].T) / 2
+            W[rows, start:] = W[rows, start:] / 2 + W[start:, rows].T / 2  # the sum of two may overflow
             W[start:, rows] = W[rows, start:].T
     np.fill_diagonal(W, 0.0)
     W[threshold >= W] = 0.0
@@ -147,16 +149,18 @@ def fiedler_vector(W: ArrayLike, *, laplacian: Laplacian = "normalised") -> Fied
 
     Returns:
         The vector with its eigenvalue. Where the graph falls into components, the eigenvalue is zero and the vector has
-        one value on the largest component and another one elsewhere.
+        one value on the largest component and another one elsewhere. Weights up to 1e-300 of the largest count as none.
 
     Raises:
-        UserError: no such Laplacian, or the graph is not a graph, see `coupling_graph`.
+        UserError: no such Laplacian, the graph is not a graph, see `coupling_graph`, or its weights are so large that
+            an eigenvalue is no number of float64.
     """
     if laplacian not in LAPLACIANS:
         raise UserError(f"laplacian must be one of {', '.join(LAPLACIANS)}, got {laplacian!r}")
     A = coupling_graph(W)
     parts = components(A)
     if len(parts) > 1:
+        scale_to_one(A)
         mass = A.sum(axis=1) if laplacian == "normalised" else np.ones(len(A))
         inside = np.zeros(len(A))
         inside[parts[0]] = 1.0
@@ -171,8 +175,23 @@ def fiedler_vector(W: ArrayLike, *, laplacian: Laplacian = "normalised") -> Fied
     return ConnectedGraph(A).fiedler_vector(laplacian)
 
 
+def scale_to_one(W: Floats) -> int:
+    """Divide weights, in place, by the power of two that makes the largest one at least 1/2 and below 1.
+
+    Returns:
+        The exponent of that power.
+    """
+    exponent = int(np.frexp(W.max())[1])
+    np.ldexp(W, -exponent, out=W)
+    return exponent
+
+
 def components(W: Floats) -> list[Integers]:
-    """The vertices of each component of a graph, ascending; the largest first, equal ones by their first vertex."""
+    """The vertices of each component of a graph, ascending; the largest first, equal ones by their first vertex.
+
+    Weights up to 1e-300 of the largest one are no edges: beside it, float64 could not hold the eigenvalues they give.
+    """
+    above = _RANGE * float(W.max())
     unseen = np.ones(len(W), dtype=bool)
     found = []
     while unseen.any():
@@ -182,7 +201,7 @@ def components(W: Floats) -> list[Integers]:
         while len(frontier):
             reached = np.zeros(len(W), dtype=bool)
             for vertex in frontier:
-                reached |= W[vertex] > 0
+                reached |= W[vertex] > above
             frontier = np.flatnonzero(reached & unseen)
             unseen[frontier] = False
             members.append(frontier)
@@ -201,7 +220,7 @@ class ConnectedGraph:
         W: weights, shape (n, n) with n >= 2, connected; not to be used by anyone else.
 
     Attributes:
-        degrees: shape (n,).
+        degrees: shape (n,), those of scaled weights where the given ones are very large or small.
     """
 
     def __init__(self, W: Floats) -> None:
@@ -209,8 +228,7 @@ class ConnectedGraph:
         with np.errstate(over="ignore"):
             self.degrees = W.sum(axis=1)
         if not _SCALES[0] < float(self.degrees.max()) < _SCALES[1]:
-            self._exponent = int(np.frexp(W.max())[1])
-            np.ldexp(W, -self._exponent, out=W)  # exact
+            self._exponent = scale_to_one(W)  # exact, but for weights that count as none
             self.degrees = W.sum(axis=1)
 
     def fiedler_vector(self, laplacian: Laplacian) -> FiedlerVector:
@@ -226,7 +244,16 @@ class ConnectedGraph:
         )
 
     def _rescaled(self, eigenvalue: float, laplacian: Laplacian) -> float:
-        return float(np.ldexp(eigenvalue, self._exponent)) if laplacian == "plain" else eigenvalue
+        if laplacian != "plain" or not np.isfinite(eigenvalue):
+            return eigenvalue
+        with np.errstate(over="ignore", under="ignore"):
+            rescaled = float(np.ldexp(eigenvalue, self._exponent))
+        if np.isinf(rescaled):
+            raise UserError(
+                f"an eigenvalue of the plain Laplacian is {eigenvalue:.3g} x 2^{self._exponent}, more than float64 "
+                "holds; divide the matrix by a constant, which changes no cut"
+            )
+        return max(rescaled, float(np.finfo(np.float64).smallest_subnormal))  # zero would be said of components
 
     def conductances(self, order: Integers) -> Floats:
         """Of the cut after each of the first n - 1 vertices of an order: shape (n - 1,).

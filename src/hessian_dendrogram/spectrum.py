@@ -33,7 +33,8 @@ class Spectrum:
         provenance: where the numbers come from (operator, samples, dtype, solver, products), as JSON-like values.
 
     Raises:
-        UserError: shapes, order, signs or counts contradict each other; the message gives the values.
+        UserError: shapes, order, signs or counts contradict each other, or the numbers are too large to be added up;
+            the message gives the values.
     """
 
     eigenvalues: NDArray[np.float64]
@@ -53,13 +54,14 @@ class Spectrum:
             raise UserError(f"eigenvalues must have shape (k,) with 1 <= k <= dim = {self.dim}, got {values.shape}")
         if not np.isfinite(values).all():
             raise UserError(f"{(~np.isfinite(values)).sum()} of {len(values)} eigenvalues are not finite")
-        if (np.diff(values) < 0).any():
-            raise UserError("eigenvalues must ascend; sort them together with their error bounds")
         bounds = np.asarray(self.error_bounds, dtype=np.float64)
         if bounds.shape not in ((), values.shape) or not (bounds >= 0).all():
             raise UserError(
                 f"error_bounds must be {len(values)} numbers >= 0, or one for all, got shape {bounds.shape}"
             )
+        self._check_sums(values, bounds)
+        if (np.diff(values) < 0).any():
+            raise UserError("eigenvalues must ascend; sort them together with their error bounds")
         bottom, top = self.num_bottom, self.num_top
         if len(values) == self.dim:
             if bottom not in (None, self.dim) or top not in (None, self.dim):
@@ -86,6 +88,18 @@ class Spectrum:
             "vector_indices": indices,
         }.items():
             object.__setattr__(self, name, value)
+
+    @staticmethod
+    def _check_sums(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> None:
+        """Refuse numbers so large that a gap, its error or a trace, a sum of at most twice all of them, overflows."""
+        finite = np.where(np.isfinite(bounds), bounds, 0.0)  # an infinite bound is one that is not known
+        with np.errstate(over="ignore"):
+            total = 2 * (np.abs(values) + finite).sum()
+        if not np.isfinite(total):
+            raise UserError(
+                f"eigenvalues of up to {np.abs(values).max():.3g}, with error bounds of up to {finite.max():.3g}, "
+                "cannot be added up in float64; divide the matrix by a constant"
+            )
 
     def _checked_vectors(
         self, eigenvectors: ArrayLike | None, vector_indices: ArrayLike | None, count: int

@@ -6,9 +6,10 @@ that are a little different. In the second difference
 
     H(θ + δ) ω + H(θ - δ) ω - 2 H(θ) ω
 
-what is smooth in θ cancels to the order δ², and three independent roundings remain, √6 times as large as one. δ is a
-tenth of the coarse roundoff: enough to change a good part of the roundings (a relative 1e-10 changes one in a thousand
-of those in float32, and shows a thirtieth of the error), too little for many units to pass a kink. With Gaussian ω,
+what is smooth in θ cancels to the order δ², and three independent roundings remain, √6 times as large as one. δ is
+the coarse roundoff, relative to the parameters: enough to change most of the roundings (a relative 1e-10 changes one in
+a thousand of those in float32, and shows a thirtieth of the error), too little for many units to pass a kink. With
+Gaussian ω,
 
     ‖E‖₂ <= 10 √(2/π) max_i ‖E ω_i‖₂   with probability 1 - 10^{-r} for r vectors
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .hessian import Hessian
 
 _DRAWS = 4
-_MOVE = 0.1  # of the coarse unit roundoff
+_MOVE = 1.0  # coarse unit roundoffs
 
 
 def arithmetic_error(hessian: Hessian, seed: int) -> float:

@@ -101,7 +101,7 @@ class _Check:
         return total, weight
 
     def tolerance(self, count: int) -> float:
-        return _SLACK * self.hessian.roundoff * max(1.0, count**0.5 / 16)
+        return _SLACK * self.hessian.roundoff * max(1.0, math.sqrt(count) / 16)
 
     def value(self, batch: Batch) -> float:
         with user_errors("the loss cannot be evaluated"):
@@ -214,12 +214,14 @@ class _Check:
                 self.check_branch(batch)
 
     def check_branch(self, batch: Batch) -> None:
-        known: dict[int, Tensor] = {}
+        known: list[tuple[Batch, Tensor]] = []  # a half of the last round is the whole of the next
 
         def gradient(part: Batch) -> Tensor:
-            if id(part) not in known:
-                known[id(part)] = self.gradient(part)
-            return known[id(part)]
+            for other, value in known:
+                if other is part:
+                    return value
+            known.append((part, self.gradient(part)))
+            return known[-1][1]
 
         while samples.count(batch) > 1:
             parts = self.parts(batch)
@@ -232,7 +234,7 @@ class _Check:
                 return
             if apart > (4 * self.tolerance(samples.count(batch)) + inexact) * scale:
                 self.confirm(batch, parts, shares, inexact, self.gradient)
-            batch = parts[0]
+            batch, known = parts[0], known[-len(parts) :]
 
     def refuse(self, batch: Batch, parts: list[Batch], shares: list[float]) -> None:
         """Say in what way a loss is no mean, by the combination of the halves' gradients that fits the whole one best.

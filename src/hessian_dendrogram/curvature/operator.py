@@ -28,6 +28,7 @@ class CurvatureOperator(ABC):
         dtype: the floating-point type the products are computed in.
         device: where vectors live.
         num_samples: how many samples the matrix is a mean over; 1 for a matrix of another kind.
+        roundoff: the unit roundoff of arithmetic inside that is coarser than `dtype`, where it is known.
         assembled_by: the way `to_dense` last took.
     """
 
@@ -35,6 +36,7 @@ class CurvatureOperator(ABC):
     dtype: torch.dtype
     device: torch.device
     num_samples: int = 1
+    roundoff: float = 0.0
     assembled_by: AssemblyMethod | None = None
 
     @property

@@ -62,7 +62,8 @@ class KrylovBasis:
         self.projected = torch.zeros(capacity, capacity, dtype=torch.float64, device=operator.device)
         self.size = self.coupled = self.products = self.restarts = 0
         self.norm = 0.0  # of the largest column of A V: ‖A‖ from below
-        self.rounding = ROUNDING[operator.dtype]
+        own = ROUNDING.get(operator.dtype, 10 * torch.finfo(operator.dtype).eps)
+        self.rounding = max(own, 10 * operator.roundoff)
         self.B = self.locked = self.all_rows.new_zeros(0)
 
     @property
