@@ -428,6 +428,15 @@ def many_kinks() -> Input:
     return Input(model, F.mse_loss, (inputs, inputs.sin()))
 
 
+def zero_weights() -> Input:
+    """Every ReLU exactly at its kink."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3)).double()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    return Input(model, F.cross_entropy, points())
+
+
 # ── 5: hooks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -528,3 +537,7 @@ class Uncopyable(nn.Sequential):
 
 def an_own_deepcopy_that_refuses() -> Input:
     return Input(Uncopyable(*mlp()), F.cross_entropy, points())
+
+
+def scripted() -> Input:
+    return Input(torch.jit.script(mlp()), F.cross_entropy, points())

@@ -14,7 +14,10 @@ from hessian_dendrogram.eigensolvers.dense import symmetric_eigenpairs
 from hessian_dendrogram.errors import UserError
 from inputs import Input, applies, in_batches, mlp, points, radial_basis
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.* is deprecated:DeprecationWarning"),
+]
 
 RIGHT = [
     inputs.penalty_on_parameters, inputs.penalty_on_captured_parameters, inputs.penalty_on_a_flat_vector,
@@ -28,7 +31,7 @@ RIGHT = [
     inputs.an_activation_in_place, inputs.linear_layers_on_tokens, inputs.a_first_layer_that_returns_its_input,
     inputs.outputs_of_one_axis, inputs.a_subclass_that_does_something_else, inputs.old_weight_norm,
     inputs.old_spectral_norm, inputs.pruned, inputs.kept_activations, inputs.a_lock,
-    inputs.an_own_deepcopy_that_refuses,
+    inputs.an_own_deepcopy_that_refuses, inputs.scripted,
 ]  # fmt: skip
 
 
@@ -134,6 +137,8 @@ REFUSED = [
     ("a sum at zero", lambda: Input(nn.Linear(3, 1, bias=False).double(), lambda o, t: (o - o.detach() + o - o).sum(),
                                     points()), "not a mean"),
     ("ignored tokens", _ignored_in_single_sequences, "not a mean .* pass weight="),
+    ("nothing but ignored targets in a part", lambda: Input(
+        mlp(), F.cross_entropy, [(points()[0][:8], torch.tensor([0, 1, 2, 0] + 4 * [-100]))]), "not .*pass weight="),
     ("pairs", lambda: Input(mlp(), _contrastive, points()), "couples the samples .* no weight mends"),
     ("an outer value", _outside, "computed from '0.weight' before"),
     ("an own parameter of the loss", lambda: Input(mlp(), Tempered().double(), points()),
@@ -166,7 +171,9 @@ def test_what_cannot_be_right_is_refused_in_one_line(make, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("make", [inputs.many_kinks, lambda: radial_basis(safe=True)], ids=["kinks", "squares"])
+@pytest.mark.parametrize(
+    "make", [inputs.many_kinks, inputs.zero_weights, lambda: radial_basis(safe=True)], ids=["kinks", "zeros", "squares"]
+)
 def test_what_is_right_is_not_refused(make):
     case = make()
     H = Hessian(case.model, case.loss, case.data)
@@ -243,8 +250,17 @@ def test_nothing_that_the_user_does_later_reaches_the_operator():
     assert torch.equal(H.to_dense(), before)
 
 
-@pytest.mark.parametrize("make", [inputs.forward_through_lambdas, inputs.kept_activations, inputs.old_spectral_norm,
-                                  inputs.an_own_deepcopy_that_refuses, inputs.a_lock], ids=lambda m: m.__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        inputs.forward_through_lambdas,
+        inputs.kept_activations,
+        inputs.old_spectral_norm,
+        inputs.an_own_deepcopy_that_refuses,
+        inputs.a_lock,
+    ],
+    ids=lambda make: make.__name__,
+)
 def test_the_users_model_is_left_as_it_was(make):
     case = make()
     case.model.train()

@@ -12,6 +12,7 @@ import torch
 
 from conftest import TINY, numbers
 from hessian_dendrogram import Run, atomic, opening, pipeline
+from hessian_dendrogram.curvature import hessian
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
 
 
@@ -83,13 +84,16 @@ def test_what_an_interrupted_solver_found_is_kept_beside_the_analysis(tiny, tmp_
     monkeypatch.setattr(pipeline.Hessian, "matmat", failing)
     for _ in range(2):
         left[0] = 20
-        with pytest.raises(InterruptedSolverError, match=r"step 0: the operator raised .* memory, after 20 .*interr"):
+        with pytest.raises(
+            InterruptedSolverError, match=r"step 0: the operator .* memory, after 20 .*interr"
+        ) as caught:
             everything(experiment, tmp_path / "run")
     run = Run(tmp_path / "run")
     assert run.analyses() == ["hessian-70", "hessian-70-interrupted"]
     found = run.spectrum(0, "hessian-70-interrupted")
     assert (len(found.eigenvalues), found.eigenvectors.shape[1]) == (6, 2)
     assert "out of memory" in found.provenance["interrupted"]
+    assert np.array_equal(caught.value.spectrum.eigenvalues, found.eigenvalues)
     assert run.analysed_steps("hessian-70") == []
     monkeypatch.setattr(pipeline.Hessian, "matmat", original)
     everything(experiment, tmp_path / "run")
@@ -350,6 +354,16 @@ def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch,
             {},
             "not a mean over samples",
         ),
+        (
+            {"loss": lambda a, b: torch.nn.functional.multi_margin_loss(a, b)},
+            {},
+            "the loss has no second derivative: .*multi_margin_loss",
+        ),
+        (
+            {"model": lambda: torch.nn.Sequential(torch.nn.Linear(3, 40_000), torch.nn.Linear(40_000, 2))},
+            {},
+            "the exact spectrum of 240002 parameters needs about 2304 GB",
+        ),
     ],
 )
 def test_what_an_analysis_cannot_use_is_found_before_training(tiny, tmp_path, change, options, message):
@@ -357,6 +371,24 @@ def test_what_an_analysis_cannot_use_is_found_before_training(tiny, tmp_path, ch
     options = {"name": None, "at": None, "dtype": torch.float64} | options
     with opening.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
         pipeline.check(tiny, run, load, **options)
+
+
+def test_the_checks_are_made_once_an_analysis(tiny, tmp_path, monkeypatch):
+    calls = []
+    for name in ("checked_loss", "checked_method"):
+        original = getattr(hessian, name)
+        monkeypatch.setattr(hessian, name, lambda *args, name=name, f=original: calls.append(name) or f(*args))
+    everything(tiny, tmp_path / "run")
+    assert len(Run(tmp_path / "run").analysed_steps()) > 2
+    assert calls == ["checked_loss", "checked_method"]
+
+
+def test_weights_of_another_kind_are_refused(tiny, tmp_path):
+    state = tiny.model().state_dict()
+    state["0.weight"] = (100 * state["0.weight"]).to(torch.int8)  # codes of a quantised layer, without their scale
+    torch.save(state, tmp_path / "step_1.pt")
+    with pytest.raises(UserError, match=r"0\.weight is torch\.int8, the model's torch\.float32: quantised"):
+        pipeline.read_checkpoints(tiny, {1: tmp_path / "step_1.pt"})
 
 
 def test_a_run_without_checkpoints_has_nothing_to_analyse(tiny, tmp_path):

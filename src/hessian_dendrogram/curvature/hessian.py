@@ -123,8 +123,8 @@ class Hessian(CurvatureOperator):
         self._graphs: dict[int, list[Tensor]] = {}
         self._graph_bytes = 0
         # The user's own tensors and model, for functions that reach them instead of the copy.
-        self._names = {id(tensor): name for name, tensor in named_tensors(model).items()}
-        self._users: nn.Module | None = model
+        self._users: tuple[nn.Module, dict[str, Tensor]] | None = model, named_tensors(model)
+        self._names = {id(tensor): name for name, tensor in self._users[1].items()}
         with _plain_attention(), torch.enable_grad():
             self._try()
             self._float64 = self._twin_in_float64()
@@ -538,7 +538,7 @@ class Hessian(CurvatureOperator):
             return
         tensors = self._own.tensors | dict(parameters or {})
         twins = {key: tensors[name] for key, name in self._names.items()}
-        users = evaluating(self._users) if self._users is not None else nullcontext()
+        users = evaluating(self._users[0]) if self._users is not None else nullcontext()
         with users, Interception(rules, twins, observations):
             yield
 

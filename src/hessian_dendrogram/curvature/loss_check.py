@@ -135,7 +135,7 @@ class _Check:
 
     def check_values(self, batch: Batch, *, is_last_try: bool = True) -> bool:
         """Compare the loss of a batch with the weighted mean over its halves; `False` where they have none."""
-        if samples.count(batch) < 2:
+        if samples.count(batch) < 2 or not self.hessian.batch_weight(batch):
             return True
         parts = self.parts(batch)
         shares, inexact = self.shares(batch, parts)
@@ -148,6 +148,11 @@ class _Check:
             if is_last_try and samples.count(batch) > 3:
                 self.cannot_split = self.cannot_split or str(error)
             return False
+        if not math.isfinite(apart):
+            raise UserError(
+                f"the loss is not finite on a part of a batch of {samples.count(batch)} samples; where some of them do "
+                "not count, pass weight=, what the targets weigh in the mean"
+            )
         if apart > (self.tolerance(samples.count(batch)) + inexact) * scale:
             self.confirm(batch, parts, shares, inexact, self.value)
         return True
@@ -208,7 +213,8 @@ class _Check:
         batch = first[0]
         if len(first) > 1:
             counts = [count if count <= 3 else count // 2 for count in map(samples.count, first)]
-            batch = _joined(_some(first[0], counts[0]), _some(first[1], counts[1])) or batch
+            joined = _joined(_some(first[0], counts[0]), _some(first[1], counts[1]))
+            batch = batch if joined is None or not self.hessian.batch_weight(joined) else joined
         for move in (self.move, 0 * self.move):
             with self.hessian.moved(move):
                 self.check_branch(batch)

@@ -14,7 +14,9 @@ are handed to it at every evaluation (`torch.func.functional_call`).
 from __future__ import annotations
 
 import copy
+import io
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +118,7 @@ def own_copy(
     if isinstance(loss, nn.Module):
         for tensor in named_tensors(loss).values():
             memo.setdefault(id(tensor), _alike(convert(tensor), tensor))
+    memo |= _reloaded(model)
     with _Copying(convert):
         try:
             twin_model, twin_loss = _deep_copies(model, loss, memo)
@@ -126,6 +129,21 @@ def own_copy(
     if any(found.get(name) is not tensor for name, tensor in own.items()):
         own = _converted_in_place(found, own, trainable)
     return OwnCopy(twin_model.eval(), twin_loss, own)
+
+
+def _reloaded(model: nn.Module) -> dict[int, nn.Module]:
+    """Copies of compiled modules, by the `id` of each: `deepcopy` would leave them the parameters of the original."""
+    copies: dict[int, nn.Module] = {}
+    inside: set[int] = set()
+    for part in model.modules():
+        if isinstance(part, torch.jit.ScriptModule) and id(part) not in inside:
+            memory = io.BytesIO()
+            with warnings.catch_warnings(action="ignore"):  # that compiled modules are deprecated
+                torch.jit.save(part, memory)
+                memory.seek(0)
+                copies[id(part)] = torch.jit.load(memory)  # type: ignore[no-untyped-call]
+            inside |= {id(below) for below in part.modules()}
+    return copies
 
 
 def _alike(twin: Tensor, original: Tensor) -> Tensor:
