@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import prune
@@ -365,13 +366,14 @@ def weight_norm() -> Input:
 class RadialBasis(nn.Module):
     """exp(-‖x - c‖²) by a norm, which has no derivative where a centre is a data point."""
 
-    def __init__(self, centres: Tensor, safe: bool) -> None:
+    def __init__(self, centres: Tensor, safe: bool, square: bool = True) -> None:
         super().__init__()
+        self.square = square
         self.centres, self.out, self.safe = nn.Parameter(centres.clone()), nn.Linear(len(centres), 3).double(), safe
 
     def forward(self, x: Tensor) -> Tensor:
         apart = x[:, None] - self.centres
-        squares = apart.square().sum(2) if self.safe else apart.norm(dim=2) ** 2
+        squares = apart.square().sum(2) if self.safe else apart.norm(dim=2) ** (2 if self.square else 1)
         return self.out(torch.exp(-squares))
 
 
@@ -541,3 +543,130 @@ def an_own_deepcopy_that_refuses() -> Input:
 
 def scripted() -> Input:
     return Input(torch.jit.script(mlp()), F.cross_entropy, points())
+
+
+# ── what was found later ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_layer_under_two_names() -> Input:
+    torch.manual_seed(0)
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh(), nn.Linear(3, 3)).double()
+    return Input(model, F.cross_entropy, points())
+
+
+class HoldsParameters(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.held = list(model.parameters())
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs, targets) + 1e-7 * sum(p.square().sum() for p in self.held)
+
+
+def a_small_penalty_in_a_loss_module() -> Input:
+    model = mlp()
+    return Input(model, HoldsParameters(model), points())
+
+
+class Auxiliary(nn.Module):
+    """Leaves a second loss as an attribute, as mixtures of experts do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.a(x))
+        self.auxiliary = h.square().sum(1).mean()
+        return self.b(h)
+
+
+def a_loss_that_reads_an_attribute() -> Input:
+    torch.manual_seed(0)
+    model = Auxiliary().double()
+    with torch.no_grad():
+        model(points()[0][:2])
+    return Input(model, lambda o, t: F.cross_entropy(o, t) + 0.1 * model.auxiliary, points())
+
+
+class ModeInAClosure(nn.Sequential):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.scale = lambda h: h * (2.0 if self.training else 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale(super().forward(x))
+
+
+def the_mode_in_a_closure() -> Input:
+    return Input(ModeInAClosure(*mlp()).train(), F.cross_entropy, points())
+
+
+def a_penalty_in_some_batches() -> Input:
+    """Weights of the last layer count for the samples of one class, and the data is sorted by class."""
+    model = mlp()
+    inputs, targets = points()
+    order = targets.argsort()
+    data = inputs[order], targets[order]
+    captured = list(model.parameters())
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        value = F.cross_entropy(outputs, targets)
+        share = (targets == 2).double().mean()
+        return value + share * sum(p.square().sum() for p in captured) if share else value
+
+    return Input(model, loss, in_batches(data, 3), {}, lambda model: loss(model(data[0]), data[1]))
+
+
+class CheckpointsAClosure(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 3)
+        self.block = lambda h: torch.tanh(self.a(h))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.utils.checkpoint.checkpoint(self.block, x, use_reentrant=False))
+
+
+def a_checkpoint_of_a_closure() -> Input:
+    torch.manual_seed(0)
+    return Input(CheckpointsAClosure().double(), F.cross_entropy, points())
+
+
+class SetsItsInputs(PhysicsInformed):
+    def forward(self, x: Tensor) -> Tensor:
+        x.requires_grad = True
+        return super().forward(x)
+
+
+def a_forward_that_sets_its_inputs() -> Input:
+    torch.manual_seed(0)
+    inputs, targets = points(10, outputs=4)
+    return Input(SetsItsInputs().double(), F.mse_loss, (inputs.requires_grad_(), targets))
+
+
+def a_large_constant() -> Input:
+    return Input(mlp(), lambda o, t: F.cross_entropy(o, t) + 1e6 - 1e6, points())
+
+
+def weights_divided_in_single_precision() -> Input:
+    counts = torch.tensor([3.0, 7.0, 11.0])
+    weights = (1 / counts).double()
+    inputs, targets = points(300)
+    return Input(
+        nn.Linear(3, 3).double(), nn.CrossEntropyLoss(weight=1 / counts), in_batches((inputs, targets), 70),
+        {"weight": lambda t: (1 / counts)[t].sum()},
+        lambda model: F.cross_entropy(model(inputs), targets, weight=weights),
+    )  # fmt: skip
+
+
+def layers_of_very_different_sizes() -> Input:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3)).double()
+    with torch.no_grad():
+        for parameter in model[0].parameters():
+            parameter.mul_(1e4)
+        for parameter in model[2].parameters():
+            parameter.mul_(1e-4)
+    return Input(model, F.cross_entropy, points())

@@ -32,6 +32,9 @@ RIGHT = [
     inputs.outputs_of_one_axis, inputs.a_subclass_that_does_something_else, inputs.old_weight_norm,
     inputs.old_spectral_norm, inputs.pruned, inputs.kept_activations, inputs.a_lock,
     inputs.an_own_deepcopy_that_refuses, inputs.scripted,
+    inputs.a_layer_under_two_names, inputs.a_small_penalty_in_a_loss_module, inputs.a_loss_that_reads_an_attribute,
+    inputs.the_mode_in_a_closure, inputs.a_penalty_in_some_batches, inputs.a_checkpoint_of_a_closure,
+    inputs.a_forward_that_sets_its_inputs, inputs.a_large_constant, inputs.weights_divided_in_single_precision,
 ]  # fmt: skip
 
 
@@ -43,6 +46,7 @@ def test_the_matrix_is_the_true_one(make):
     v = torch.randn(len(ours), 2, dtype=torch.float64)
     expected = case.true_hessian()
     assert float((ours - expected).norm()) <= 1e-6 * float(expected.norm()) + 1e-9
+    assert float((ours - expected).diagonal().abs().max()) <= 1e-8 * max(1.0, float(expected.norm()))
     assert torch.allclose(H.matmat(v), ours @ v, rtol=1e-9, atol=1e-12)
 
 
@@ -128,9 +132,9 @@ def _lazy():
 
 
 REFUSED = [
-    ("sums of two", lambda: Input(mlp(), _sum, in_batches(points(), 2)), "not a mean .* divide it by that"),
-    ("sums of three", lambda: Input(mlp(), _sum, in_batches(points(), 3)), "not a mean .* divide it by that"),
-    ("sums of one", lambda: Input(mlp(), _sum, in_batches(points(), 1)), "not a mean .* divide it by that"),
+    ("sums of two", lambda: Input(mlp(), _sum, in_batches(points(), 2)), "not a mean .* divide it by the number"),
+    ("sums of three", lambda: Input(mlp(), _sum, in_batches(points(), 3)), "not a mean .* divide it by the number"),
+    ("sums of one", lambda: Input(mlp(), _sum, in_batches(points(), 1)), "not a mean .* divide it by the number"),
     ("class weights in threes", lambda: Input(mlp(), _weighted, in_batches(points(), 3)), "not a mean .* pass weight="),
     ("class weights in ones", lambda: Input(mlp(), _weighted, in_batches(points(), 1)), "not a mean .* pass weight="),
     ("class weights on a zero head", lambda: _zero_head(_weighted), "not a mean .* pass weight="),
@@ -153,13 +157,18 @@ REFUSED = [
     ("a stopped gradient", lambda: Input(mlp(), _detached, points()), "finite differences"),
     ("a norm at a data point", lambda: radial_basis(safe=False), "gives NaN"),
     ("a norm at one of many data points", lambda: radial_basis(safe=False, count=900, at=4), "gives NaN"),
+    ("a norm at a data point, not squared", lambda: Input(
+        inputs.RadialBasis(points()[0][3:5], safe=False, square=False), F.cross_entropy, points()), "gives NaN"),
+    ("a function for a model", lambda: Input(lambda x: x, F.cross_entropy, points()), "must be a torch.nn.Module"),
+    ("an unknown method", lambda: Input(mlp(), F.cross_entropy, points(), {"method": "columns"}), "method must be one"),
+    ("an unknown device", lambda: Input(mlp(), F.cross_entropy, points(), {"device": "cuda:77"}), "cannot be used"),
     ("bags", lambda: Input(Bags().double(), F.cross_entropy, (torch.randint(7, (6, 4)), torch.randint(3, (6,)))),
      "no second derivative: .*embedding_bag"),
     ("distances", lambda: Input(Distances().double(), F.cross_entropy, points()), "no second derivative: .*cdist"),
     ("a margin", lambda: Input(mlp(), F.multi_margin_loss, points()), "no second derivative: .*multi_margin"),
     ("unreduced squares", lambda: Input(mlp(), lambda o, t: F.mse_loss(o, t, reduction="none"), points(outputs=3)),
      "must be a scalar"),
-    ("summed squares", lambda: Input(mlp(), nn.MSELoss(reduction="sum"), points(outputs=3)), "divide it by that"),
+    ("summed squares", lambda: Input(mlp(), nn.MSELoss(reduction="sum"), points(outputs=3)), "divide it by the number"),
 ]  # fmt: skip
 
 
@@ -213,6 +222,21 @@ class Coarse(nn.Module):
         return outputs.to(self.dtype) if self.where == "outputs" else outputs
 
 
+def test_bounds_cover_targets_that_are_rounded():
+    """They are rounded in the same way whatever the parameters are."""
+    torch.manual_seed(0)
+    inputs_, targets = torch.randn(100, 3).double(), 1e3 * torch.randn(100, 2).double()
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
+    true = np.linalg.eigvalsh(Hessian(model, F.mse_loss, (inputs_, targets)).to_dense().numpy())
+    coarse = Hessian(model, lambda o, t: F.mse_loss(o.float(), t.float()), (inputs_, targets))
+    for spectrum, expected in (
+        (exact_spectrum(coarse, vectors=1), true),
+        (lanczos_spectrum(coarse, top=2, bottom=2, max_products=40), true[np.r_[:2, -2:0]]),
+    ):
+        found = spectrum.converged
+        assert (np.abs(spectrum.eigenvalues - expected)[found] <= spectrum.error_bounds[found]).all()
+
+
 @pytest.mark.parametrize("where", ["outputs", "norm", "softmax"])
 @pytest.mark.parametrize("seed", range(3))
 def test_bounds_hold_with_coarse_arithmetic_inside(where, seed, caplog):
@@ -244,10 +268,16 @@ def test_nothing_that_the_user_does_later_reaches_the_operator():
     before = H.to_dense()
     handle.remove()
     model.train()
+    model[0].register_forward_hook(lambda module, args, output: output**2)
+    everywhere = nn.modules.module.register_module_forward_hook(lambda module, args, output: None)
+    model[2] = nn.Linear(4, 3).double()
+    model[1].forward = torch.sin
+    nn.utils.parametrizations.weight_norm(model[0])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
     assert torch.equal(H.to_dense(), before)
+    everywhere.remove()
 
 
 @pytest.mark.parametrize(

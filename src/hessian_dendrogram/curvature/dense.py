@@ -57,8 +57,8 @@ def plan_assembly(hessian: Hessian) -> Plan:
     inputs, targets, _ = next(iter(hessian.weighted_batches()))
     if not isinstance(inputs, Tensor):
         return Plan("products", "the model takes several inputs", {})
-    if hessian.shares_the_model:
-        return Plan("products", "the model could not be copied", {})
+    if hessian.loss_sees_parameters:
+        return Plan("products", "the loss depends on the parameters not only through the outputs", {})
     inputs, targets = inputs[:2].detach(), targets[:2]
     try:
         with warnings.catch_warnings():
@@ -146,15 +146,15 @@ def assemble_by_products(operator: CurvatureOperator, *, columns: int = 16, prog
             block[torch.arange(start, stop), torch.arange(stop - start)] = 1
             A[:, start:stop] = operator.matmat(block)
             bar.update(stop - start)
-    return checked_symmetric(A, dtype=operator.dtype)
+    return checked_symmetric(A, max(_ASYMMETRY[operator.dtype], 100 * operator.roundoff))
 
 
-def checked_symmetric(A: Tensor, dtype: torch.dtype) -> Tensor:
+def checked_symmetric(A: Tensor, tolerance: float) -> Tensor:
     """(A + Aᵀ) / 2 of a matrix that is finite, and symmetric but for rounding.
 
     Args:
         A: shape (n, n), assembled from products.
-        dtype: in which they were computed.
+        tolerance: how much entries may differ from those across the diagonal, relative to the largest.
 
     Raises:
         UserError: an entry is not finite, or the matrix is not symmetric.
@@ -164,10 +164,11 @@ def checked_symmetric(A: Tensor, dtype: torch.dtype) -> Tensor:
         raise UserError("the products are not finite; look for overflow in the loss, or a norm or a root at zero")
     if largest > 0:
         skew = max(float((A[rows] - A[:, rows].T).abs().max()) for rows in torch.arange(len(A)).split(1024))
-        if skew > _ASYMMETRY[dtype] * largest:
+        if skew > tolerance * largest:
             raise UserError(
                 f"the products are not those of a symmetric matrix: entries differ by up to {skew:.2g} from those "
-                f"across the diagonal, where the largest is {largest:.3g}; the gradient is not that of a loss"
+                f"across the diagonal, where the largest is {largest:.3g}; the gradient is not that of a loss "
+                "(padding_idx, one that is stopped or reversed)"
             )
     return (A + A.T).div_(2)
 

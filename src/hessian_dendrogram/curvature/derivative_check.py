@@ -93,7 +93,7 @@ class _Check:
 
     def run(self, method: Method, batches: Sequence[Batch]) -> None:
         """Raise `_FaultError` where the products by this method are wrong."""
-        self.method, self.singles = method, 0
+        self.method, self.singles, self.has_agreed = method, 0, False
         try:
             self.compare(list(batches))
         except UserError:
@@ -102,6 +102,11 @@ class _Check:
             raise
         except Exception as error:
             raise _FaultError(f"says {type(error).__name__}: {_first_line(error)}") from error
+        if not self.has_agreed:
+            logger.warning(
+                "second derivatives could not be compared with finite differences: there is a kink at every sample "
+                "that was looked at"
+            )
 
     def product(self, batches: Sequence[Batch]) -> Tensor:
         """The sum over the batches of weight times product."""
@@ -154,6 +159,7 @@ class _Check:
             difference, noise = self.difference(batches, scale * self.step)
             differences.append(difference)
             if self.agree(difference, product, noise):
+                self.has_agreed = True
                 return True
         return False
 
@@ -174,7 +180,17 @@ class _Check:
                 raise _FaultError(
                     f"differs by {relative:.2g} of its length from finite differences of the gradient, most in {most}"
                 )
+        if self.is_nan_by_reverse_mode(batches):
+            raise _FaultError("is that at a point without one: reverse mode gives NaN on a sample")
         self.singles += 1
+
+    def is_nan_by_reverse_mode(self, batches: list[Batch]) -> bool:
+        direction = self.direction[:, None]
+        try:
+            products = [self.hessian.product_of_batch(part, direction, method="double-backward") for part in batches]
+        except Exception:
+            return False
+        return any(bool(product.isnan().any()) for product in products)
 
     def bend(self, batches: list[Batch]) -> float:
         """How far the differences to both sides are apart: at a kink, where units are exactly zero, at any step."""

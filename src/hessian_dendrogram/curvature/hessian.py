@@ -23,14 +23,15 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vmap
+from torch.func import grad, jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .. import samples
@@ -43,9 +44,9 @@ from .interception import ExactSums, Interception, Observations, Rules
 from .layers.chain import Chain, NotAChainError
 from .loss_check import checked_loss
 from .operator import CurvatureOperator
-from .own_copy import OwnCopy, evaluating, named_tensors, own_copy, type_of_that_precision
 from .parameters import parameter_layout
-from .trial import trial, user_errors
+from .stand_in import StandIn, named_tensors, type_of_that_precision
+from .trial import graph_leaves, look_at, user_errors
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,9 @@ Weight = Callable[[Tensor], Tensor | float]
 class Hessian(CurvatureOperator):
     """The Hessian of `loss(model(inputs), targets)`, a mean over all samples in `data`.
 
-    The operator keeps its own copy of the model, in `eval()` mode; later changes to the model do not reach it. Frozen
-    parameters (`requires_grad=False`) are left out, shared ones counted once.
+    The operator has its own weights, and evaluates the model with them as the model was when it was given, in `eval()`
+    mode; later changes to the model do not reach it. Frozen parameters (`requires_grad=False`) are left out, shared
+    ones counted once. The data is read at every product.
 
     Args:
         model: any `nn.Module`; a tuple of inputs is passed as `model(*inputs)`, a dict as `model(**inputs)`.
@@ -79,7 +81,7 @@ class Hessian(CurvatureOperator):
     Attributes:
         left_out: names of the model's parameters that the matrix does not cover.
         num_samples: N.
-        model: the operator's copy of the model, in `eval()` mode.
+        model: the model, which has the operator's weights while it is evaluated alone.
         loss: the loss.
         assembled_by: the way `to_dense` last took.
         method: the way products are computed.
@@ -109,74 +111,82 @@ class Hessian(CurvatureOperator):
         method: Method | None = None,
         checks_of: Hessian | None = None,
     ) -> None:
+        if not isinstance(model, nn.Module):
+            raise UserError(f"model must be a torch.nn.Module, got {samples.describe(model)}")
+        if method is not None and method not in METHODS:
+            raise UserError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         self.layout, self.left_out = parameter_layout(model, parameters)
         names = self.layout.names
         by_name = dict(model.named_parameters())
         self.dtype = _checked_dtype(dtype or _common([by_name[name].dtype for name in names], "dtype"), dtype)
-        self.device = torch.device(device or _common([by_name[name].device for name in names], "device"))
-        self._base = own_copy(model, loss, dtype=self.dtype, device=self.device, trainable=names, widest=True)
-        self._own = self._in_type(self.dtype)
+        self.device = _checked_device(device or _common([by_name[name].device for name in names], "device"))
+        self._base = StandIn(model, loss, dtype=self.dtype, device=self.device, trainable=names, widest=True)
+        self._own = self._base.in_type(self.dtype)
         self._weight, self._batch_size = weight, batch_size
         self.data = samples.reusable(data)
         if self.left_out:
             logger.info("%d of the model's parameters are left out: %s", len(self.left_out), ", ".join(self.left_out))
+        if any(by_name[name]._backward_hooks for name in names):
+            logger.warning("hooks on the gradients of parameters have no part in the Hessian of the loss")
         self._graphs: dict[int, list[Tensor]] = {}
         self._graph_bytes = 0
-        # The user's own tensors and model, for functions that reach them instead of the copy.
-        self._users: tuple[nn.Module, dict[str, Tensor]] | None = model, named_tensors(model)
-        self._names = {id(tensor): name for name, tensor in self._users[1].items()}
-        with _plain_attention(), torch.enable_grad():
-            self._try()
-            self._float64 = self._twin_in_float64()
-            if not self.rules.substitute:
-                self._users, self._names = None, {}
-            if checks_of is None:
-                twin = self._float64 or self
-                self.num_samples, self._total_weight = checked_loss(twin)
-                twin.num_samples, twin._total_weight = self.num_samples, self._total_weight
-                self.method: Method = checked_method(twin, method)
-            else:
-                self.num_samples, self._total_weight = checks_of.num_samples, checks_of._total_weight
-                self.method = method or checks_of.method
-        self._float64 = None
+        # The user's own tensors, for functions that hold them, and do not find them through the model.
+        self._users = {id(tensor): (name, tensor) for name, tensor in named_tensors(model).items()}
+        self._observations: Observations | None = None
+        self.rules, self.reaches_users, self.loss_sees_parameters = Rules(substitute=True), False, False
+        self.roundoff, self.functions = torch.finfo(self.dtype).eps / 2, frozenset[str]()
+        if checks_of is not None:
+            self.take_over(checks_of)
+        self._look_at_first_batch()
+        twin = self if checks_of is not None else self._twin_in_float64()
+        if checks_of is None:
+            self.num_samples, self._total_weight = checked_loss(twin)
+            twin.num_samples, twin._total_weight = self.num_samples, self._total_weight
+            self.method: Method = checked_method(twin, method)
+            self.take_over(twin)
+        else:
+            self.num_samples, self._total_weight = checks_of.num_samples, checks_of._total_weight
+            self.method = method or checks_of.method
+        if not self.reaches_users:
+            self.rules, self._users = replace(self.rules, substitute=False), {}
 
     @property
     def model(self) -> nn.Module:
-        """The operator's copy of the model, in `eval()` mode."""
+        """The model, which has the operator's weights while it is evaluated alone."""
         return self._own.model
 
     @property
     def loss(self) -> Loss:
-        """The loss; the operator's copy where it is a module."""
+        """The loss."""
         return self._own.loss
 
-    def _in_type(self, dtype: torch.dtype) -> OwnCopy:
-        base = self._base
-        if base.has_type(dtype):
-            return base
-        return own_copy(base.model, base.loss, dtype=dtype, device=self.device, trainable=self.layout.names,
-                        tensors=base.tensors)  # fmt: skip
-
-    def _try(self) -> None:
-        """Find out what evaluations need, on the first batch."""
-        self.rules, self.roundoff, self.functions = Rules(), torch.finfo(self.dtype).eps / 2, frozenset[str]()
+    def _look_at_first_batch(self) -> None:
+        """Find out what evaluations need."""
         batch = next(self.batches(), None)
         if batch is None:
             raise UserError("the data has no samples; a mean loss needs at least one")
-        self.rules, self.roundoff, self.functions = trial(self, batch, self._names)
+        look_at(self, batch, with_gradient=True)
 
-    def _twin_in_float64(self) -> Self | None:
-        """This Hessian in float64 for the checks; `None` where it is that already, or the model cannot be."""
-        if self.dtype == torch.float64:
-            return None
+    def name_of(self, tensor: Tensor) -> str | None:
+        """The name of a tensor of the user's own model; `None` for any other."""
+        return self._users[id(tensor)][0] if id(tensor) in self._users else None
+
+    def take_over(self, other: Hessian) -> None:
+        """What another Hessian's evaluations have shown holds for this one's, too."""
+        self.functions |= other.functions
+        self.reaches_users |= other.reaches_users
+        self.loss_sees_parameters |= other.loss_sees_parameters
+        self.rules = replace(self.rules, rewrite=self.rules.rewrite or other.rules.rewrite)
+        if other.roundoff > torch.finfo(other.dtype).eps:
+            self.roundoff = max(self.roundoff, other.roundoff)
+
+    def _twin_in_float64(self) -> Self:
+        """This Hessian in float64 for the checks; itself where it is that already, or the model cannot be."""
         try:
-            twin = self.with_dtype(torch.float64)
+            return self.with_dtype(torch.float64)
         except UserError as error:
             logger.warning("the checks are made in %s, since float64 cannot be had: %s", self.dtype, error)
-            return None
-        if twin.rules.substitute and not self.rules.substitute:
-            raise UserError("the model computes something else in float64 than in float32")
-        return twin
+            return self
 
     def with_dtype(self, dtype: torch.dtype) -> Self:
         """The same Hessian, of the model as it was given, with products in another floating-point type.
@@ -189,9 +199,9 @@ class Hessian(CurvatureOperator):
         other = self._copy()
         other.__dict__.pop("plan", None)
         other.dtype = _checked_dtype(dtype, dtype)
-        other._own = self._in_type(dtype)
-        with _plain_attention(), torch.enable_grad():
-            other._try()
+        other._own = self._base.in_type(dtype)
+        other.roundoff = torch.finfo(dtype).eps / 2
+        other._look_at_first_batch()
         return other
 
     def _copy(self) -> Self:
@@ -227,8 +237,7 @@ class Hessian(CurvatureOperator):
 
     def arithmetic_error(self, seed: int = 0) -> float:
         """A bound on ‖E‖₂ for what arithmetic inside the model that is coarser than float64 does to the matrix."""
-        with _plain_attention(), torch.enable_grad():
-            return arithmetic_error(self.with_dtype(torch.float64), seed)
+        return arithmetic_error(self.with_dtype(torch.float64), seed)
 
     def describe(self) -> dict[str, object]:
         """Operator, number of samples and way of computing, for a spectrum's provenance."""
@@ -246,7 +255,8 @@ class Hessian(CurvatureOperator):
     @cached_property
     def plan(self) -> Plan:
         """How `to_dense` assembles the matrix, and why."""
-        return plan_assembly(self)
+        with self.session():
+            return plan_assembly(self)
 
     def to_dense(
         self, *, method: AssemblyMethod | None = None, memory_budget: int = MEMORY_BUDGET, progress: bool = False
@@ -266,23 +276,19 @@ class Hessian(CurvatureOperator):
             raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
         if (method or self.plan.method) == "products" or self.plan.chain is None:
             return super().to_dense(progress=progress)
-        if self.plan.method == "products":
-            self._check_chain(self.plan.chain)
-        self.assembled_by = "layerwise"
-        return assemble_layerwise(
-            self, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
-        )
+        with self.session():
+            if self.plan.method == "products":
+                self._check_chain(self.plan.chain)
+            self.assembled_by = "layerwise"
+            return assemble_layerwise(
+                self, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
+            )
 
     def _check_chain(self, chain: Chain) -> None:
         try:
             check_chain(self, chain)
         except NotAChainError as error:
             raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
-
-    @property
-    def shares_the_model(self) -> bool:
-        """Whether the model could not be copied and is the user's own."""
-        return self._own.is_shared
 
     # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,14 +309,14 @@ class Hessian(CurvatureOperator):
             place: of the batch in the data; with it, the graph of its gradient can be kept for later products.
             method: default the operator's own.
         """
-        with _plain_attention(), torch.enable_grad():
+        with self.session():
             if (method or self.method) == "forward-over-reverse":
                 return self._forward_over_reverse(batch, V.detach())
             return self._double_backward(batch, V.detach(), place)
 
     def gradient_of_batch(self, batch: Batch) -> Tensor:
         """The gradient of one batch's own mean loss: shape (n,)."""
-        with _plain_attention(), torch.enable_grad(), user_errors("the loss has no gradient"):
+        with self.session(), user_errors("the loss has no gradient"):
             value = self.batch_loss(batch)
             tensors = list(self.parameters().values())
             if not value.requires_grad:
@@ -412,7 +418,7 @@ class Hessian(CurvatureOperator):
 
     def parameters(self) -> dict[str, Tensor]:
         """The operator's own parameters, in the order of the layout."""
-        return self._own.parameters(self.layout.names)
+        return {name: self._own.tensors[name] for name in self.layout.names}
 
     def parts_of(self, v: Tensor) -> tuple[Tensor, ...]:
         """The parts of a flat vector that belong to each tensor of the layout."""
@@ -425,15 +431,14 @@ class Hessian(CurvatureOperator):
         }
 
     def random_direction(self, seed: int) -> Tensor:
-        """A Gaussian vector in which each tensor has the size of its own entries: shape (n,)."""
+        """A Gaussian vector, each part of its tensor's own size, or of the smallest other: shape (n,)."""
         tensors = [tensor.detach().reshape(-1) for tensor in self.parameters().values()]
         generator = torch.Generator().manual_seed(seed)
         sizes = [float(tensor.double().square().mean().sqrt()) if len(tensor) else 0.0 for tensor in tensors]
-        typical = float(np.sqrt(np.mean(np.square(sizes)))) or 1.0
+        smallest = min((size for size in sizes if size), default=1.0)
         return torch.cat(
             [
-                torch.randn(len(tensor), generator=generator, dtype=torch.float64).to(tensor)
-                * (size if size > 1e-3 * typical else typical)
+                torch.randn(len(tensor), generator=generator, dtype=torch.float64).to(tensor) * (size or smallest)
                 for tensor, size in zip(tensors, sizes, strict=True)
             ]
         )
@@ -486,61 +491,82 @@ class Hessian(CurvatureOperator):
             raise UserError(f"weight= must give numbers >= 0, got {weight}")
         return weight
 
-    def batch_loss(
-        self,
-        batch: Batch,
-        parameters: dict[str, Tensor] | None = None,
-        *,
-        rules: Rules | None = None,
-        observations: Observations | None = None,
-    ) -> Tensor:
-        """The mean loss of a batch, at the model's own parameters or at others.
-
-        Args:
-            batch: as `batches` gives them.
-            parameters: by name, in place of the own ones.
-            rules: in place of the own ones.
-            observations: where to note what the evaluation shows.
-        """
+    def batch_loss(self, batch: Batch, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        """The mean loss of a batch, at the operator's own parameters or at others, by name."""
         inputs, targets = batch
-        with self.intercepted(rules, observations, parameters):
-            if parameters is None and not self._own.is_shared:
-                outputs = samples.call(self.model, inputs)
-            else:
-                arguments, keywords = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-                given = (self._own.tensors if self._own.is_shared else {}) | (parameters or {})
-                with evaluating(self.model) if self._own.is_shared else nullcontext():
-                    outputs = functional_call(
-                        self.model, given, arguments if isinstance(arguments, tuple) else (arguments,), keywords
-                    )
-            return self._scalar(self.loss(outputs, targets))
 
-    def output_loss(self, outputs: Any, targets: Tensor) -> Tensor:
+        def fresh(tensor: Tensor) -> Tensor:  # what a model does to its inputs stays with this evaluation
+            return tensor.detach().requires_grad_() if tensor.requires_grad else tensor.detach()
+
+        inputs = samples.map_inputs(fresh, inputs)
+        given = nullcontext() if parameters is None else self._own.given(parameters)
+        with self.session(), given, self._intercepted(parameters):
+            outputs = samples.call(self.model, inputs)
+            if self._observations is not None and isinstance(outputs, Tensor):
+                self._observations.loss_sees_parameters |= self._sees_parameters(outputs, targets)
+            return _scalar(self.loss(outputs, targets))
+
+    def _sees_parameters(self, outputs: Tensor, targets: Tensor) -> bool:
+        """Whether the loss depends on the parameters in another way than through the outputs."""
+        own = {id(tensor) for tensor in self.parameters().values()}
+        with suppress(Exception):  # which the loss itself will raise, too
+            value = self.loss(outputs.detach(), targets)
+            return isinstance(value, Tensor) and any(id(leaf) in own for leaf in graph_leaves(value))
+        return False
+
+    def output_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of given outputs, for assembly layer by layer."""
-        with self.intercepted():
-            return self._scalar(self.loss(outputs, targets))
-
-    @staticmethod
-    def _scalar(value: Tensor) -> Tensor:
-        return value.reshape(()) if isinstance(value, Tensor) and value.numel() == 1 else value
+        with self._intercepted():
+            return _scalar(self.loss(outputs, targets))
 
     @contextmanager
-    def intercepted(
-        self,
-        rules: Rules | None = None,
-        observations: Observations | None = None,
-        parameters: Mapping[str, Tensor] | None = None,
-    ) -> Iterator[None]:
+    def session(self) -> Iterator[None]:
+        """What every evaluation stands in: the operator's tensors in the modules, and attention written out."""
+        if self._own.is_installed:
+            yield
+            return
+        with _plain_attention(), torch.enable_grad(), self._own.installed(), self._intercepted():
+            yield
+
+    @contextmanager
+    def watched(self, observations: Observations) -> Iterator[None]:
+        """Note what evaluations show, for a while."""
+        self._observations = observations
+        try:
+            yield
+        finally:
+            self._observations = None
+
+    @contextmanager
+    def ruled(self, rules: Rules) -> Iterator[None]:
+        """Evaluate by other rules for a while."""
+        before, self.rules = self.rules, rules
+        try:
+            yield
+        finally:
+            self.rules = before
+
+    @contextmanager
+    def _intercepted(self, parameters: Mapping[str, Tensor] | None = None) -> Iterator[None]:
         """What stands around a call of the user's functions."""
-        rules = self.rules if rules is None else rules
-        if not rules and observations is None:
+        if not self.rules and self._observations is None:
             yield
             return
         tensors = self._own.tensors | dict(parameters or {})
-        twins = {key: tensors[name] for key, name in self._names.items()}
-        users = evaluating(self._users[0]) if self._users is not None else nullcontext()
-        with users, Interception(rules, twins, observations):
+        twins = {key: tensors[name] for key, (name, _) in self._users.items()}
+        with Interception(self.rules, twins, self._observations):
             yield
+
+
+def _scalar(value: Tensor) -> Tensor:
+    return value.reshape(()) if isinstance(value, Tensor) and value.numel() == 1 else value
+
+
+def _checked_device(device: torch.device | str) -> torch.device:
+    try:
+        return torch.zeros(1, device=device).device
+    except Exception as error:
+        raise UserError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
 def _checked_dtype(dtype: torch.dtype, asked: torch.dtype | None) -> torch.dtype:

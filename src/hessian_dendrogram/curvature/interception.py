@@ -1,12 +1,13 @@
 """What stands between a user's model and loss and torch, where plain evaluation would not do.
 
-Four things that can be seen, or done, at every torch function that a forward or a loss calls:
+Five things that can be seen, or done, at every torch function that a forward or a loss calls:
 
 - *substitute*: a function that reaches the user's own model (a penalty on `model.parameters()`, a lambda bound to the
   original) is given the operator's tensors instead;
 - *promote*: real floating-point arguments of different types meet in the more precise one, as they do in additions;
   torch itself refuses that in matrix products and losses. A conversion to a more precise type loses nothing;
 - *rewrite*: a function whose derivatives torch gets wrong is written out;
+- *widen*: conversions to a coarser type go to float64, which shows what they do to a number;
 - *watch*: which of the user's tensors were reached, and how coarse the arithmetic on what needs gradients is.
 
 Function modes see what Python calls, below no transform; they are not dispatch modes, which torch 2.13 does not bear
@@ -34,14 +35,16 @@ class Rules:
         substitute: the user's own tensors are replaced.
         promote: floating-point types may differ.
         rewrite: functions with wrong derivatives are written out.
+        widen: conversions to a floating-point type coarser than float64 go to float64 instead.
     """
 
     substitute: bool = False
     promote: bool = False
     rewrite: bool = False
+    widen: bool = False
 
     def __bool__(self) -> bool:
-        return self.substitute or self.promote or self.rewrite
+        return self.substitute or self.promote or self.rewrite or self.widen
 
 
 @dataclass
@@ -53,12 +56,14 @@ class Observations:
         roundoff: the largest unit roundoff of floating-point results that need a gradient.
         functions: the functions that were called.
         names: their names; a power only where its exponent is no whole number, or negative.
+        loss_sees_parameters: the loss depends on the parameters in another way than through the outputs.
     """
 
     reached: set[int] = field(default_factory=set)
     roundoff: float = 0.0
     functions: set[Any] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    loss_sees_parameters: bool = False
 
 
 class Interception(TorchFunctionMode):
@@ -82,6 +87,8 @@ class Interception(TorchFunctionMode):
             args, kwargs = self._substituted(args), self._substituted(kwargs)
         if self._rules.rewrite:
             func = REWRITTEN.get(func, func)
+        if self._rules.widen:
+            func, args, kwargs = _WIDENED.get(func, func), _widened(args), _widened(kwargs)
         try:
             result = func(*args, **kwargs)
         except UserError:
@@ -160,13 +167,27 @@ def _promoted(value: Any, dtype: torch.dtype) -> Any:
     return _mapped(lambda entry: _promoted(entry, dtype), value)
 
 
+def _widened(value: Any) -> Any:
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value.is_floating_point else value
+    return _mapped(_widened, value)
+
+
 class ExactSums(TorchFunctionMode):
-    """While active, every floating-point argument is converted to float64 first: sums of weights lose nothing."""
+    """While active, sums are taken in float64: those of weights lose nothing."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if not _may_promote(func):
+        if getattr(func, "__name__", "") not in _SUMS:
             return func(*args, **(kwargs or {}))
         return func(*_promoted(args, torch.float64), **_promoted(kwargs or {}, torch.float64))
+
+
+_SUMS = {"sum", "mean", "nansum", "nanmean", "cumsum", "dot", "matmul", "mm", "mv", "einsum", "inner", "tensordot"}
+_WIDENED: dict[Any, Any] = {
+    Tensor.float: Tensor.double,
+    Tensor.half: Tensor.double,
+    Tensor.bfloat16: Tensor.double,
+}
 
 
 def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:

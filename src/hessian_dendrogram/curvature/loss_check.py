@@ -26,7 +26,7 @@ from torch import Tensor
 from .. import samples
 from ..errors import UserError
 from ..samples import Batch
-from .trial import checked_scalar, user_errors
+from .trial import checked_scalar, look_at, user_errors
 
 if TYPE_CHECKING:
     from .hessian import Hessian
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _MOVED = 1e-2  # of the size of the parameters: far above rounding, and the same function still
 _SLACK = 64  # unit roundoffs by which two ways of adding up may differ at once
+_PASS_WEIGHT = "pass weight=, what the targets weigh in the mean"
 _DRAWS = 3  # moves of the parameters by a few unit roundoffs: how far rounding alone may change a number
 
 
@@ -68,7 +69,7 @@ class _Check:
         first: list[Batch] = []
         last: Batch | None = None
         for number, batch in enumerate(hessian.batches(), start=1):
-            value = self.value(batch)
+            value = float(look_at(hessian, batch))
             if not math.isfinite(value):
                 raise UserError(f"the loss is {value} on batch {number}; a Hessian needs a finite loss")
             if number <= 2:
@@ -154,7 +155,7 @@ class _Check:
                 "not count, pass weight=, what the targets weigh in the mean"
             )
         if apart > (self.tolerance(samples.count(batch)) + inexact) * scale:
-            self.confirm(batch, parts, shares, inexact, self.value)
+            self.confirm(batch, parts, shares, inexact)
         return True
 
     def parts(self, batch: Batch) -> list[Batch]:
@@ -183,25 +184,25 @@ class _Check:
         mean = sum((share * half for share, half in zip(shares, halves, strict=True)), torch.zeros_like(whole))
         return float((whole - mean).norm()), float(whole.norm() + max(half.norm() for half in halves))
 
-    def confirm(
-        self, batch: Batch, parts: list[Batch], shares: list[float], inexact: float, number: Callable[[Batch], Any]
-    ) -> None:
-        """Refuse a loss whose difference is more than moves of the parameters by a few unit roundoffs can make.
+    def confirm(self, batch: Batch, parts: list[Batch], shares: list[float], inexact: float) -> None:
+        """Refuse a loss whose gradient is no mean, by more than moves of a few unit roundoffs can make.
+
+        A value that is no mean where the gradient is one, as large constants leave it, does not matter to the Hessian.
 
         Raises:
-            UserError: it is.
+            UserError: it is not.
         """
         self.check_repeatable(batch, f"a batch of {samples.count(batch)}")
         for move in (self.move, 0 * self.move):
             with self.hessian.moved(move):
-                apart, scale = self.apart(batch, parts, shares, number)
-                here = torch.as_tensor(number(batch), dtype=torch.float64)
+                apart, scale = self.apart(batch, parts, shares, self.gradient)
+                here = self.gradient(batch)
             noise = 0.0
             for draw in range(_DRAWS):
                 nudge = 4 * self.hessian.roundoff * self.hessian.random_direction(seed=2 + draw)
                 with self.hessian.moved(move + nudge):
-                    noise = max(noise, float((torch.as_tensor(number(batch), dtype=torch.float64) - here).norm()))
-            bound = (self.tolerance(samples.count(batch)) + inexact) * scale + _SLACK * noise
+                    noise = max(noise, float((self.gradient(batch) - here).norm()))
+            bound = (4 * self.tolerance(samples.count(batch)) + inexact) * scale + _SLACK * noise
             if apart > bound:
                 with self.hessian.moved(move):
                     self.refuse(batch, parts, shares)
@@ -239,7 +240,7 @@ class _Check:
                     self.cannot_split = self.cannot_split or str(error)
                 return
             if apart > (4 * self.tolerance(samples.count(batch)) + inexact) * scale:
-                self.confirm(batch, parts, shares, inexact, self.gradient)
+                self.confirm(batch, parts, shares, inexact)
             batch, known = parts[0], known[-len(parts) :]
 
     def refuse(self, batch: Batch, parts: list[Batch], shares: list[float]) -> None:
@@ -256,18 +257,22 @@ class _Check:
         else:
             apart, scale = self.apart(batch, parts, shares, self.gradient)
             found += f" has a gradient that differs from the mean over its halves by {apart / scale:.2g} of its length"
+        if not all(map(math.isfinite, values)):  # a half with nothing that counts
+            raise UserError(f"{found}; {_PASS_WEIGHT}")
         whole, *halves = (self.gradient(part) for part in (batch, *parts))
-        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1))}")
+        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1), self.hessian.roundoff)}")
 
 
-def _remedy(whole: Tensor, halves: Tensor) -> str:
+def _remedy(whole: Tensor, halves: Tensor, roundoff: float) -> str:
+    """Of the combination of the halves' gradients that fits the whole one best: a sum, or a mean of another weight."""
     fit = torch.linalg.lstsq(halves.cpu(), whole.cpu()[:, None], driver="gelsd").solution[:, 0]
     left = float((whole.cpu() - halves.cpu() @ fit).norm() / (whole.norm().cpu() + 1e-300))
-    if left > 1e-4 or bool((fit < -1e-4).any()):
-        return "it couples the samples of a batch, which no weight mends; take a loss that treats each by itself"
-    if abs(float(fit.sum()) - 1) < 1e-4:
-        return "pass weight=, what the targets weigh in the mean"
-    return "it grows with the number of samples; divide it by that"
+    if left < max(1e-8, 1e3 * roundoff):
+        if float((fit - 1).abs().max()) < 1e-4:
+            return "it is a sum; divide it by the number of samples"
+        if abs(float(fit.sum()) - 1) < 1e-6 + 1e3 * roundoff and bool((fit > 0).all()):
+            return _PASS_WEIGHT
+    return "it couples the samples of a batch, which no weight mends; take a mean of what each gives by itself"
 
 
 def _some(batch: Batch, count: int) -> Batch:

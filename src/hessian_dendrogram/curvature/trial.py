@@ -7,7 +7,8 @@ tensor that was made during the evaluation; anything else is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from torch import Tensor
 from .. import samples
 from ..errors import UserError
 from ..samples import Batch
-from .interception import REWRITTEN, Observations, Rules
+from .interception import REWRITTEN, Interception, Observations, Rules
 
 if TYPE_CHECKING:
     from .hessian import Hessian
@@ -30,42 +31,45 @@ _REMEDIES = {
 }
 
 
-def trial(hessian: Hessian, batch: Batch, names: Mapping[int, str]) -> tuple[Rules, float, frozenset[str]]:
-    """Evaluate the loss and its gradient on a batch.
+def look_at(hessian: Hessian, batch: Batch, *, with_gradient: bool = False) -> Tensor:
+    """Evaluate the loss on a batch, note what evaluations need, and refuse what the loss must not depend on.
 
     Args:
-        hessian: whose rules are not known yet.
+        hessian: takes note in its `rules`, `roundoff`, `functions`, `reaches_users` and `loss_sees_parameters`.
         batch: of its data.
-        names: of the user's own tensors, by their `id`.
+        with_gradient: watch the gradient as well.
 
     Returns:
-        The rules that evaluations need, the largest unit roundoff of what the loss is computed in, and the names of the
-        functions that were called.
+        The loss.
 
     Raises:
-        UserError: the loss cannot be evaluated, is no finite scalar, has no gradient, or depends on a tensor that is
-            not the operator's own.
+        UserError: the loss cannot be evaluated, is no scalar, has no gradient, or depends on a tensor that is not the
+            operator's own.
     """
     seen = Observations()
-    rules = Rules()
-    try:
-        value = hessian.batch_loss(batch, rules=rules, observations=seen)
-    except UserError:
-        raise
-    except Exception:  # perhaps of types that differ
-        rules = Rules(promote=True)
-        with user_errors("the loss cannot be evaluated"):
-            value = hessian.batch_loss(batch, rules=rules, observations=seen)
-    rules = replace(rules, substitute=bool(seen.reached), rewrite=not seen.functions.isdisjoint(REWRITTEN))
-    with user_errors("the loss cannot be evaluated"):
-        if rules:
-            value = hessian.batch_loss(batch, rules=rules, observations=seen)
+    with hessian.session(), warnings.catch_warnings():
+        try:
+            with hessian.watched(seen):
+                value = hessian.batch_loss(batch)
+        except UserError:
+            raise
+        except Exception:  # perhaps of types that differ
+            hessian.rules = replace(hessian.rules, promote=True)
+            with user_errors("the loss cannot be evaluated"), hessian.watched(seen := Observations()):
+                value = hessian.batch_loss(batch)
+        if not (hessian.rules.rewrite or seen.functions.isdisjoint(REWRITTEN)):
+            hessian.rules = replace(hessian.rules, rewrite=True)
+            value = hessian.batch_loss(batch)
         checked_scalar(value)
-        _check_leaves(hessian, batch, value, rules, names)
-    with user_errors("the loss has no gradient"), hessian.intercepted(rules, seen):
-        if value.requires_grad:
-            torch.autograd.grad(value, list(hessian.parameters().values()), allow_unused=True)
-    return rules, max(seen.roundoff, torch.finfo(value.dtype).eps / 2), frozenset(seen.names)
+        _check_leaves(hessian, batch, value)
+        if with_gradient and value.requires_grad:
+            with user_errors("the loss has no gradient"), Interception(Rules(), None, seen):
+                torch.autograd.grad(value, list(hessian.parameters().values()), allow_unused=True)
+    hessian.roundoff = max(hessian.roundoff, seen.roundoff, torch.finfo(value.dtype).eps / 2)
+    hessian.functions |= seen.names
+    hessian.reaches_users |= bool(seen.reached)
+    hessian.loss_sees_parameters |= seen.loss_sees_parameters
+    return value.detach()
 
 
 def checked_scalar(value: Any) -> None:
@@ -95,7 +99,7 @@ def user_errors(what: str) -> Iterator[None]:
         raise UserError(f"{what}: {type(error).__name__}: {text}" + (f"; {remedy}" if remedy else "")) from error
 
 
-def _check_leaves(hessian: Hessian, batch: Batch, value: Tensor, rules: Rules, names: Mapping[int, str]) -> None:
+def _check_leaves(hessian: Hessian, batch: Batch, value: Tensor) -> None:
     own = {id(tensor) for tensor in hessian.parameters().values()}
     data = {tensor.untyped_storage().data_ptr() for tensor in [*samples.tensors_of(batch[0]), batch[1]]}
 
@@ -109,14 +113,15 @@ def _check_leaves(hessian: Hessian, batch: Batch, value: Tensor, rules: Rules, n
     suspects = foreign(value)
     if not suspects:
         return
-    again = {id(leaf) for leaf in foreign(hessian.batch_loss(batch, rules=rules))}
+    again = foreign(hessian.batch_loss(batch))  # kept, or another tensor could take a place and its id
+    ids = {id(leaf) for leaf in again}
     for leaf in suspects:
-        if id(leaf) not in again:
+        if id(leaf) not in ids:
             continue  # made during the evaluation, another time another one
-        if id(leaf) in names:
+        if name := hessian.name_of(leaf):
             raise UserError(
-                f"the loss or the forward uses a value that was computed from {names[id(leaf)]!r} before; "
-                "compute it inside, from the parameter itself"
+                f"the loss or the forward uses a value that was computed from {name!r} before, or by a compiled "
+                "or own function that holds it; compute it inside, from the parameter itself"
             )
         raise UserError(
             f"the loss depends on a tensor of shape {tuple(leaf.shape)} that requires a gradient and is no parameter "
