@@ -181,7 +181,14 @@ def test_what_cannot_be_right_is_refused_in_one_line(make, message):
 
 
 @pytest.mark.parametrize(
-    "make", [inputs.many_kinks, inputs.zero_weights, lambda: radial_basis(safe=True)], ids=["kinks", "zeros", "squares"]
+    "make",
+    [
+        inputs.many_kinks,
+        inputs.zero_weights,
+        inputs.layers_of_very_different_sizes,
+        lambda: radial_basis(safe=True),
+    ],
+    ids=["kinks", "zeros", "sizes", "squares"],
 )
 def test_what_is_right_is_not_refused(make):
     case = make()
@@ -197,7 +204,7 @@ def test_what_is_right_is_not_refused(make):
     rows = [torch.cat([block.reshape(p.numel(), -1) for block in row], 1)
             for row, p in zip(blocks, parameters.values(), strict=True)]  # fmt: skip
     v = torch.randn(H.shape[0], 1, dtype=torch.float64)
-    assert torch.allclose(H.matmat(v), torch.cat(rows) @ v, atol=1e-10)
+    assert torch.allclose(H.matmat(v), torch.cat(rows) @ v, rtol=1e-9, atol=1e-10)
 
 
 # ── 6: arithmetic that is coarser than the operator's ────────────────────────────────────────────────────────────────
