@@ -70,8 +70,8 @@ def cost_of(chain: Chain, inputs: Tensor) -> Cost:
         for link in chain.links:
             before, z = z, link.forward(z)
             forward = _forward_operations(link.rule, before.shape[1:], z.shape[1:])
-            # Of the value and its tangent: z, the gradients of weight and input; the first layer's input has neither.
-            product += forward * (9 if parts or product else 4)
+            # z, the gradients of weight and input: each once, and twice as a tangent. No gradient of the first input.
+            product += forward * (9 if product else 6)
             held = sum(part.numbers for part in parts) * getattr(link.rule, "kernel_entries", 1)
             operations, parts = _step(link.rule, before.shape[1:], z.shape[1:], parts)
             layerwise += operations
