@@ -8,9 +8,11 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from cases import CASES
 from hessian_dendrogram import Hessian
+from hessian_dendrogram.curvature.layers.accumulator import Accumulator
 from hessian_dendrogram.curvature.layers.chain import NotAChainError, find_chain
 from hessian_dendrogram.errors import UserError
 from test_hessian import reference
@@ -302,3 +304,39 @@ def test_a_missing_rule_names_the_layer():
     H = Hessian(model, F.mse_loss, (torch.randn(4, 3), torch.randn(4, 3)))
     with pytest.raises(NotAChainError, match="LayerNorm has no rule"):
         find_chain(H.model, H.layout)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 5)), (20,)),
+        (
+            nn.Sequential(
+                nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(96, 10)
+            ),
+            (1, 16, 16),
+        ),
+        (
+            nn.Sequential(
+                nn.Conv2d(2, 4, 3, groups=2),
+                nn.BatchNorm2d(4),
+                nn.GELU(),
+                nn.AvgPool2d(2),
+                nn.Flatten(),
+                nn.Linear(36, 4),
+            ),
+            (2, 8, 8),
+        ),
+    ],
+    ids=["mlp", "convolutions", "groups"],
+)
+def test_operations_from_shapes_are_those_that_are_done(model, shape):
+    """Counted by torch around one pass through the layers, which takes no forward-mode derivative."""
+    data = torch.randn(4, *shape), torch.randint(4, (4,))
+    H = Hessian(model, F.cross_entropy, data)
+    chain = H.plan.chain
+    accumulator = Accumulator(H.shape[0], H.device)
+    with H.session(), FlopCounterMode(display=False) as counter:
+        chain.propagate(data[0], lambda output: H.output_loss(output, data[1]), accumulator)
+        accumulator.finish(chain.indices)
+    assert 0.7 < 4 * H.plan.operations["layerwise"] / counter.get_total_flops() < 1.4

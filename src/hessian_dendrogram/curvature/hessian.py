@@ -135,6 +135,7 @@ class Hessian(CurvatureOperator):
         self._observations: Observations | None = None
         self.rules, self.reaches_users, self.loss_sees_parameters = Rules(substitute=True), False, False
         self.roundoff, self.functions = torch.finfo(self.dtype).eps / 2, frozenset[str]()
+        self._roundoff_in_float64 = 0.0
         if checks_of is not None:
             self.take_over(checks_of)
         self._look_at_first_batch()
@@ -177,8 +178,11 @@ class Hessian(CurvatureOperator):
         self.reaches_users |= other.reaches_users
         self.loss_sees_parameters |= other.loss_sees_parameters
         self.rules = replace(self.rules, rewrite=self.rules.rewrite or other.rules.rewrite)
-        if other.roundoff > torch.finfo(other.dtype).eps:
-            self.roundoff = max(self.roundoff, other.roundoff)
+        self._roundoff_in_float64 = max(self._roundoff_in_float64, other._roundoff_in_float64)
+        if other.dtype == torch.float64:
+            self._roundoff_in_float64 = max(self._roundoff_in_float64, other.roundoff)
+        if self.dtype == torch.float64:
+            self.roundoff = max(self.roundoff, self._roundoff_in_float64)
 
     def _twin_in_float64(self) -> Self:
         """This Hessian in float64 for the checks; itself where it is that already, or the model cannot be."""
@@ -202,6 +206,7 @@ class Hessian(CurvatureOperator):
         other._own = self._base.in_type(dtype)
         other.roundoff = torch.finfo(dtype).eps / 2
         other._look_at_first_batch()
+        other.take_over(self)
         return other
 
     def _copy(self) -> Self:
