@@ -20,7 +20,7 @@ from .checkpoints import read_state_dict
 from .curvature.derivative_check import Method
 from .curvature.hessian import Hessian
 from .eigensolvers.dense import checked_memory, exact_spectrum
-from .eigensolvers.lanczos import lanczos_spectrum
+from .eigensolvers.lanczos import check_options, lanczos_spectrum
 from .errors import InterruptedSolverError, UserError
 from .experiment import Experiment
 from .fiedler import Laplacian, coupling_graph
@@ -65,7 +65,9 @@ def check(
     few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
     operator = _hessian(experiment, new_model(experiment), few, dtype, device)
     operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
-    if experiment.lanczos is None:
+    if experiment.lanczos is not None:
+        check_options(operator.shape[0], **experiment.lanczos)
+    else:
         checked_memory(operator.shape[0])
         logger.debug("the matrix is assembled by %s: %s", operator.plan.method, operator.plan.reason)
 

@@ -14,6 +14,7 @@ ends have converged, a random block in the complement of all that was found has 
 
 from __future__ import annotations
 
+import inspect
 import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -81,27 +82,18 @@ def lanczos_spectrum(
             found, with the iteration's own estimates of the residuals as bounds where the true ones were not known yet.
     """
     n = operator.shape[0]
-    if not all(isinstance(number, Integral) for number in (top, bottom, max_products, block_size or 1)):
-        raise UserError(
-            f"top, bottom, max_products and block_size must be whole numbers, got {top}, {bottom}, {max_products} and "
-            f"{block_size}"
-        )
-    bottom_tolerance = tolerance if bottom_tolerance is None else bottom_tolerance
-    if min(top, bottom) < 0 or top + bottom == 0:
-        raise UserError(f"top and bottom must be >= 0 and one of them > 0, got {top} and {bottom}")
-    if max(top, bottom) > n:
-        raise UserError(f"top and bottom must be at most {n}, the size of the matrix, got {top} and {bottom}")
-    block_size = min(16, max(4, (top + bottom) // 25)) if block_size is None else block_size
-    if min(block_size, max_products) < 1 or not min(tolerance, bottom_tolerance) > 0:
-        raise UserError(
-            f"block_size and max_products must be >= 1 and the tolerances > 0, got {block_size}, {max_products}, "
-            f"{tolerance} and {bottom_tolerance}"
-        )
-    if top + bottom >= n:
-        top, bottom = n, 0
-    ends = _Ends(top, bottom, tolerance, bottom_tolerance)
-    block_size = min(block_size, n)
-    krylov = KrylovBasis(operator, _capacity(n, ends, block_size, memory_budget), seed)
+    ends, block_size, capacity = _checked_options(
+        n,
+        top=top,
+        bottom=bottom,
+        tolerance=tolerance,
+        bottom_tolerance=bottom_tolerance,
+        block_size=block_size,
+        max_products=max_products,
+        memory_budget=memory_budget,
+    )
+    top, bottom = ends.top, ends.bottom
+    krylov = KrylovBasis(operator, capacity, seed)
     with tqdm(
         total=top + bottom, desc="eigenpairs", unit="pair", leave=False, disable=None if progress else True
     ) as bar:
@@ -156,6 +148,64 @@ class _Ends:
         least = ROUNDING[torch.float64] * norm  # an end at zero has no scale of its own
         scales = self.bottom_tolerance * float(values[0].abs()), self.top_tolerance * float(values[-1].abs())
         return residuals <= max(scales[0], least), residuals <= max(scales[1], least)
+
+
+def check_options(n: int, **options: Any) -> None:
+    """Refuse options that `lanczos_spectrum` would refuse for a matrix of n rows, before there is one.
+
+    Raises:
+        UserError: an option is unknown, or its value cannot be used.
+    """
+    known = {
+        name: parameter.default
+        for name, parameter in inspect.signature(lanczos_spectrum).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("seed", "progress")
+    }
+    if unknown := sorted(set(options) - set(known)):
+        raise UserError(f"lanczos has no option {', '.join(unknown)}; there are {', '.join(known)}")
+    chosen = known | options
+    probes = chosen.pop("trace_probes")
+    if not (isinstance(probes, Integral) and int(probes) >= 0):
+        raise UserError(f"trace_probes must be a whole number >= 0, got {probes!r}")
+    try:
+        _checked_options(n, **chosen)
+    except TypeError:
+        raise UserError(f"the options of lanczos are numbers, got {options}") from None
+
+
+def _checked_options(
+    n: int,
+    *,
+    top: int,
+    bottom: int,
+    tolerance: float,
+    bottom_tolerance: float | None,
+    block_size: int | None,
+    max_products: int,
+    memory_budget: int,
+) -> tuple[_Ends, int, int]:
+    """What is wanted at the ends, the columns of a block, and the vectors that the basis can hold."""
+    if not all(isinstance(number, Integral) for number in (top, bottom, max_products, block_size or 1)):
+        raise UserError(
+            f"top, bottom, max_products and block_size must be whole numbers, got {top}, {bottom}, {max_products} and "
+            f"{block_size}"
+        )
+    bottom_tolerance = tolerance if bottom_tolerance is None else bottom_tolerance
+    if min(top, bottom) < 0 or top + bottom == 0:
+        raise UserError(f"top and bottom must be >= 0 and one of them > 0, got {top} and {bottom}")
+    if max(top, bottom) > n:
+        raise UserError(f"top and bottom must be at most {n}, the size of the matrix, got {top} and {bottom}")
+    block_size = min(16, max(4, (top + bottom) // 25)) if block_size is None else block_size
+    if min(block_size, max_products) < 1 or not min(tolerance, bottom_tolerance) > 0:
+        raise UserError(
+            f"block_size and max_products must be >= 1 and the tolerances > 0, got {block_size}, {max_products}, "
+            f"{tolerance} and {bottom_tolerance}"
+        )
+    if top + bottom >= n:
+        top, bottom = n, 0
+    ends = _Ends(top, bottom, tolerance, bottom_tolerance)
+    block_size = min(block_size, n)
+    return ends, block_size, _capacity(n, ends, block_size, memory_budget)
 
 
 def _capacity(n: int, ends: _Ends, block_size: int, memory_budget: int) -> int:
