@@ -360,7 +360,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch,
             "the loss has no second derivative: .*multi_margin_loss",
         ),
         ({"lanczos": {"tops": 3}}, {}, "lanczos has no option tops; there are top, bottom"),
-        ({"lanczos": {"tolerance": "1e-6"}}, {}, "the options of lanczos are numbers"),
+        ({"lanczos": {"top": 3, "bottom": 3, "tolerance": "1e-6"}}, {}, "the options of lanczos are numbers"),
         ({"lanczos": {"top": 50}}, {}, "at most 38, the size of the matrix"),
         ({"lanczos": {"top": 3, "bottom": 3, "memory_budget": 100}}, {}, "need a basis of"),
         (
