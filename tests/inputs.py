@@ -670,3 +670,83 @@ def layers_of_very_different_sizes() -> Input:
         for parameter in model[2].parameters():
             parameter.mul_(1e-4)
     return Input(model, F.cross_entropy, points())
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.out = nn.LSTM(3, 3, batch_first=True), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.cell(x[:, None].expand(-1, 3, -1))[0][:, -1])
+
+
+class LeavesItsInput(nn.Module):
+    """A loss that weighs samples by what the forward has kept of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.t, self.b = nn.Linear(3, 9), nn.Tanh(), nn.Linear(9, 3)
+        self.last: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = x
+        return self.b(self.t(self.a(x)))
+
+
+def a_loss_that_reads_the_input() -> Input:
+    torch.manual_seed(0)
+    model = LeavesItsInput().double()
+    model(points()[0][:1])
+    return Input(
+        model, lambda o, t: (model.last.abs().sum(1) * F.cross_entropy(o, t, reduction="none")).mean(), points()
+    )
+
+
+class Queue(nn.Module):
+    """Second losses in a list, which the loss empties."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 3)
+        self.auxiliary: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.a(x))
+        self.auxiliary.append(0.1 * h.square().sum(1).mean())
+        return self.b(h)
+
+
+def a_loss_that_empties_a_list() -> Input:
+    torch.manual_seed(0)
+    model = Queue().double()
+    return Input(model, lambda o, t: F.cross_entropy(o, t) + model.auxiliary.pop(), points())
+
+
+class Caches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.settings, self.cache = nn.Linear(3, 4), nn.Linear(4, 3), {"scale": 1.5}, {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if "w" not in self.cache:
+            self.cache["w"] = self.a.weight**2
+        return self.b(torch.tanh(F.linear(x, self.cache["w"], self.a.bias) * self.settings["scale"]))
+
+
+class OverridesParameters(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.base, self.added = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.base.requires_grad_(False)
+
+    def named_parameters(self, *args: Any, **options: Any) -> Any:
+        return ((name, p) for name, p in super().named_parameters(*args, **options) if p.requires_grad)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.base(x)) + torch.tanh(self.added(x))
+
+
+def a_model_that_lists_some_of_its_parameters() -> Input:
+    torch.manual_seed(0)
+    return Input(OverridesParameters().double(), F.cross_entropy, points())

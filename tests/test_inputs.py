@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -32,9 +35,11 @@ RIGHT = [
     inputs.outputs_of_one_axis, inputs.a_subclass_that_does_something_else, inputs.old_weight_norm,
     inputs.old_spectral_norm, inputs.pruned, inputs.kept_activations, inputs.a_lock,
     inputs.an_own_deepcopy_that_refuses, inputs.scripted,
-    inputs.a_layer_under_two_names, inputs.a_small_penalty_in_a_loss_module, inputs.a_loss_that_reads_an_attribute,
-    inputs.the_mode_in_a_closure, inputs.a_penalty_in_some_batches, inputs.a_checkpoint_of_a_closure,
-    inputs.a_forward_that_sets_its_inputs, inputs.a_large_constant, inputs.weights_divided_in_single_precision,
+    inputs.a_loss_that_reads_the_input, inputs.a_loss_that_empties_a_list,
+    inputs.a_model_that_lists_some_of_its_parameters, inputs.a_layer_under_two_names,
+    inputs.a_small_penalty_in_a_loss_module, inputs.a_loss_that_reads_an_attribute, inputs.the_mode_in_a_closure,
+    inputs.a_penalty_in_some_batches, inputs.a_checkpoint_of_a_closure, inputs.a_forward_that_sets_its_inputs,
+    inputs.a_large_constant, inputs.weights_divided_in_single_precision,
 ]  # fmt: skip
 
 
@@ -369,3 +374,46 @@ def test_repeated_eigenvalues_have_their_vectors(n, count):
     assert values == pytest.approx(np.r_[np.ones(n - 1), 2], abs=1e-12)
     assert np.abs(vectors.T @ vectors - np.eye(len(wanted))).max() < 1e-10
     assert np.abs(A @ vectors - vectors * values[wanted]).max() < 1e-12
+
+
+def test_containers_of_a_model_are_kept_apart():
+    torch.manual_seed(0)
+    model = inputs.Caches().double()
+    H = Hessian(model, F.cross_entropy, points())
+    before = H.to_dense()
+    model.settings["scale"] = 4.0
+    assert torch.equal(H.to_dense(), before)
+    assert model.cache == {}
+    for _ in range(2):  # what the operator computed would be freed after the first
+        model.cache.clear()
+        F.cross_entropy(model(points()[0]), points()[1]).backward()
+
+
+def test_a_kernel_without_a_derivative_in_single_precision():
+    torch.manual_seed(0)
+    model, (x, y) = inputs.Recurrent(), points()
+    H = Hessian(model, F.cross_entropy, (x.float(), y))
+    expected = Hessian(model, F.cross_entropy, (x.float(), y), dtype=torch.float64).to_dense()
+    assert (H.to_dense() - expected).norm() < 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize("method", ["forward-over-reverse", "double-backward"])
+def test_modes_around_a_product_do_not_matter(method):
+    model, (x, y) = mlp().float(), points()
+    H = Hessian(model, F.cross_entropy, (x.float(), y), method=method)
+    v = torch.ones(H.shape[0])
+    expected = H @ v
+    with torch.inference_mode():
+        assert torch.allclose(H @ v, expected)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        assert torch.equal(H @ v, expected)
+    with torch.nn.utils.parametrize.cached():
+        assert torch.equal(H @ v, expected)
+    assert torch.equal(H @ v, expected)
+
+
+def test_a_hessian_is_not_copied():
+    H = Hessian(mlp(), F.cross_entropy, points())
+    for attempt in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(UserError, match="neither pickled nor copied"):
+            attempt(H)

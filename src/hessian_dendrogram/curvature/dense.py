@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -57,8 +58,6 @@ def plan_assembly(hessian: Hessian) -> Plan:
     inputs, targets, _ = next(iter(hessian.weighted_batches()))
     if not isinstance(inputs, Tensor):
         return Plan("products", "the model takes several inputs", {})
-    if hessian.loss_sees_parameters:
-        return Plan("products", "the loss depends on the parameters not only through the outputs", {})
     inputs, targets = inputs[:2].detach(), targets[:2]
     try:
         with warnings.catch_warnings():
@@ -70,6 +69,7 @@ def plan_assembly(hessian: Hessian) -> Plan:
                 raise NotAChainError("its layers one after another give another output")
             if theirs.ndim < 2 or len(theirs) != len(inputs):
                 raise NotAChainError(f"its output has the shape {tuple(theirs.shape)}, not one of (samples, outputs)")
+            _check_loss(hessian, inputs, targets)
             cost = cost_of(chain, inputs)
             operations = {"layerwise": cost.layerwise, "products": cost.product * hessian.shape[0]}
             bytes_per_sample = cost.numbers * hessian.dtype.itemsize
@@ -84,6 +84,24 @@ def plan_assembly(hessian: Hessian) -> Plan:
     except Exception as error:
         return Plan("products", f"the layerwise way failed: {type(error).__name__}: {_first_line(error)}", {})
     return Plan("layerwise", "fewer operations", operations, chain, bytes_per_sample)
+
+
+def _check_loss(hessian: Hessian, inputs: Tensor, targets: Tensor) -> None:
+    """A loss that looks at more than outputs and targets, such as what the forward left behind, is not of the chain.
+
+    Raises:
+        NotAChainError: it does.
+    """
+    with torch.no_grad():
+        outputs = hessian.model(inputs)
+    if hessian.loss_sees_parameters(outputs, targets):
+        raise NotAChainError("the loss depends on the parameters not only through the outputs")
+    value = hessian.output_loss(outputs, targets)
+    with torch.no_grad():
+        hessian.model(torch.zeros_like(inputs[:1]))
+        again = hessian.output_loss(outputs, targets)
+    if not torch.equal(value.detach(), again):
+        raise NotAChainError("the loss depends on more than outputs and targets")
 
 
 def check_chain(hessian: Hessian, chain: Chain) -> None:
@@ -122,9 +140,22 @@ def assemble_layerwise(
     ) as bar:
         for inputs, targets, share in hessian.weighted_batches(chunk):
             assert isinstance(inputs, Tensor)
-            chain.propagate(inputs, lambda output, t=targets, s=share: hessian.output_loss(output, t) * s, accumulator)  # type: ignore[misc]
+            inputs = inputs.detach()
+            with hessian.session():
+                with torch.no_grad():
+                    outputs = chain.forward(inputs)
+                if hessian.loss_sees_parameters(outputs, targets):
+                    raise NotAChainError("the loss depends on the parameters not only through the outputs")
+                loss = partial(_share_of_loss, hessian, targets, share)
+                chain.propagate(inputs, loss, accumulator)
             bar.update(len(targets))
-    return accumulator.finish(chain.indices)
+    matrix = accumulator.finish(chain.indices)
+    _check_finite(matrix)
+    return matrix
+
+
+def _share_of_loss(hessian: Hessian, targets: Tensor, share: float, outputs: Tensor) -> Tensor:
+    return hessian.output_loss(outputs, targets) * share
 
 
 def assemble_by_products(operator: CurvatureOperator, *, columns: int = 16, progress: bool = False) -> Tensor:
@@ -159,9 +190,7 @@ def checked_symmetric(A: Tensor, tolerance: float) -> Tensor:
     Raises:
         UserError: an entry is not finite, or the matrix is not symmetric.
     """
-    largest = float(A.abs().max())
-    if not math.isfinite(largest):
-        raise UserError("the products are not finite; look for overflow in the loss, or a norm or a root at zero")
+    largest = _check_finite(A)
     if largest > 0:
         skew = max(float((A[rows] - A[:, rows].T).abs().max()) for rows in torch.arange(len(A)).split(1024))
         if skew > tolerance * largest:
@@ -171,6 +200,17 @@ def checked_symmetric(A: Tensor, tolerance: float) -> Tensor:
                 "(padding_idx, one that is stopped or reversed)"
             )
     return (A + A.T).div_(2)
+
+
+def _check_finite(A: Tensor) -> float:
+    """The largest magnitude of a matrix whose entries are all finite."""
+    largest = max(float(rows.abs().max()) for rows in A.split(1024))
+    if not math.isfinite(largest):
+        raise UserError(
+            "the curvature matrix has entries that are not finite; look for overflow in the loss, or a norm or a root "
+            "at zero"
+        )
+    return largest
 
 
 def _first_line(error: Exception) -> str:

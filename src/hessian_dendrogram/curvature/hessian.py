@@ -19,11 +19,11 @@ Before anything is computed, `trial.py` looks at what the loss depends on, `loss
 
 from __future__ import annotations
 
-import copy
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
@@ -53,6 +53,7 @@ logger = logging.getLogger(__name__)
 _CHECKED_SAMPLES = 256
 _GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
 _TYPES = torch.float32, torch.float64
+_ONE_AT_A_TIME = threading.RLock()  # modules have one set of tensors at a time
 
 Loss = Callable[[Any, Tensor], Tensor]
 Weight = Callable[[Tensor], Tensor | float]
@@ -63,7 +64,8 @@ class Hessian(CurvatureOperator):
 
     The operator has its own weights, and evaluates the model with them as the model was when it was given, in `eval()`
     mode; later changes to the model do not reach it. Frozen parameters (`requires_grad=False`) are left out, shared
-    ones counted once. The data is read at every product.
+    ones counted once. The data is read at every product and must not change; while one is taken, no other thread may
+    use the model.
 
     Args:
         model: any `nn.Module`; a tuple of inputs is passed as `model(*inputs)`, a dict as `model(**inputs)`.
@@ -133,7 +135,7 @@ class Hessian(CurvatureOperator):
         # The user's own tensors, for functions that hold them, and do not find them through the model.
         self._users = {id(tensor): (name, tensor) for name, tensor in named_tensors(model).items()}
         self._observations: Observations | None = None
-        self.rules, self.reaches_users, self.loss_sees_parameters = Rules(substitute=True), False, False
+        self.rules, self.reaches_users = Rules(substitute=True), False
         self.roundoff, self.functions = torch.finfo(self.dtype).eps / 2, frozenset[str]()
         self._roundoff_in_float64 = 0.0
         if checks_of is not None:
@@ -148,6 +150,8 @@ class Hessian(CurvatureOperator):
         else:
             self.num_samples, self._total_weight = checks_of.num_samples, checks_of._total_weight
             self.method = method or checks_of.method
+        if twin is not self:
+            self._confirm_method()
         if not self.reaches_users:
             self.rules, self._users = replace(self.rules, substitute=False), {}
 
@@ -168,6 +172,18 @@ class Hessian(CurvatureOperator):
             raise UserError("the data has no samples; a mean loss needs at least one")
         look_at(self, batch, with_gradient=True)
 
+    def _confirm_method(self) -> None:
+        """Take a product in the own type: kernels of one type may lack a derivative that those of another have."""
+        batch = samples.take(next(self.batches()), slice(0, 2))
+        v = torch.ones(self.shape[0], 1, dtype=self.dtype, device=self.device)
+        try:
+            self.product_of_batch(batch, v)
+        except Exception as error:
+            if self.method == "double-backward":
+                return  # of a part of a batch, perhaps; it was checked on whole ones
+            logger.info("products take reverse mode twice, one vector at a time: in %s %s", self.dtype, error)
+            self.method = "double-backward"
+
     def name_of(self, tensor: Tensor) -> str | None:
         """The name of a tensor of the user's own model; `None` for any other."""
         return self._users[id(tensor)][0] if id(tensor) in self._users else None
@@ -176,7 +192,6 @@ class Hessian(CurvatureOperator):
         """What another Hessian's evaluations have shown holds for this one's, too."""
         self.functions |= other.functions
         self.reaches_users |= other.reaches_users
-        self.loss_sees_parameters |= other.loss_sees_parameters
         self.rules = replace(self.rules, rewrite=self.rules.rewrite or other.rules.rewrite)
         self._roundoff_in_float64 = max(self._roundoff_in_float64, other._roundoff_in_float64)
         if other.dtype == torch.float64:
@@ -207,12 +222,19 @@ class Hessian(CurvatureOperator):
         other.roundoff = torch.finfo(dtype).eps / 2
         other._look_at_first_batch()
         other.take_over(self)
+        if dtype != torch.float64 and hasattr(other, "method"):  # in float64 it was checked
+            other._confirm_method()
         return other
 
     def _copy(self) -> Self:
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         other._graphs, other._graph_bytes = {}, 0
         return other
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled or copied: what the model and the loss share would come apart."""
+        raise UserError("a Hessian can be neither pickled nor copied; make another of the model, the loss and the data")
 
     def evenly_spaced_batches(self) -> list[Batch]:
         """At most 256 samples, evenly spaced in the data, in its batches; those of weight zero left out."""
@@ -281,13 +303,20 @@ class Hessian(CurvatureOperator):
             raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
         if (method or self.plan.method) == "products" or self.plan.chain is None:
             return super().to_dense(progress=progress)
-        with self.session():
-            if self.plan.method == "products":
+        if self.plan.method == "products":
+            with self.session():
                 self._check_chain(self.plan.chain)
-            self.assembled_by = "layerwise"
-            return assemble_layerwise(
+        try:
+            matrix = assemble_layerwise(
                 self, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
             )
+        except NotAChainError as error:
+            if method == "layerwise":
+                raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
+            logger.info("assembled by products: %s", error)
+            return super().to_dense(progress=progress)
+        self.assembled_by = "layerwise"
+        return matrix
 
     def _check_chain(self, chain: Chain) -> None:
         try:
@@ -507,17 +536,12 @@ class Hessian(CurvatureOperator):
         given = nullcontext() if parameters is None else self._own.given(parameters)
         with self.session(), given, self._intercepted(parameters):
             outputs = samples.call(self.model, inputs)
-            if self._observations is not None and isinstance(outputs, Tensor):
-                self._observations.loss_sees_parameters |= self._sees_parameters(outputs, targets)
             return _scalar(self.loss(outputs, targets))
 
-    def _sees_parameters(self, outputs: Tensor, targets: Tensor) -> bool:
-        """Whether the loss depends on the parameters in another way than through the outputs."""
+    def loss_sees_parameters(self, outputs: Tensor, targets: Tensor) -> bool:
+        """Whether the loss of outputs that depend on nothing still depends on the parameters, as a penalty does."""
         own = {id(tensor) for tensor in self.parameters().values()}
-        with suppress(Exception):  # which the loss itself will raise, too
-            value = self.loss(outputs.detach(), targets)
-            return isinstance(value, Tensor) and any(id(leaf) in own for leaf in graph_leaves(value))
-        return False
+        return any(id(leaf) in own for leaf in graph_leaves(self.output_loss(outputs.detach(), targets)))
 
     def output_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of given outputs, for assembly layer by layer."""
@@ -527,11 +551,13 @@ class Hessian(CurvatureOperator):
     @contextmanager
     def session(self) -> Iterator[None]:
         """What every evaluation stands in: the operator's tensors in the modules, and attention written out."""
-        if self._own.is_installed:
-            yield
-            return
-        with _plain_attention(), torch.enable_grad(), self._own.installed(), self._intercepted():
-            yield
+        with _ONE_AT_A_TIME:
+            if self._own.is_installed:
+                yield
+                return
+            modes = torch.inference_mode(False), torch.enable_grad(), torch.autocast(self.device.type, enabled=False)
+            with modes[0], modes[1], modes[2], _plain_attention(), self._own.installed(), self._intercepted():
+                yield
 
     @contextmanager
     def watched(self, observations: Observations) -> Iterator[None]:

@@ -16,6 +16,7 @@ around forward-over-reverse.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,17 +54,15 @@ class Observations:
 
     Attributes:
         reached: the user's own tensors that were arguments, by their `id`.
-        roundoff: the largest unit roundoff of floating-point results that need a gradient.
+        roundoff: the largest unit roundoff of floating-point results that need a gradient, or were finer before.
         functions: the functions that were called.
         names: their names; a power only where its exponent is no whole number, or negative.
-        loss_sees_parameters: the loss depends on the parameters in another way than through the outputs.
     """
 
     reached: set[int] = field(default_factory=set)
     roundoff: float = 0.0
     functions: set[Any] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
-    loss_sees_parameters: bool = False
 
 
 class Interception(TorchFunctionMode):
@@ -121,10 +120,13 @@ class Interception(TorchFunctionMode):
         exponent = args[1] if name == "pow" and len(args) > 1 else None
         if not (isinstance(exponent, (int, float)) and exponent >= 0 and float(exponent).is_integer()):
             self._observations.names.add(name)
+        finest = min((torch.finfo(dtype).eps for dtype in _floating(args)), default=math.inf)
         for part in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(part, Tensor) and part.requires_grad and (part.is_floating_point() or part.is_complex()):
-                roundoff = torch.finfo(part.dtype).eps / 2
-                self._observations.roundoff = max(self._observations.roundoff, roundoff)
+            if not isinstance(part, Tensor) or not (part.is_floating_point() or part.is_complex()):
+                continue
+            epsilon = torch.finfo(part.dtype).eps
+            if part.requires_grad or epsilon > finest:
+                self._observations.roundoff = max(self._observations.roundoff, epsilon / 2)
 
 
 def _mapped(function: Any, value: Any) -> Any:

@@ -18,6 +18,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -56,12 +57,14 @@ class _Check:
     Attributes:
         move: an offset of the parameters.
         cannot_split: why parts of a batch could not be evaluated, where they could not.
+        needs_graphs: the loss has no value without them.
     """
 
     def __init__(self, hessian: Hessian) -> None:
         self.hessian = hessian
         self.move = _MOVED * hessian.random_direction(seed=1)
         self.cannot_split: str | None = None
+        self.needs_graphs = False
 
     def run(self) -> tuple[int, float]:
         hessian = self.hessian
@@ -69,13 +72,17 @@ class _Check:
         first: list[Batch] = []
         last: Batch | None = None
         for number, batch in enumerate(hessian.batches(), start=1):
-            value = float(look_at(hessian, batch))
-            if not math.isfinite(value):
-                raise UserError(f"the loss is {value} on batch {number}; a Hessian needs a finite loss")
-            if number <= 2:
+            with hessian.moved(self.move):
+                value = float(look_at(hessian, batch))
+            is_moved = math.isfinite(value)  # else perhaps out of the loss' domain
+            if number <= 2 or not is_moved:
+                here = float(look_at(hessian, batch))
+                if not math.isfinite(here):
+                    raise UserError(f"the loss is {here} on batch {number}; a Hessian needs a finite loss")
                 self.check_repeatable(batch, f"batch {number}")
-                first.append(batch)
-            self.check_values(batch)
+                value = value if is_moved else here
+                first = [*first, batch][:2]
+            self.check_values(batch, value if is_moved else None)
             if last is not None:
                 self.check_across(last, batch)
             last, batch_weight = batch, hessian.batch_weight(batch)
@@ -88,8 +95,9 @@ class _Check:
             raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
         self.check_gradients(first)
         if not samples.is_pair(hessian.data):
-            again = sum(self.value(batch) * hessian.batch_weight(batch) for batch in hessian.batches())
-            if abs(again - mean) > self.tolerance(total) * (abs(again) + abs(mean) + weight):
+            with hessian.moved(self.move):
+                again = sum(self.value(batch) * hessian.batch_weight(batch) for batch in hessian.batches())
+            if math.isfinite(mean) and abs(again - mean) > self.tolerance(total) * (abs(again) + abs(mean) + weight):
                 one, other = _told_apart(mean / weight, again / weight)
                 raise UserError(
                     f"the data is not deterministic: read twice, the mean loss is {one} and {other}; turn augmentation "
@@ -105,8 +113,13 @@ class _Check:
         return _SLACK * self.hessian.roundoff * max(1.0, math.sqrt(count) / 16)
 
     def value(self, batch: Batch) -> float:
+        with suppress(Exception):  # such as that of a forward which takes derivatives
+            if not self.needs_graphs:
+                with self.hessian.session(), torch.no_grad():
+                    return float(self.hessian.batch_loss(batch))
         with user_errors("the loss cannot be evaluated"):
             value = self.hessian.batch_loss(batch)
+        self.needs_graphs = True
         checked_scalar(value)
         return float(value.detach())
 
@@ -134,15 +147,25 @@ class _Check:
             if self.check_values(joined, is_last_try=count == 2):
                 return
 
-    def check_values(self, batch: Batch, *, is_last_try: bool = True) -> bool:
-        """Compare the loss of a batch with the weighted mean over its halves; `False` where they have none."""
+    def check_values(self, batch: Batch, whole: float | None = None, *, is_last_try: bool = True) -> bool:
+        """Compare the loss of a batch with the weighted mean over its halves; `False` where they have none.
+
+        Args:
+            batch: of one sample or more.
+            whole: its loss at the moved parameters, where it is known.
+            is_last_try: say so where the halves cannot be evaluated.
+        """
         if samples.count(batch) < 2 or not self.hessian.batch_weight(batch):
             return True
         parts = self.parts(batch)
         shares, inexact = self.shares(batch, parts)
+
+        def number(part: Batch) -> float:
+            return whole if part is batch and whole is not None else self.value(part)
+
         try:
             with self.hessian.moved(self.move):
-                apart, scale = self.apart(batch, parts, shares, self.value)
+                apart, scale = self.apart(batch, parts, shares, number)
             if not math.isfinite(apart):  # moved out of the loss' domain
                 apart, scale = self.apart(batch, parts, shares, self.value)
         except UserError as error:

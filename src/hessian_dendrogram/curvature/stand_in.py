@@ -3,7 +3,8 @@
 Copies of modules follow no closure: a lambda bound to the model, a loss that looks at the model's parameters, an
 attribute that the forward leaves for the loss would still speak of the original. So the modules themselves are
 evaluated. While a `StandIn` is installed, every module has the attributes it had when the operator was made, hooks
-included, is in `eval()` mode, and its parameters and buffers are the operator's; afterwards it has its own back.
+and the contents of its lists and dictionaries included, is in `eval()` mode, and its parameters and buffers are the
+operator's; afterwards it has its own back.
 Nothing that happens to the model in between reaches the operator, and nothing that the forward leaves behind reaches
 the user.
 
@@ -20,12 +21,14 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ..errors import UserError
 
@@ -114,6 +117,12 @@ class StandIn:
             if not _is_open(part):
                 part.eval()
         self._global_hooks = {name: hooks.copy() for name, hooks in _global_hooks().items()}
+        held: dict[int, Any] = {}
+        for _, attributes in self._attributes:
+            for key, value in attributes.items():
+                if key not in _REGISTRIES:
+                    _containers(value, held)
+        self._contents = _contents(held.values())
         self._depth = 0
 
     def in_type(self, dtype: torch.dtype) -> StandIn:
@@ -136,9 +145,13 @@ class StandIn:
             return
         before = [(part, dict(vars(part))) for part, _ in self._attributes]
         hooks_before = {name: hooks.copy() for name, hooks in _global_hooks().items()}
+        contents_before = _contents(container for container, _ in self._contents)
+        cache_before = parametrize._cache_enabled, parametrize._cache
         self._depth += 1
         try:
+            parametrize._cache_enabled, parametrize._cache = 0, {}
             _set_global_hooks(self._global_hooks)
+            _set_contents(self._contents)
             for part, attributes in self._attributes:
                 _set_attributes(part, {key: _own_registry(key, value) for key, value in attributes.items()})
             with self._put_in(self.tensors):
@@ -147,7 +160,9 @@ class StandIn:
             self._depth -= 1
             for part, attributes in before:
                 _set_attributes(part, attributes)
+            _set_contents(contents_before)
             _set_global_hooks(hooks_before)
+            parametrize._cache_enabled, parametrize._cache = cache_before
 
     @contextmanager
     def given(self, parameters: Mapping[str, Tensor]) -> Iterator[None]:
@@ -178,7 +193,8 @@ class StandIn:
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, shared ones under their first."""
-    return dict(model.named_parameters()) | dict(model.named_buffers())
+    # Those of `nn.Module`: some wrappers override the methods and leave tensors out.
+    return dict(nn.Module.named_parameters(model)) | dict(nn.Module.named_buffers(model))
 
 
 def _is_open(part: nn.Module) -> bool:
@@ -202,8 +218,34 @@ def _snapshot(part: nn.Module) -> dict[str, Any]:
 
 
 def _own_registry(key: str, value: Any) -> Any:
-    """A copy of a dictionary that torch keeps in a module: of parameters, buffers, modules, hooks."""
-    return value.copy() if key.startswith("_") and isinstance(value, dict) else value
+    """A copy of a collection that torch keeps in a module: of parameters, buffers, modules, hooks."""
+    return value.copy() if key in _REGISTRIES and isinstance(value, (dict, set)) else value
+
+
+_REGISTRIES = frozenset(vars(nn.Module()))
+
+
+def _containers(value: Any, found: dict[int, Any]) -> None:
+    """Lists, dictionaries, sets and queues that an attribute holds, and those in them."""
+    if type(value) not in (list, dict, set, OrderedDict, defaultdict, deque) or id(value) in found:
+        return
+    found[id(value)] = value
+    for entry in value.values() if isinstance(value, dict) else value:
+        _containers(entry, found)
+
+
+def _contents(containers: Iterable[Any]) -> list[tuple[Any, Any]]:
+    return [(container, container.copy()) for container in containers]
+
+
+def _set_contents(contents: Iterable[tuple[Any, Any]]) -> None:
+    """In place: a loss or a hook may hold the same container as the module."""
+    for container, content in contents:
+        container.clear()
+        if isinstance(container, (list, deque)):
+            container.extend(content)
+        else:
+            container.update(content)
 
 
 def _set_attributes(part: nn.Module, attributes: Mapping[str, Any]) -> None:

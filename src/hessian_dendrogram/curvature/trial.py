@@ -35,7 +35,7 @@ def look_at(hessian: Hessian, batch: Batch, *, with_gradient: bool = False) -> T
     """Evaluate the loss on a batch, note what evaluations need, and refuse what the loss must not depend on.
 
     Args:
-        hessian: takes note in its `rules`, `roundoff`, `functions`, `reaches_users` and `loss_sees_parameters`.
+        hessian: takes note in its `rules`, `roundoff`, `functions` and `reaches_users`.
         batch: of its data.
         with_gradient: watch the gradient as well.
 
@@ -68,7 +68,6 @@ def look_at(hessian: Hessian, batch: Batch, *, with_gradient: bool = False) -> T
     hessian.roundoff = max(hessian.roundoff, seen.roundoff, torch.finfo(value.dtype).eps / 2)
     hessian.functions |= seen.names
     hessian.reaches_users |= bool(seen.reached)
-    hessian.loss_sees_parameters |= seen.loss_sees_parameters
     return value.detach()
 
 
