@@ -124,14 +124,18 @@ def _diagonal(parts: list[_Part]) -> int:
     """Of Dᵀ diag(w) D, one triangle."""
     dense = sum(part.count for part in parts if not part.compact)
     entries = max((part.channels * part.places for part in parts), default=0)
-    gram = entries * dense * (dense + min(dense, BLOCK))
-    return gram + sum(2 * part.numbers * (part.columns + dense) for part in parts if part.compact)
+    return _gram(entries, dense) + sum(2 * part.numbers * (part.columns + dense) for part in parts if part.compact)
 
 
 def _output(outputs: int, parts: list[_Part]) -> tuple[int, int]:
     """Operations and numbers of Dᵀ A D at the output."""
     own = parts[-1].columns if parts and parts[-1].compact and parts[-1].places == 1 else 0
     P = sum(part.count for part in parts) - own * outputs * bool(own)
-    gram = outputs * P * (P + min(P, BLOCK))
     last = 2 * outputs * own * P + outputs * (outputs + 1) * own**2
-    return 2 * outputs**2 * P + gram + last, outputs * (2 * P + own) + outputs**2
+    return 2 * outputs**2 * P + _gram(outputs, P) + last, outputs * (2 * P + own) + outputs**2
+
+
+def _gram(rows: int, columns: int) -> int:
+    """Of Dᵀ D, below and on its diagonal blocks."""
+    stops = [min(start + BLOCK, columns) for start in range(0, columns, BLOCK)]
+    return sum(2 * rows * (stop - start) * stop for start, stop in zip(range(0, columns, BLOCK), stops, strict=True))
