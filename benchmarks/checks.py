@@ -7,25 +7,12 @@ Of the making of each Hessian the least time counts; the samples are noise.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import torch
-from common import parser, report
+from common import best_of, parser, report
 from torch.nn import functional as F
 
 from hessian_dendrogram import Hessian
 from hessian_dendrogram.experiments.mnist import lenet_tiny
-
-
-def seconds(work: Callable[[], object], times: int) -> float:
-    """The least of several runs."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
 
 
 def main() -> None:
@@ -48,7 +35,7 @@ def main() -> None:
         "a Hessian with its checks": lambda: Hessian(model, F.cross_entropy, data),
         "a later one of the same analysis": lambda: Hessian(model, F.cross_entropy, data, checks_of=first),
     }
-    taken = {name: seconds(work, chosen.repeats) for name, work in rows.items()}
+    taken = {name: best_of(chosen.repeats, work) for name, work in rows.items()}
     unit = taken["one gradient of all samples"]
     table = [[name, f"{value:.2f}", f"{value / unit:.2f}"] for name, value in taken.items()]
     threads = torch.get_num_threads()
