@@ -267,6 +267,8 @@ def test_bounds_hold_with_coarse_arithmetic_inside(where, seed, caplog):
     assert without.provenance["error_sources"]["arithmetic"] == 0
     assert 1e-9 < whole.provenance["error_sources"]["arithmetic"] < 1e-4
     assert "derivative" not in caplog.text
+    assert whole.provenance["roundoff"] == 2**-24
+    assert "roundoff" not in without.provenance
 
 
 # ── what is promised beside the number ───────────────────────────────────────────────────────────────────────────────

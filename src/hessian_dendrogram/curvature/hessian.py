@@ -152,6 +152,12 @@ class Hessian(CurvatureOperator):
             self.method = method or checks_of.method
         if twin is not self:
             self._confirm_method()
+        if self._is_coarse and checks_of is None:
+            logger.info(
+                "some of the arithmetic in the model or the loss stays coarser than float64 (unit roundoff %.1g); error "
+                "bounds take that into account",
+                self._roundoff_in_float64,
+            )
         if not self.reaches_users:
             self.rules, self._users = replace(self.rules, substitute=False), {}
 
@@ -171,6 +177,11 @@ class Hessian(CurvatureOperator):
         if batch is None:
             raise UserError("the data has no samples; a mean loss needs at least one")
         look_at(self, batch, with_gradient=True)
+
+    @property
+    def _is_coarse(self) -> bool:
+        """Whether arithmetic in float32, or coarser, is left where float64 is asked for."""
+        return self._roundoff_in_float64 > torch.finfo(torch.float64).eps
 
     def _confirm_method(self) -> None:
         """Take a product in the own type: kernels of one type may lack a derivative that those of another have."""
@@ -275,6 +286,7 @@ class Hessian(CurvatureOperator):
             "products_by": self.method,
             **({"assembled_by": self.assembled_by} if self.assembled_by else {}),
             "left_out": list(self.left_out),
+            **({"roundoff": self._roundoff_in_float64} if self._is_coarse else {}),
         }
 
     # ── the whole matrix ─────────────────────────────────────────────────────────────────────────────────────────
