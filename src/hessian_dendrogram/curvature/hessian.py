@@ -154,8 +154,8 @@ class Hessian(CurvatureOperator):
             self._confirm_method()
         if self._is_coarse and checks_of is None:
             logger.info(
-                "some of the arithmetic in the model or the loss stays coarser than float64 (unit roundoff %.1g); error "
-                "bounds take that into account",
+                "some of the arithmetic in the model or the loss stays coarser than float64 (unit roundoff %.1g); "
+                "error bounds take that into account",
                 self._roundoff_in_float64,
             )
         if not self.reaches_users:
