@@ -419,3 +419,13 @@ def test_a_hessian_is_not_copied():
     for attempt in (copy.deepcopy, pickle.dumps):
         with pytest.raises(UserError, match="neither pickled nor copied"):
             attempt(H)
+
+
+def test_sparse_gradients():
+    data = torch.randint(5, (9, 2)), torch.randint(3, (9,))
+    matrices = []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Embedding(5, 3, sparse=sparse), nn.Flatten(), nn.Linear(6, 3)).double()
+        matrices.append(Hessian(model, F.cross_entropy, data).to_dense())
+    assert torch.allclose(*matrices, atol=1e-14)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -366,9 +366,9 @@ class Hessian(CurvatureOperator):
             value = self.batch_loss(batch)
             tensors = list(self.parameters().values())
             if not value.requires_grad:
-                return torch.cat([torch.zeros_like(tensor).reshape(-1) for tensor in tensors]).detach()
+                return _flat(torch.zeros_like(tensor) for tensor in tensors)
             gradient = torch.autograd.grad(value, tensors, materialize_grads=True)
-        return torch.cat([part.reshape(-1) for part in gradient]).detach()
+        return _flat(gradient).detach()
 
     def fastest_method(self, columns: int = 8) -> Method:
         """Time a block of products by each method that this model supports, a second time each: the quickest one.
@@ -404,7 +404,7 @@ class Hessian(CurvatureOperator):
         def product(v: Tensor) -> Tensor:
             gradient = grad(lambda parameters: self.batch_loss(batch, parameters))
             tangent = jvp(gradient, (point,), (self._unflatten(v),))[1]
-            return torch.cat([tangent[name].reshape(-1) for name in self.layout.names])
+            return _flat(tangent[name] for name in self.layout.names)
 
         return vmap(product, in_dims=1, out_dims=0)(V).T
 
@@ -424,7 +424,8 @@ class Hessian(CurvatureOperator):
             value = self.batch_loss(batch)
             if not value.requires_grad:
                 return [torch.zeros_like(tensor) for tensor in tensors]
-            return torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
+            gradient = torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
+            return [part.to_dense() if part.is_sparse else part for part in gradient]
 
         if place is None or not self._may_measure_graphs:
             return list(gradient_with_graph())
@@ -457,7 +458,7 @@ class Hessian(CurvatureOperator):
                     retain_graph=True,
                     materialize_grads=True,
                 )
-            columns.append(torch.cat([part.reshape(-1) for part in product]))
+            columns.append(_flat(product))
         return torch.stack(columns, dim=1)
 
     # ── the loss ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -599,6 +600,11 @@ class Hessian(CurvatureOperator):
         twins = {key: tensors[name] for key, (name, _) in self._users.items()}
         with Interception(self.rules, twins, self._observations):
             yield
+
+
+def _flat(parts: Iterable[Tensor]) -> Tensor:
+    """The parts one after another, each flattened; gradients of some embeddings are sparse."""
+    return torch.cat([(part.to_dense() if part.is_sparse else part).reshape(-1) for part in parts])
 
 
 def _scalar(value: Tensor) -> Tensor:
