@@ -271,6 +271,31 @@ def test_bounds_hold_with_coarse_arithmetic_inside(where, seed, caplog):
     assert "roundoff" not in without.provenance
 
 
+def test_coarse_arithmetic_takes_a_growing_share_of_a_matrix_that_fades_with_the_loss():
+    """So it is estimated for each spectrum: that of an early checkpoint, or its ratio, would be too small later."""
+    torch.manual_seed(0)
+    inputs = torch.randn(200, 6).double()
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)).double()
+    targets = (inputs[:, 0] * inputs[:, 1] > 0).long() + (inputs[:, 2] > 0).long()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+
+    def hessian(loss, first=None):
+        return Hessian(model, loss, (inputs, targets), checks_of=first)
+
+    def size(matrix):
+        return float(torch.linalg.matrix_norm(matrix, 2))
+
+    first = hessian(lambda o, t: F.cross_entropy(o.float(), t))
+    early, early_size = first.arithmetic_error(), size(first.to_dense())
+    for _ in range(1500):
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    last, true = hessian(first.loss, first), hessian(F.cross_entropy).to_dense()
+    error = size(last.to_dense() - true)
+    assert early / early_size * size(true) < error <= last.arithmetic_error()
+
+
 # ── what is promised beside the number ───────────────────────────────────────────────────────────────────────────────
 
 
