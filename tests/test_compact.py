@@ -5,6 +5,7 @@ from hessian_dendrogram import Layout, Run, Spectrum
 from hessian_dendrogram.compact import compact
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.store import lock
+from small_run import as_an_earlier_version_wrote
 
 LAYOUT = Layout(("weight", "bias"), ((4, 2), (2,)))
 
@@ -39,14 +40,18 @@ def test_shares_are_the_squares_by_tensor(run):
     assert shares[0] == pytest.approx((V[:8] ** 2).sum(0), abs=1e-14)
     assert shares[1] == pytest.approx((V[8:] ** 2).sum(0), abs=1e-14)
     assert shares.sum(0) == pytest.approx(np.ones(6))
+    folder = run.path / "analyses" / "hessian-5" / "00000005"
     for name in ("shares", "share_indices"):  # a run of an earlier version of this program has none
-        (run.path / "analyses" / "hessian-5" / "00000005" / f"{name}.npy").unlink()
+        (folder / f"{name}.npy").unlink()
+    as_an_earlier_version_wrote(folder)
     assert run.shares(5)[0].tolist() == indices.tolist()
     assert run.shares(5)[1] == pytest.approx(shares)
 
 
 def test_shares_that_do_not_fit_are_damage(run):
-    np.save(run.path / "analyses" / "hessian-5" / "00000005" / "shares.npy", np.ones((3, 6)))
+    folder = run.path / "analyses" / "hessian-5" / "00000005"
+    as_an_earlier_version_wrote(folder)
+    np.save(folder / "shares.npy", np.ones((3, 6)))
     with pytest.raises(DamagedRunError, match="shares of shape"):
         run.shares(5)
     with pytest.raises(UserError, match=r"must have shape \(10, m\) for this layout, got \(9, 2\)"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from conftest import TINY, numbers
-from hessian_dendrogram import Run, atomic, opening, pipeline
+from hessian_dendrogram import Run, opening, pipeline
 from hessian_dendrogram.curvature import hessian
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
 
@@ -348,7 +348,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch,
     [
         ({"samples": 71}, {}, "71 samples were asked for"),
         ({}, {"at": [5]}, r"--at names steps without a checkpoint: \[5\]"),
-        ({}, {"name": "a/b"}, "an analysis name has letters"),
+        ({}, {"name": "a/b"}, "an analysis name has at most 100 letters"),
         (
             {"loss": lambda a, b: torch.nn.functional.cross_entropy(a, b, reduction="sum")},
             {},

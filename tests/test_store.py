@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from hessian_dendrogram import Layout, Run, Spectrum
 from hessian_dendrogram.errors import DamagedRunError, LockedRunError, UserError
 from hessian_dendrogram.store import lock
+from small_run import as_an_earlier_version_wrote
 
 
 @pytest.fixture
@@ -52,9 +54,9 @@ def test_a_spectrum_comes_back_as_it_was(run):
 
 def test_weights_keep_shape_and_order_in_memory(run):
     weights = {"transposed": np.arange(6.0).reshape(2, 3).T, "scalar": np.array(3.0), "empty": np.zeros((0, 2))}
-    run.save_checkpoint(20, weights)
+    run.save_checkpoint(20, weights | {"weight": np.ones(4)})
     stored = run.weights(20)
-    assert {name: array.shape for name, array in stored.items()} == {
+    assert {name: stored[name].shape for name in weights} == {
         "transposed": (3, 2),
         "scalar": (),
         "empty": (0, 2),
@@ -146,9 +148,27 @@ def test_a_damaged_file_is_named(run, file, read, how):
 
 
 def test_arrays_that_contradict_each_other_are_damage(run):
-    np.save(run.path / "analyses/hessian-5/00000010/eigenvalues.npy", np.arange(9.0))
+    folder = run.path / "analyses/hessian-5/00000010"
+    np.save(folder / "eigenvalues.npy", np.arange(9.0))
+    with pytest.raises(DamagedRunError, match=r"eigenvalues\.npy is damaged: .* the checksum differs"):
+        run.spectrum(10)
+    as_an_earlier_version_wrote(folder)
     with pytest.raises(DamagedRunError, match="eigenvalues must have shape"):
         run.spectrum(10)
+
+
+def test_every_bit_of_a_result_counts(run):
+    folder = run.path / "analyses/hessian-5/00000010"
+    for file in [*folder.glob("*.npy"), folder / "measures.json", run.path / "checkpoints/00000010/model.safetensors"]:
+        content = file.read_bytes()
+        for place in {len(content) - 1, len(content) * 3 // 4}:
+            flipped = bytearray(content)
+            flipped[place] ^= 1
+            file.write_bytes(flipped)
+            with pytest.raises(DamagedRunError, match=rf"{file.name} is damaged|00000010 is damaged"):
+                run.spectrum(10), run.measures(10), run.shares(10), run.weights(10)
+        file.write_bytes(content)
+    assert run.spectrum(10).dim == 4
 
 
 def test_a_pickled_array_is_never_loaded(run):
@@ -167,7 +187,14 @@ def test_a_pickled_array_is_never_loaded(run):
         ({"format_version": 99}, UserError, "format version 99, this program reads up to 1"),
         ({"format_version": None}, DamagedRunError, "no format_version"),
         ({"layout": "?"}, DamagedRunError, "layout cannot be read"),
-        ({"configuration": ["x"]}, DamagedRunError, "configuration or provenance is no mapping"),
+        ({"configuration": ["x"]}, DamagedRunError, r"configuration should be a mapping, and is \['x'\]"),
+        ({"configuration": {"seed": "1"}}, DamagedRunError, "seed should be a whole number, 0 or more, and is '1'"),
+        ({"configuration": {"steps": True}}, DamagedRunError, "steps should be a whole number, 0 or more, and is True"),
+        ({"configuration": {"training_samples": 0}}, DamagedRunError, "training_samples should be .* 1 or more"),
+        ({"provenance": {"versions": {"torch": 2}}}, DamagedRunError, "versions cannot be"),
+        ({"layout": [{"name": "w", "shape": [-1]}]}, DamagedRunError, "layout cannot be read"),
+        ({"layout": [{"name": "w", "shape": [2**30, 2**30]}]}, DamagedRunError, "more than .* parameters"),
+        ({"format_version": True}, DamagedRunError, "no format_version"),
     ],
 )
 def test_a_foreign_run_json_is_refused(run, change, error, message):
@@ -186,7 +213,7 @@ def test_what_is_not_there_is_answered_with_what_is(run, tmp_path):
         run.spectrum(10, "x")
     with pytest.raises(UserError, match=r"no analysis '\.\./\.\./etc'"):
         run.spectrum(10, "../../etc")
-    with pytest.raises(UserError, match="an analysis name has letters"):
+    with pytest.raises(UserError, match="an analysis name has at most 100 letters"):
         run.create_analysis("../x", {})
     run.create_analysis("other", {})
     with pytest.raises(UserError, match="has 2 analyses; name one of: hessian-5, other"):
@@ -218,18 +245,116 @@ def test_leftovers_of_a_killed_writer_are_removed(run):
     assert run.steps() == [0, 10]
 
 
-def test_the_lock_clears_leftovers(tmp_path):
+def test_the_lock_clears_what_writers_of_the_run_left_and_nothing_else(tmp_path):
+    left = [
+        ".run.json.0123456789abcdef.partial",
+        ".metrics.csv.partial",  # of an earlier version
+        "checkpoints/.00000010.0123456789abcdef.partial",
+        "analyses/.hessian-5.partial",
+        "analyses/hessian-5/.00000010.0123456789abcdef.partial",
+        "figures/hessian-5/.gaps.png.0123456789abcdef.partial",
+    ]
+    others = [
+        ".page.html.0123456789abcdef.partial",  # an export that goes on
+        "copy/analyses/.hessian-5.0123456789abcdef.partial",  # a compact copy that is being made
+        "notes/.draft.partial",
+    ]
     with lock(tmp_path):
-        (tmp_path / "a" / ".x.partial").mkdir(parents=True)
-        (tmp_path / ".y.partial").write_text("")
         (tmp_path / "run.json").write_text("{}")
+        for number, name in enumerate([*left, *others]):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            if number % 2:
+                (tmp_path / name).mkdir()
+            (tmp_path / name / "half" if number % 2 else tmp_path / name).write_text("half")
     with lock(tmp_path):
-        assert not list(tmp_path.rglob("*.partial"))
+        assert [name for name in [*left, *others] if (tmp_path / name).exists()] == others
+
+
+def test_leftovers_that_are_links_go_and_what_they_lead_to_stays(tmp_path):
+    path, keep = tmp_path / "run", tmp_path / "keep"
+    keep.mkdir()
+    kept = [keep / "thesis.tex", keep / ".gaps.png.partial"]
+    for file in kept:
+        file.write_text("someone else's")
+    for place in ("checkpoints/.00000030.partial", "analyses/.x.partial", ".run.json.partial"):
+        (path / place).parent.mkdir(parents=True, exist_ok=True)
+        (path / place).symlink_to(keep)
+    (path / "analyses" / ".y.partial").symlink_to(".y.partial")
+    (path / "figures").symlink_to(keep)
+    (path / "run.json").write_text("{}")
+    with lock(path):
+        assert not [entry for entry in path.rglob(".*.partial") if "figures" not in entry.parts]
+    assert all(file.read_text() == "someone else's" for file in kept)
+
+
+def test_a_link_is_named_and_neither_read_nor_written_through(run, tmp_path):
+    outside = tmp_path / "outside"
+    (run.path / "analyses").rename(outside)
+    (run.path / "analyses").symlink_to(outside)
+    (run.path / "figures").symlink_to(outside)
+    before = sorted(outside.rglob("*"))
+    for work in (
+        run.analyses,
+        lambda: run.create_analysis("x", {}),
+        lambda: run.figures_folder("hessian-5"),
+        lambda: run.mark_figures("hessian-5"),
+    ):
+        with pytest.raises(DamagedRunError, match=r"(analyses|figures) is a link, and links are not followed here"):
+            work()
+    file = run.path / "checkpoints/00000010/model.safetensors"
+    file.rename(tmp_path / "weights")
+    file.symlink_to(tmp_path / "weights")
+    with pytest.raises(DamagedRunError, match=r"model\.safetensors is a link"):
+        run.weights(10)
+    assert sorted(outside.rglob("*")) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_what_is_no_file_is_not_opened(run):
+    for name in ("metrics.csv", "analyses/hessian-5/00000010/eigenvalues.npy", "run.json"):
+        content = (run.path / name).read_bytes() if (run.path / name).exists() else b""
+        (run.path / name).unlink(missing_ok=True)
+        os.mkfifo(run.path / name)
+        with pytest.raises(
+            DamagedRunError, match=rf"{name} is damaged: it should be a regular file, and is a named pipe"
+        ):
+            run.metrics(), run.spectrum(10), Run(run.path)
+        (run.path / name).unlink()
+        (run.path / name).write_bytes(content)
+
+
+def test_a_lock_file_that_is_taken_away_is_noticed(run):
+    (run.path / ".lock").unlink()
+    for work in (
+        lambda: run.save_checkpoint(20, run.weights(10)),
+        lambda: run.append_metrics({"step": 1, "loss": 2.0}),
+        lambda: run.create_analysis("x", {}),
+    ):
+        with pytest.raises(LockedRunError, match=r"\.lock was taken away while this program was writing"):
+            work()
+    (run.path / ".lock").touch()  # by another writer
+    with pytest.raises(LockedRunError, match="another may be writing"):
+        run.save_checkpoint(20, run.weights(10))
+    assert run.steps() == [0, 10]
+
+
+def test_what_is_stored_has_the_permissions_that_the_user_wants(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with lock(tmp_path / "run"):
+            made = Run.create(tmp_path / "run", configuration={}, layout=Layout(("w",), ((1,),)), provenance={})
+            made.save_checkpoint(0, {"w": np.ones(1)})
+            made.append_metrics({"step": 0, "loss": 1.0})
+    finally:
+        os.umask(before)
+    modes = {entry.name: entry.stat().st_mode & 0o777 for entry in made.path.rglob("*") if entry.name != ".lock"}
+    assert {modes.pop(name) for name in ("checkpoints", "00000000")} == {0o750}
+    assert set(modes.values()) == {0o640}
 
 
 def test_an_analysis_without_a_configuration_is_damaged(run):
     (run.path / "analyses/hessian-5/analysis.json").write_text("[1]")
-    with pytest.raises(DamagedRunError, match=r"analysis\.json is damaged: it has no configuration"):
+    with pytest.raises(DamagedRunError, match=r"analysis\.json is damaged: it should hold a mapping"):
         run.analysis()
 
 
@@ -250,10 +375,12 @@ def test_figures_are_current_until_something_is_added_or_lost(run):
 
 def test_only_the_state_of_the_latest_checkpoint_is_kept(run):
     for step in (4, 8):
-        run.save_training_state(step, {"x": np.full(2, step)}, {"step": step})
-    run.save_training_state(8, {"x": np.full(2, 80)}, {"step": 80})  # after a kill between state and checkpoint
+        run.save_training_state(step, {"x": np.full(2, step)}, {"groups": [], "state": {"step": step}})
+    run.save_training_state(
+        8, {"x": np.full(2, 80)}, {"groups": [], "state": {"step": 80}}
+    )  # after a kill between state and checkpoint
     run.remove_older_training_states(8)
     tensors, facts = run.training_state(8)
-    assert (tensors["x"].tolist(), facts) == ([80, 80], {"step": 80})
+    assert (tensors["x"].tolist(), facts["state"]) == ([80, 80], {"step": 80})
     with pytest.raises(UserError, match="no training state at step 4"):
         run.training_state(4)

@@ -33,6 +33,7 @@ _TILE = 256  # rows and columns that are compared at once
 _SMALL = 1000  # vertices below which threads would wait for each other longer than they work
 _HEADROOM = 64  # binary digits: more than a sum over a matrix has beyond its largest entry
 _WEAK = 1e-8  # a conductance that is taken again without cancellation
+_ROUNDING = 1e-6  # relative to the largest of a tree's numbers
 _TIE = 1e-8  # relative to the range of a vector's entries, the difference that keeps two of them together
 _Division = tuple[tuple[float, float, float, bool], list[Integers]]
 _LEAF: _Division = (np.nan, np.nan, np.nan, False), []
@@ -108,6 +109,20 @@ class BipartitionTree:
                 raise UserError(f"the children of node {node} must divide its parameters")
             if not below and not self.starts[node] < self.stops[node]:
                 raise UserError(f"node {node} has no parameters")
+        is_inner = np.array([bool(below) for below in self.children])
+        for name in ("eigenvalues", "connectivities", "conductances"):
+            column = getattr(self, name)
+            inner = column[is_inner]
+            is_right = np.isfinite(inner).all() and inner.min(initial=0) >= -_ROUNDING * inner.max(initial=0)
+            if not (is_right and np.isnan(column[~is_inner]).all()):
+                raise UserError(f"{name} must be finite and not negative for nodes that are divided, NaN for leaves")
+        if (self.conductances[is_inner] > 1 + _ROUNDING).any():
+            raise UserError(f"a conductance is at most 1, got {np.nanmax(self.conductances):.6g}")
+        if self.laplacian not in LAPLACIANS or self.split not in SPLITS or self.min_size < 1:
+            raise UserError(
+                f"a tree is cut by {' or '.join(LAPLACIANS)}, by {', '.join(SPLITS)}, down to 1 or more; got "
+                f"{self.laplacian!r}, {self.split!r}, {self.min_size}"
+            )
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:

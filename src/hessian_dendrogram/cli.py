@@ -122,7 +122,13 @@ def analyse(
     files = find_checkpoints(checkpoints, step, tell=_print) if checkpoints else {}
     checkpoints_found = pipeline.read_checkpoints(chosen, files)
     with opening.open_run(
-        chosen, path, data_dir=data_dir, device=_device(device), imported=bool(files), must_exist=not files
+        chosen,
+        path,
+        data_dir=data_dir,
+        device=_device(device),
+        imported=bool(files),
+        must_exist=not files,
+        corrected=True,
     ) as (opened, load):
         pipeline.import_checkpoints(opened, checkpoints_found)
         with _stage("Hessians and spectra"):
@@ -159,7 +165,9 @@ def fiedler(
     chosen = _experiment(experiment, samples=samples)
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
-    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), must_exist=True) as (opened, load):
+    with opening.open_run(
+        chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True
+    ) as (opened, load):
         with _stage("Hessians and cuts"):
             analysis = pipeline.bipartition(
                 chosen,
@@ -199,7 +207,8 @@ def plot(
     names = [analysis] if analysis else [*opened.analyses(), *opened.bipartition_analyses()]
     if not names:
         raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
-    with nullcontext() if to else store.lock(run):
+    is_inside = to is None or run.resolve() in (to.resolve(), *to.resolve().parents)
+    with store.lock(run) if is_inside else nullcontext():
         for name in names:
             folder = to / name if to else opened.figures_folder(name)
             if name in opened.bipartition_analyses():
@@ -209,7 +218,7 @@ def plot(
             if not to:
                 opened.mark_figures(name)
             _print(f"figures: {folder}")
-        figures.draw_comparison(opened, to or opened.path / "figures")
+        figures.draw_comparison(opened, to or opened.figures_folder())
 
 
 @app.command(epilog="Example: hessian-dendrogram export runs/digits --html digits.html")
@@ -264,7 +273,7 @@ def info(
 
     opened = Run(run)
     if as_json:
-        print(json.dumps(report.facts(opened), indent=2))
+        print(json.dumps(report.facts(opened), indent=2, allow_nan=False))
     else:
         print("\n".join(report.lines(opened)))
 
@@ -367,7 +376,7 @@ def _draw(opened: Run, analysis: str) -> None:
         from . import figures
 
         figures.draw(opened, analysis, opened.figures_folder(analysis))
-        figures.draw_comparison(opened, opened.path / "figures")
+        figures.draw_comparison(opened, opened.figures_folder())
         opened.mark_figures(analysis)
 
 

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import importlib.util
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,19 @@ from .samples import Data
 Split = tuple[Data, Data | None]
 
 _MAY_BE_NONE = ("evaluate_every", "batch_size", "samples")
+_LARGEST = 2**53
+_NAME = re.compile(r"(?!\.+$)[^/\\\x00-\x1f\x7f]{1,100}")
+_FUNCTIONS = {
+    "model": "model() -> the untrained model",
+    "loss": "loss(outputs, targets) -> the mean over a batch",
+    "data": "data(data_dir) -> (training samples, test samples)",
+    "optimizer": "optimizer(parameters) -> the optimiser",
+    "scheduler": "scheduler(optimizer) -> the schedule",
+    "accuracy": "accuracy(outputs, targets) -> the mean over a batch",
+    "weight": "weight(targets) -> what they weigh",
+    "measures": "measures(model, last, training_samples) -> numbers by name",
+}
+_OPTIONAL_FUNCTIONS = ("scheduler", "accuracy", "weight", "measures")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +126,8 @@ class Experiment:
                 raise UserError(f"{name} must be a whole number of at least {least}{also}, got {_shown(value)}")
             if number < least:
                 raise UserError(f"{name} must be at least {least}, got {number}")
+            if number > _LARGEST:
+                raise UserError(f"{name} must be at most {_LARGEST}, got {number}")
             object.__setattr__(self, name, number)
         # An iterable may be one that can be gone through only once, so it is kept as a tuple from here on.
         for name in ("checkpoint_steps", "analysed_steps"):
@@ -122,9 +138,28 @@ class Experiment:
         if self.lanczos is not None:  # NumPy's numbers have no place in a JSON file
             plain = {key: arg.item() if isinstance(arg, np.generic) else arg for key, arg in self.lanczos.items()}
             object.__setattr__(self, "lanczos", plain)
+        self._check_kinds()
         lost = sorted({step for step in self.analysed_steps or () if step < self.steps} - set(self.checkpoint_steps))
         if lost:
             raise UserError(f"analysed_steps {lost} are not among checkpoint_steps")
+
+    def _check_kinds(self) -> None:
+        """Refuse a name that is none, and what should be a function and is not."""
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise UserError(
+                "name must be text of 1 to 100 characters that can be a folder's name, without / and \\; got "
+                f"{_shown(self.name)}"
+            )
+        for field_name, signature in _FUNCTIONS.items():
+            value = getattr(self, field_name)
+            if value is None and field_name in _OPTIONAL_FUNCTIONS:
+                continue
+            if isinstance(value, nn.Module) and field_name == "model":
+                raise UserError("model must be a function that makes the untrained model, got one; give `lambda: ...`")
+            if not callable(value):
+                raise UserError(f"{field_name} must be a function, {signature}; got {_shown(value)}")
+        if not isinstance(self.lanczos, Mapping | None):
+            raise UserError(f"lanczos must be the options of `lanczos_spectrum` by name, got {_shown(self.lanczos)}")
 
     def checkpoints(self) -> list[int]:
         """The steps at which weights are stored, ascending; the last one is always among them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,14 +14,16 @@ from typing import Any, cast
 
 import torch
 
-from . import samples
+from . import random_state, samples, training
 from .curvature.parameters import parameter_layout
-from .errors import UserError
+from .errors import DamagedRunError, UserError, user_errors
 from .experiment import Experiment, Split
 from .samples import Data
 from .store import Run, lock
 
 logger = logging.getLogger(__name__)
+
+_SAME_LOSS = 1e-4  # relative: machines and threads differ by far less, another loss by more
 
 Load = Callable[[], Split]
 """Gives the training and test samples, once they have been compared with those that the run was made with."""
@@ -35,6 +38,7 @@ def open_run(
     device: torch.device | str = "cpu",
     imported: bool = False,
     must_exist: bool = False,
+    corrected: bool = False,
 ) -> Iterator[tuple[Run, Load]]:
     """Lock a run directory, and make it or compare it with the experiment.
 
@@ -47,6 +51,8 @@ def open_run(
         device: recorded; training and analyses are told theirs again.
         imported: the checkpoints come from files rather than from training.
         must_exist: refuse to make a new one; more or fewer steps than stored are of no concern.
+        corrected: take a run of an earlier state of the experiment's file, if all that can be compared agrees: data,
+            parameters, optimiser, and the loss at the latest checkpoint.
 
     Raises:
         UserError: the stored configuration differs; the message names what differs.
@@ -65,9 +71,14 @@ def open_run(
             yield Run.create(path, configuration=configuration, layout=layout, provenance=facts), load
             return
         run = Run(path)
-        data_identity = {key: run.configuration.get(key) for key in _DATA_KEYS}
+        if lost := [key for key in (*configuration, *_DATA_KEYS) if key not in run.configuration]:
+            raise DamagedRunError(f"{path / 'run.json'} is damaged: its configuration has no {lost[0]}")
+        data_identity = {key: run.configuration[key] for key in _DATA_KEYS}
         if must_exist:
-            configuration |= {key: run.configuration.get(key) for key in ("steps", "checkpoints")}
+            configuration |= {key: run.configuration[key] for key in ("steps", "checkpoints")}
+        is_changed = configuration["source_sha256"] != run.configuration["source_sha256"]
+        if is_changed and corrected:
+            configuration["source_sha256"] = run.configuration["source_sha256"]
         compare(run, configuration | data_identity, "the experiment")
         if run.layout != layout:
             raise UserError(f"{path} was made with other parameters: {_first_difference(run, layout)}")
@@ -79,14 +90,62 @@ def open_run(
             compare(run, run.configuration | _data_identity(data), "the data, which must be the same on every load,")
             return data
 
+        if is_changed:
+            _confirm_training(experiment, run, load_and_compare)
         yield run, load_and_compare
+
+
+def source_facts(experiment: Experiment, run: Run) -> dict[str, str]:
+    """Where the experiment's file is not the one that the run was made with: the hashes of both."""
+    now, stored = experiment.source_sha256, run.configuration.get("source_sha256", "")
+    return {} if now == stored else {"source_sha256": now, "run_source_sha256": stored}
+
+
+def _confirm_training(experiment: Experiment, run: Run, load: Load) -> None:
+    """Say that the experiment's file is another one, once its loss has been compared at the latest checkpoint.
+
+    Raises:
+        UserError: the optimiser is another one, or the loss has another value than while the run was trained.
+    """
+    what = "data and parameters"
+    if run.configuration["checkpoints"] == "trained":
+        compare_optimizer(experiment, run)
+        what = "data, parameters and optimizer"
+    metrics = run.metrics()
+    measured = {int(s): loss for s, loss in zip(metrics.get("step", ()), metrics.get("train_loss", ()), strict=True)}
+    if at := [step for step in run.steps() if math.isfinite(measured.get(step, math.nan))]:
+        model = new_model(experiment)
+        training.load_weights(model, run, at[-1])
+        with user_errors("the loss cannot be evaluated"):
+            loss, _ = training.evaluate(experiment, model, load()[0])
+        if not math.isclose(loss, measured[at[-1]], rel_tol=_SAME_LOSS, abs_tol=_SAME_LOSS):
+            raise UserError(
+                f"the experiment's file is another one than {run.path} was made with, and so is the loss: at step "
+                f"{at[-1]} it was {measured[at[-1]]:.7g}, is now {loss:.7g}; give another --out"
+            )
+        what += f", and the loss at step {at[-1]},"
+    logger.warning(
+        "the experiment's file is another one than %s was made with; %s agree, so its weights are used, and the hashes "
+        "of both files are stored",
+        run.path,
+        what,
+    )
+
+
+def compare_optimizer(experiment: Experiment, run: Run) -> None:
+    """Refuse another optimiser than the run was trained with."""
+    stored, now = run.record.get("provenance", {}).get("optimizer"), describe_optimizer(experiment)
+    if stored != now:
+        raise UserError(f"the optimizer of {run.path} was {stored}, is now {now}; give another --out")
 
 
 def new_model(experiment: Experiment) -> torch.nn.Module:
     """The untrained model, with the experiment's random seed set; the global random state is left alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(experiment.seed)
-        return experiment.model()
+    with random_state.seeded(experiment.seed), user_errors("the experiment's model cannot be made"):
+        model = experiment.model()
+    if not isinstance(model, torch.nn.Module):
+        raise UserError(f"the experiment's model() must give a torch.nn.Module, gave {samples.describe(model)}")
+    return model
 
 
 def compare(run: Run, now: Mapping[str, Any], what: str, stored: Mapping[str, Any] | None = None) -> None:
@@ -100,6 +159,8 @@ def compare(run: Run, now: Mapping[str, Any], what: str, stored: Mapping[str, An
     ]
     if different:
         remedy = "give another --name" if what.startswith("analysis") else "give another --out"
+        if all(line.startswith("source_sha256 ") for line in different):
+            remedy += ", or take analyses of the weights that are stored: `hessian-dendrogram analyse`"
         raise UserError(f"{what} differs from what {run.path} holds: {'; '.join(different)}; {remedy}")
 
 
@@ -125,7 +186,13 @@ def environment(device: torch.device | str) -> dict[str, Any]:
 
 def describe_optimizer(experiment: Experiment) -> str:
     """The optimiser and its settings."""
-    optimizer = experiment.optimizer(new_model(experiment).parameters())
+    model = new_model(experiment)
+    with user_errors("the experiment's optimizer cannot be made"):
+        optimizer = experiment.optimizer(model.parameters())
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise UserError(
+            f"the experiment's optimizer() must give a torch.optim.Optimizer, gave {samples.describe(optimizer)}"
+        )
     return f"{type(optimizer).__name__}({', '.join(f'{key}={value!r}' for key, value in optimizer.defaults.items())})"
 
 
@@ -141,7 +208,8 @@ def _data_identity(data: Split) -> dict[str, Any]:
 def _loader(experiment: Experiment, data_dir: Path | None) -> Load:
     @cache
     def load() -> Split:
-        data: Any = experiment.data(data_dir)
+        with user_errors("the experiment's data cannot be loaded"):
+            data: Any = experiment.data(data_dir)
         if not (isinstance(data, tuple) and len(data) == 2 and samples.is_stored(data[0])):
             raise UserError(
                 "data must give (training samples, test samples or None), each a pair of tensors or a Dataset; "

@@ -21,13 +21,14 @@ from .curvature.derivative_check import Method
 from .curvature.hessian import Hessian
 from .eigensolvers.dense import checked_memory, exact_spectrum
 from .eigensolvers.lanczos import check_options, lanczos_spectrum
-from .errors import InterruptedSolverError, UserError
+from .errors import InterruptedSolverError, UserError, user_errors
 from .experiment import Experiment
 from .fiedler import Laplacian, coupling_graph
-from .opening import Load, compare, describe_optimizer, environment, new_model
+from .opening import Load, compare, compare_optimizer, environment, new_model, source_facts
 from .samples import Data
 from .spectrum import Spectrum
 from .store import BIPARTITION, Run, checked_name
+from .store.read import LARGEST_JSON
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def check(
     few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
     operator = _hessian(experiment, new_model(experiment), few, dtype, device)
     operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
+    _measures(experiment, new_model(experiment), new_model(experiment), train_data, "the untrained model")
     if experiment.lanczos is not None:
         check_options(operator.shape[0], **experiment.lanczos)
     else:
@@ -84,9 +86,7 @@ def train(
     if run.steps() and run.steps()[-1] >= experiment.steps:
         return
     data = load()
-    stored, now = run.record.get("provenance", {}).get("optimizer"), describe_optimizer(experiment)
-    if stored != now:
-        raise UserError(f"the optimizer of {run.path} was {stored}, is now {now}; give another --out")
+    compare_optimizer(experiment, run)
     if run.configuration["steps"] < experiment.steps:
         if run.steps():
             run.training_state(run.steps()[-1])  # a compact copy has none and cannot be trained further
@@ -162,7 +162,7 @@ def analyse(
     train_data, _ = load()
     chosen = _chosen(experiment, run, train_data)
     if name not in run.analyses():
-        provenance = environment(device)
+        provenance = environment(device) | source_facts(experiment, run)
         if experiment.lanczos is not None:  # thousands of products; a resumed analysis takes the same way
             model = new_model(experiment)
             training.load_weights(model, run, todo[0])
@@ -175,7 +175,7 @@ def analyse(
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)
-        measures = _measures(experiment, model, last, train_data)
+        measures = _measures(experiment, model, last, train_data, f"step {step}")
         operator = _hessian(experiment, model, chosen, dtype, device, method, checks_of=operator)
         try:
             spectrum = _spectrum(experiment, operator, progress=progress)
@@ -186,6 +186,7 @@ def analyse(
             ) from error
         spectrum = _for_storage(spectrum, experiment.vectors)
         facts = {**spectrum.provenance, "samples_total": configuration["samples_total"]}
+        facts |= source_facts(experiment, run)
         spectrum = replace(spectrum, provenance=facts)
         run.save_spectrum(step, name, spectrum, measures)
     return name
@@ -246,7 +247,8 @@ def bipartition(
     train_data, _ = load()
     chosen = _chosen(experiment, run, train_data)
     if name not in run.bipartition_analyses():
-        run.create_analysis(name, {"configuration": configuration, "provenance": environment(device)})
+        provenance = environment(device) | source_facts(experiment, run)
+        run.create_analysis(name, {"configuration": configuration, "provenance": provenance})
     operator = None
     for step in tqdm(todo, desc="cutting", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
@@ -255,6 +257,7 @@ def bipartition(
         weights = coupling_graph(operator.to_dense(progress=progress).cpu().numpy())
         tree = recursive_bipartition(weights, laplacian=laplacian, split=split, min_size=min_size)
         facts = operator.describe() | {"samples_total": configuration["samples_total"]}
+        facts |= source_facts(experiment, run)
         run.save_bipartition(step, name, tree, coupling_picture(weights, tree), facts)
     return name
 
@@ -311,15 +314,25 @@ def _hessian(
 
 @torch.no_grad()
 def _measures(
-    experiment: Experiment, model: torch.nn.Module, last: torch.nn.Module, train_data: Data
+    experiment: Experiment, model: torch.nn.Module, last: torch.nn.Module, train_data: Data, where: str
 ) -> Mapping[str, Any]:
     """The experiment's own numbers, before anything expensive is computed that they could spoil."""
-    measures = experiment.measures(model.eval(), last.eval(), train_data) if experiment.measures else {}
+    if experiment.measures is None:
+        return {}
+    with user_errors(f"measures failed for {where}"):
+        measures = experiment.measures(model.eval(), last.eval(), train_data)
+    if not isinstance(measures, Mapping):
+        gave = "None; is its `return` missing?" if measures is None else samples.describe(measures)
+        raise UserError(f"measures must give numbers by name, such as a dict, gave {gave}")
+    if strange := [key for key in measures if not isinstance(key, str)]:
+        raise UserError(f"measures must give numbers by name; {strange[0]!r} is no name")
     try:
-        json.dumps(measures, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"measures must give finite numbers, text and lists of them: {error}") from None
-    return measures
+        text = json.dumps(dict(measures), allow_nan=False, indent=2)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"measures must give finite numbers, text and lists of them, for {where}: {error}") from None
+    if len(text) > LARGEST_JSON:
+        raise UserError(f"measures gave {len(text) / 2**20:.0f} MiB of text for {where}; at most 4 are stored")
+    return dict(measures)
 
 
 def _curvature(experiment: Experiment, run: Run, dtype: torch.dtype) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,19 @@ from .bipartition import BipartitionTree
 from .dendrogram import single_linkage
 from .spectrum import summarise
 from .store import Run
+from .texts import escaped, listed, shortened
+
+_MOST_ENTRIES = 20  # of a configuration or a row of metrics
+_LONGEST_VALUE = 200  # characters
 
 
 def facts(opened: Run) -> dict[str, Any]:
-    """Everything `hessian-dendrogram info --json` prints."""
+    """Everything `hessian-dendrogram info --json` prints; what is infinite or not known is `None`."""
+    found: dict[str, Any] = _without_infinities(_facts(opened))
+    return found
+
+
+def _facts(opened: Run) -> dict[str, Any]:
     return {
         "path": str(opened.path),
         "record": opened.record,
@@ -39,21 +50,21 @@ def facts(opened: Run) -> dict[str, Any]:
 
 def lines(opened: Run) -> list[str]:
     """The same for a reader, one line per spectrum."""
-    known = facts(opened)
+    known = _facts(opened)
     configuration = opened.configuration
     name, seed = configuration.get("experiment"), configuration.get("seed")
     text = [
-        f"{opened.path}: {name}, seed {seed}, {opened.layout.size} parameters",
-        f"  checkpoints ({configuration.get('checkpoints')}): {_shorten(known['checkpoints'])}",
+        f"{escaped(opened.path)}: {shortened(name)}, seed {shortened(seed)}, {opened.layout.size} parameters",
+        f"  checkpoints ({shortened(configuration.get('checkpoints'))}): {_shorten(known['checkpoints'])}",
     ]
     if known["last_metrics"]:
         text.append("  last metrics: " + in_words(known["last_metrics"]))
     for analysis, content in known["analyses"].items():
-        text.append(f"  analysis {analysis}: {', '.join(f'{k} {v}' for k, v in content['configuration'].items())}")
+        text.append(f"  analysis {shortened(analysis)}: {_entries(content['configuration'])}")
         text += [f"    step {step:>8}  {describe(row)}" for step, row in content["spectra"].items()]
     for analysis in known["bipartitions"]:
         content = opened.analysis(analysis)["configuration"]
-        text.append(f"  bipartition {analysis}: {', '.join(f'{k} {v}' for k, v in content.items())}")
+        text.append(f"  bipartition {shortened(analysis)}: {_entries(content)}")
         text += [
             f"    step {step:>8}  {describe_tree(opened.bipartition(step, analysis))}"
             for step in opened.analysed_steps(analysis)
@@ -73,7 +84,7 @@ def last_metrics(opened: Run) -> dict[str, float]:
 
 def in_words(metrics: dict[str, float]) -> str:
     """Metrics as `step 460, train_loss 0.005, ...`."""
-    return ", ".join(f"{key} {value:.6g}" for key, value in metrics.items())
+    return _listed([f"{shortened(key)} {value:.6g}" for key, value in metrics.items()])
 
 
 def spectrum_facts(opened: Run, step: int, analysis: str) -> dict[str, Any]:
@@ -151,6 +162,24 @@ def describe_tree(tree: BipartitionTree) -> str:
     return ", ".join(parts)
 
 
+def _entries(configuration: Mapping[str, Any]) -> str:
+    """A configuration in one line."""
+    return _listed([f"{shortened(key)} {shortened(value, _LONGEST_VALUE)}" for key, value in configuration.items()])
+
+
+def _listed(entries: list[str]) -> str:
+    return listed(entries, _MOST_ENTRIES, 2 * _LONGEST_VALUE)
+
+
 def _shorten(steps: list[int]) -> str:
     shown = [*steps[:6], "...", *steps[-3:]] if len(steps) > 10 else steps
     return f"{len(steps)}, at steps " + ", ".join(map(str, shown))
+
+
+def _without_infinities(value: Any) -> Any:
+    """The same with `None` for numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _without_infinities(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,28 +1,32 @@
 """A training loop that checkpoints, resumes and reports.
 
 Step s is the state after s updates. The order of the batches is a function of the seed and the epoch alone, and
-everything else that an update depends on (weights, optimiser, scheduler, torch's random state; not that of NumPy or
-`random`) is stored with the latest checkpoint, so a run that was killed goes on exactly as if it had not been.
+everything else that an update depends on (weights and buffers, optimiser, scheduler, the global random states of torch,
+NumPy and the standard library) is stored with the latest checkpoint, so a run that was killed goes on exactly as if it
+had not been. Plain attributes of modules are not stored; a change in one is said.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import samples
-from .errors import TrainingDivergedError, UserError
+from . import random_state, samples, training_state
+from .errors import DamagedRunError, TrainingDivergedError, UserError
 from .experiment import Experiment, Split
 from .samples import Batch, Data
 from .store import Run
+from .texts import shortened
+from .training_state import to_numpy as to_numpy
+
+logger = logging.getLogger(__name__)
 
 _EVALUATION_BATCH = 1000
 
@@ -35,8 +39,7 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
     """
     train, _ = data
     checkpoints = experiment.checkpoints()
-    with torch.random.fork_rng():
-        torch.manual_seed(experiment.seed)
+    with random_state.seeded(experiment.seed):
         model = experiment.model().to(device)
         optimizer = experiment.optimizer(model.parameters())
         scheduler = experiment.scheduler(optimizer) if experiment.scheduler else None
@@ -48,12 +51,13 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
             raise UserError(
                 "ReduceLROnPlateau needs a validation loss at every update; take a schedule of the step alone"
             )
-        start = _resume(run, model, optimizer, scheduler)
+        start = _resume(experiment, run, model, optimizer, scheduler)
         if start is None:
             _record(experiment, run, model, data, 0, None)
             _checkpoint(run, 0, model, optimizer, scheduler)
             start = 0
         batches = _batches(experiment, train, start, device)
+        before, is_said = training_state.attributes(model), False
         for step in tqdm(
             range(start + 1, experiment.steps + 1),
             desc="training", unit="step", leave=False, disable=None if progress else True,
@@ -73,6 +77,19 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
                 _record(experiment, run, model, data if evaluated else None, step, loss.item())
             if step in checkpoints:
                 _checkpoint(run, step, model, optimizer, scheduler)
+                is_said = is_said or _mention_changes(model, before)
+
+
+def _mention_changes(model: nn.Module, before: Mapping[str, object]) -> bool:
+    """Say which attributes of the model change and are not stored; whether there are any."""
+    changed = training_state.changed_attributes(model, before)
+    if changed:
+        logger.warning(
+            "%s of the model changes while it is trained, and is not stored: a training that was interrupted goes on "
+            "with other numbers than one that was not; make it a buffer",
+            " and ".join(map(shortened, changed[:3])),
+        )
+    return bool(changed)
 
 
 def _batches(experiment: Experiment, train: Data, start: int, device: torch.device) -> Iterator[Batch]:
@@ -138,74 +155,34 @@ def _diverged(run: Run, what: str) -> None:
 
 
 def _checkpoint(run: Run, step: int, model: nn.Module, optimizer: Any, scheduler: Any) -> None:
-    weights = {name: to_numpy(tensor) for name, tensor in model.state_dict().items()}
+    weights = training_state.state_arrays(model)
     for name, array in weights.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
             _diverged(run, f"{name} has values that are not finite at step {step}")
-    tensors: dict[str, Tensor] = {"random_state": torch.get_rng_state()}
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        tensors["cuda_random_state"] = torch.cuda.get_rng_state(device)
-    facts: dict[str, Any] = {"groups": _as_json(optimizer.state_dict()["param_groups"]), "state": {}}
-    for index, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            if isinstance(value, Tensor):
-                tensors[f"{index}.{key}"] = value
-            elif value is None or isinstance(value, (bool, int, float)):
-                facts["state"][f"{index}.{key}"] = value
-            else:
-                kind = type(value).__name__
-                raise UserError(
-                    f"{type(optimizer).__name__} keeps a {kind} as {key!r}; only tensors and numbers can be stored"
-                )
-    if scheduler:
-        facts["scheduler"] = _as_json(scheduler.state_dict())
-    run.save_training_state(step, {name: to_numpy(tensor) for name, tensor in tensors.items()}, facts)
+    run.save_training_state(step, *training_state.capture(model, optimizer, scheduler))
     run.save_checkpoint(step, weights)
     run.remove_older_training_states(step)
 
 
-def _as_json(value: Any) -> Any:
-    """What reading `value` back from a JSON file gives.
-
-    Raises:
-        UserError: it has parts that JSON cannot hold.
-    """
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the optimizer or the scheduler keeps a state that cannot be stored: {error}") from None
-
-
-def _resume(run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int | None:
+def _resume(experiment: Experiment, run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int | None:
     """Put everything as it was at the latest checkpoint and give its step; `None` where there is no checkpoint yet."""
-    if not run.steps():
+    steps = run.steps()
+    if not steps:
         run.truncate_metrics(None)
         return None
-    step = run.steps()[-1]
+    step = steps[-1]
     arrays, facts = run.training_state(step)  # first: a compact copy of a run has none
+    run.confirm_metrics(sorted({*steps, *range(0, step + 1, experiment.log_every)}))
     run.truncate_metrics(step)
     load_weights(model, run, step)
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    torch.set_rng_state(tensors.pop("random_state"))
-    if "cuda_random_state" in tensors:
-        torch.cuda.set_rng_state(tensors.pop("cuda_random_state"), next(model.parameters()).device)
-    state: dict[int, dict[str, Any]] = {}
-    for path, value in {**tensors, **facts["state"]}.items():
-        index, key = path.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
-    if scheduler:
-        own = scheduler.state_dict()  # what has not changed keeps its type, which JSON may not know
-        changed = {key: value for key, value in facts["scheduler"].items() if _as_json(own.get(key)) != value}
-        scheduler.load_state_dict(own | changed)
+    try:
+        training_state.restore(model, optimizer, scheduler, arrays, facts)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+        raise DamagedRunError(
+            f"the training state of step {step} in {run.path} does not fit the model and its optimizer "
+            f"({type(error).__name__}: {error}); `analyse` takes the stored checkpoints as they are"
+        ) from error
     return step
-
-
-def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """The tensor as an array; bfloat16, which NumPy lacks, as float32, which holds it exactly."""
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def load_weights(model: nn.Module, run: Run, step: int) -> None:

@@ -35,7 +35,7 @@ from torch.func import grad, jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .. import samples
-from ..errors import UserError
+from ..errors import UserError, user_errors
 from ..samples import Batch, Data
 from .arithmetic import arithmetic_error
 from .dense import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, check_chain, plan_assembly
@@ -46,7 +46,7 @@ from .loss_check import checked_loss
 from .operator import CurvatureOperator
 from .parameters import parameter_layout
 from .stand_in import StandIn, named_tensors, type_of_that_precision
-from .trial import graph_leaves, look_at, user_errors
+from .trial import graph_leaves, look_at
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from .. import samples
-from ..errors import UserError
+from ..errors import UserError, user_errors
 from ..samples import Batch
-from .trial import checked_scalar, look_at, user_errors
+from .trial import checked_scalar, look_at
 
 if TYPE_CHECKING:
     from .hessian import Hessian

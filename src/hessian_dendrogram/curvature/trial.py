@@ -8,8 +8,6 @@ tensor that was made during the evaluation; anything else is refused by name.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +15,12 @@ import torch
 from torch import Tensor
 
 from .. import samples
-from ..errors import UserError
+from ..errors import UserError, user_errors
 from ..samples import Batch
 from .interception import REWRITTEN, Interception, Observations, Rules
 
 if TYPE_CHECKING:
     from .hessian import Hessian
-
-_REMEDIES = {
-    "dtype": "let its constants take the type of what they meet, or give the operator theirs by dtype=",
-    "scalar type": "let its constants take the type of what they meet, or give the operator theirs by dtype=",
-    "Checkpointing is not compatible": "checkpoint with use_reentrant=False",
-}
-
 
 def look_at(hessian: Hessian, batch: Batch, *, with_gradient: bool = False) -> Tensor:
     """Evaluate the loss on a batch, note what evaluations need, and refuse what the loss must not depend on.
@@ -78,24 +69,6 @@ def checked_scalar(value: Any) -> None:
         if isinstance(value, Tensor) and value.numel() == 1:
             found = f"one of type {value.dtype}"
         raise UserError(f"the loss must be a scalar, the mean over a batch; got {found}")
-
-
-@contextmanager
-def user_errors(what: str) -> Iterator[None]:
-    """Whatever the user's own functions raise, as one line with what could mend it.
-
-    Raises:
-        UserError: instead of any other exception.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        text = text if len(text) <= 300 else f"{text[:300]}..."
-        remedy = next((remedy for key, remedy in _REMEDIES.items() if key in text), None)
-        raise UserError(f"{what}: {type(error).__name__}: {text}" + (f"; {remedy}" if remedy else "")) from error
 
 
 def _check_leaves(hessian: Hessian, batch: Batch, value: Tensor) -> None:

@@ -14,10 +14,9 @@ from html import escape
 from pathlib import Path
 from typing import TypeVar
 
-from .. import atomic
 from ..apps import reading
 from ..errors import DamagedRunError, HessianDendrogramError, UserError
-from ..store import Run
+from ..store import Run, atomic
 from .page import Part, page
 from .spectra import comparison_part, spectra_part
 from .trees import trees_part
@@ -51,9 +50,11 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
         analysis: of spectra or of trees; default all.
 
     Raises:
-        UserError: there is no such analysis, or none at all.
+        UserError: there is no such analysis, or none at all, or the page is no HTML file by its name.
         DamagedRunError: none of them can be read.
     """
+    if file.suffix.lower() not in (".html", ".htm"):  # so that no other file is replaced by mistake
+        raise UserError(f"the name of a page ends in .html, got {file}")
     if file.is_dir():
         raise UserError(f"{file} is a folder; name the HTML file to write")
     left_out: list[str] = []

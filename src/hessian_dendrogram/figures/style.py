@@ -1,5 +1,7 @@
 """How every figure looks: sizes, fonts, colours that colour-blind readers can tell apart, and how a figure is written.
 
+Texts that come from a run are shown letter by letter (`plain`): none is taken for a formula.
+
 Nothing here changes matplotlib's global state: `STYLE` is used through `matplotlib.rc_context`, and figures are made
 with `matplotlib.figure.Figure`, without pyplot.
 """
@@ -8,20 +10,23 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
-from .. import atomic
+from ..store import atomic
+from ..texts import MOST, shortened
 from ..views.palette import COLOURS, UNCONVERGED
 
-__all__ = ["COLOURS", "STYLE", "UNCONVERGED", "UNRESOLVED", "WIDTH", "new_figure", "save", "say", "step_ticks"]
+__all__ = ["COLOURS", "STYLE", "UNCONVERGED", "UNRESOLVED", "WIDTH"]
 
 WIDTH = 7.0  # inches: the text width of a journal page
 STYLE: Any = {
@@ -40,8 +45,13 @@ STYLE: Any = {
     "hatch.linewidth": 0.4,
     "hatch.color": "0.6",
     "errorbar.capsize": 1.5,
+    "text.usetex": False,  # whatever the user's own settings say: names of a run are no TeX
     "pdf.fonttype": 42,  # fonts that journals and editors accept
 }
+_LINE = 125  # characters of a legend's font that a page is wide
+_HANDLE = 6  # of which a legend's handle and the space beside it take so many
+_LONGEST_LABEL = 50
+_LONGEST_TITLE = 400
 UNRESOLVED = "0.88"  # grey behind everything that the numerical error hides
 
 
@@ -49,14 +59,37 @@ def new_figure(height: float, title: str) -> Figure:
     """Make an empty figure of journal width and `height` inches. The title is plain text: a `$` in it is a dollar."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     if title:
-        lines = [textwrap.fill(line, 105) for line in title.splitlines()]
+        lines = [textwrap.fill(shortened(line, _LONGEST_TITLE), 105) for line in title.splitlines()]
         figure.suptitle("\n".join(lines), parse_math=False)
     return figure
 
 
+def plain(text: str, most: int = MOST) -> str:
+    """A text of a run, as matplotlib shows it letter by letter: a `$` is a dollar, and a `_` in front hides nothing."""
+    shown = shortened(text, most).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def label_of(name: str) -> str:
+    """The name of a layer or an analysis in a legend."""
+    return plain(name, _LONGEST_LABEL)
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], most_columns: int) -> None:
+    """Explain colours under all panels, in as many columns as there is room for; more rows make a longer page."""
+    lengths = [len(str(handle.get_label())) + _HANDLE for handle in handles]
+    columns = min(len(handles), most_columns)
+    while columns > 1 and sum(max(part) for part in np.array_split(lengths, columns)) > _LINE:
+        columns -= 1
+    rows = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.13 * max(0, rows - 4))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
 def say(axes: Axes, text: str) -> None:
     """Write in the middle of a panel why there is nothing to see."""
-    axes.text(0.5, 0.5, textwrap.fill(text, 40), transform=axes.transAxes, ha="center", va="center", color="0.3")
+    style: Any = {"ha": "center", "va": "center", "color": "0.3", "parse_math": False}
+    axes.text(0.5, 0.5, textwrap.fill(text, 40), transform=axes.transAxes, **style)
 
 
 def step_ticks(axes: Axes, steps: list[int], *, which: str = "x", most: int = 30) -> None:
@@ -72,14 +105,18 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png (200 dpi) and `stem`.pdf, whole or not at all; the same figure gives the same bytes.
 
     The canvases are asked directly: `Figure.savefig` draws everything twice. The layout of the first file serves both.
+    Both write to memory, since they would hide what is wrong with a full disk.
     """
-    png, pdf = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf"))
     figure.set_dpi(200)  # of the PNG, and of the rasterised parts of the PDF
+    written = []
     with matplotlib.rc_context(STYLE):
-        atomic.write_file(png, FigureCanvasAgg(figure).print_png)
+        image, page = io.BytesIO(), io.BytesIO()
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(image)
         figure.set_layout_engine("none")
-        canvas: Any = FigureCanvasPdf(figure)
-        content = io.BytesIO()  # on a full disk matplotlib's PDF writer would hide what is wrong
-        canvas.print_pdf(content, metadata={"CreationDate": None})
-        atomic.write_file(pdf, lambda path: path.write_bytes(content.getvalue()))
-    return [png, pdf]
+        canvas = FigureCanvasPdf(figure)
+        canvas.print_pdf(page, metadata={"CreationDate": None})
+    for kind, content in (("png", image), ("pdf", page)):
+        written.append(stem.with_name(f"{stem.name}.{kind}"))
+        atomic.write_bytes(written[-1], content.getvalue())
+    return written

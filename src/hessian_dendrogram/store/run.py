@@ -1,0 +1,375 @@
+"""Run: one run directory.
+
+    run.json                          format version, configuration, layout, provenance
+    metrics.csv                       loss and accuracy over training; a cell is empty where nothing was measured
+    training_state/00000500/          optimiser and random state of the latest checkpoint, for an exact resume
+    checkpoints/00000500/model.safetensors
+    analyses/hessian-1437/analysis.json
+    analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, ..., spectrum.json
+    analyses/hessian-1437.fiedler/00000500/   order.npy, parents.npy, ..., picture.npy, tree.json
+    figures/hessian-1437/*.png, *.pdf
+
+A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
+written before its checkpoint and an older one removed after it, so the latest checkpoint of a trained run always has
+its state. The directory is untrusted input to a reader: nothing in it is executed, and no link in it is followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bipartition import BipartitionTree
+from ..errors import DamagedRunError, UserError
+from ..layout import Layout
+from ..spectrum import Spectrum
+from . import atomic, files, records
+from .files import ResultFolder, Shares
+from .lock import confirm_lock
+from .metrics import Metrics
+from .read import entries, is_there, read_json, read_tensors, without_links
+
+FORMAT_VERSION = 1
+Arrays = Mapping[str, NDArray[Any]]
+
+BIPARTITION = ".fiedler"
+"""How the name of an analysis ends that has trees instead of spectra."""
+_ANALYSIS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_STEP_FOLDER = re.compile(r"[0-9]{8,15}")
+
+
+class Run:
+    """One run directory, opened for reading; writing needs `lock()`.
+
+    Args:
+        path: the directory.
+
+    Raises:
+        UserError: it is no run directory, or one of a newer format.
+        DamagedRunError: its run.json cannot be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        file = self.path / "run.json"
+        if not is_there(file, self.path):
+            raise UserError(f"{self.path} is no run directory: it has no run.json")
+        self.record: dict[str, Any] = read_json(file, self.path)
+        version = self.record.get("format_version")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise DamagedRunError(f"{file} is damaged: it has no format_version")
+        if version > FORMAT_VERSION:
+            raise UserError(
+                f"{self.path} has format version {version}, this program reads up to {FORMAT_VERSION}; "
+                "install a newer hessian-dendrogram"
+            )
+        self.layout = records.confirm_run(file, self.record)
+        self._metrics = Metrics(self.path)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What makes this run the run that it is: experiment, parameters, source hash, data digest."""
+        return dict(self.record.get("configuration", {}))
+
+    def steps(self) -> list[int]:
+        """The training steps that have a checkpoint, ascending."""
+        return self._step_folders(self.path / "checkpoints")
+
+    def weights(self, step: int) -> dict[str, NDArray[Any]]:
+        """The named tensors of the model's state at a checkpoint, parameters and buffers.
+
+        Raises:
+            UserError: there is none; the message lists what there is.
+            DamagedRunError: the file cannot be read, lacks a parameter, or has numbers that are not finite.
+        """
+        file = self._step_folder(self.path / "checkpoints", step, "checkpoint") / "model.safetensors"
+        tensors = read_tensors(file, self.path)
+        for name, shape in zip(self.layout.names, self.layout.shapes, strict=True):
+            if name not in tensors:
+                raise DamagedRunError(f"{file} is damaged: it has no {name!a}, which is a parameter of the run")
+            if tensors[name].shape != shape:
+                raise DamagedRunError(
+                    f"{file} is damaged: {name!a} has the shape {tensors[name].shape}, in the run it is {shape}"
+                )
+        for name, array in tensors.items():
+            if array.dtype.kind in "fc" and not np.isfinite(array).all():
+                raise DamagedRunError(
+                    f"{file}: {(~np.isfinite(array)).sum()} of the {array.size} values of {name!a} are not finite, "
+                    f"so step {step} has no curvature; name other steps with --at"
+                )
+        return tensors
+
+    def metrics(self) -> dict[str, NDArray[np.float64]]:
+        """Columns of metrics.csv, each of shape (rows,); NaN where nothing was measured. Empty before training."""
+        return self._metrics.read()
+
+    def analyses(self) -> list[str]:
+        """Names of the stored analyses with spectra, in alphabetical order."""
+        return [name for name in self._analysis_names() if not name.endswith(BIPARTITION)]
+
+    def bipartition_analyses(self) -> list[str]:
+        """Names of the stored analyses with trees, in alphabetical order."""
+        return [name for name in self._analysis_names() if name.endswith(BIPARTITION)]
+
+    def analysis(self, name: str | None = None) -> dict[str, Any]:
+        """The configuration of an analysis, and its provenance."""
+        file = self._analysis_folder(name) / "analysis.json"
+        record = read_json(file, self.path)
+        records.confirm_analysis(file, record)
+        return record
+
+    def analysed_steps(self, analysis: str | None = None) -> list[int]:
+        """The steps at which an analysis has a spectrum, ascending."""
+        return self._step_folders(self._analysis_folder(analysis))
+
+    def spectrum(self, step: int, analysis: str | None = None, *, vectors: bool = True) -> Spectrum:
+        """The spectrum at a step.
+
+        Args:
+            step: one of `analysed_steps(analysis)`.
+            analysis: its name; may be left out where there is only one.
+            vectors: read the eigenvectors, too; they are by far the largest part.
+
+        Raises:
+            UserError: there is none; the message lists what there is.
+            DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
+        """
+        return files.read_spectrum(self._spectrum_folder(step, analysis), self.layout, vectors=vectors)
+
+    def shares(self, step: int, analysis: str | None = None) -> Shares:
+        """How much of each eigenvector lies in each tensor, also of eigenvectors that are not stored any more.
+
+        Returns:
+            The numbers of the eigenvalues, shape (m,), and the shares, shape (tensors of the layout, m).
+        """
+        stored = files.read_shares(self._spectrum_folder(step, analysis), self.layout)
+        if stored is not None:
+            return stored
+        spectrum = self.spectrum(step, analysis)
+        return spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
+
+    def measures(self, step: int, analysis: str | None = None) -> dict[str, Any]:
+        """What the experiment's own hook measured at a step."""
+        return self._spectrum_folder(step, analysis).json("measures.json")
+
+    def bipartition(self, step: int, analysis: str | None = None) -> BipartitionTree:
+        """The tree of recursive Fiedler cuts at a step.
+
+        Args:
+            step: one of `analysed_steps(analysis)`.
+            analysis: one of `bipartition_analyses()`; may be left out where there is only one.
+
+        Raises:
+            UserError: there is none; the message lists what there is.
+            DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
+        """
+        return files.read_tree(self._tree_folder(step, analysis), self.layout)
+
+    def bipartition_provenance(self, step: int, analysis: str | None = None) -> dict[str, Any]:
+        """Where the Hessian of a tree comes from: operator, samples, dtype."""
+        return dict(self._tree_folder(step, analysis).facts["provenance"])
+
+    def coupling_picture(self, step: int, analysis: str | None = None) -> NDArray[np.float32]:
+        """Means of |H_ij| over blocks, the parameters in the order of the tree: shape (blocks, blocks)."""
+        return files.read_picture(self._tree_folder(step, analysis))
+
+    def training_state(self, step: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What `save_training_state` stored for a step."""
+        folder = self._step_folder(self.path / "training_state", step, "training state")
+        facts = read_json(folder / "state.json", self.path)
+        records.confirm_training_state(folder / "state.json", facts)
+        return read_tensors(folder / "tensors.safetensors", self.path), facts
+
+    def confirm_metrics(self, steps: list[int]) -> None:
+        """Find the rows of some steps in metrics.csv; raises DamagedRunError where one is missing."""
+        self._metrics.confirm_rows(steps)
+
+    def figures_folder(self, analysis: str = "") -> Path:
+        """Where the figures of an analysis belong, or those that compare analyses."""
+        return without_links(self.path / "figures" / analysis, self.path)
+
+    def figures_are_current(self, analysis: str) -> bool:
+        """Whether the figures were drawn from the spectra that are stored now, and are all still there."""
+        folder = self.figures_folder(analysis)
+        if not is_there(folder / "drawn.json", self.path):
+            return False
+        mark = read_json(folder / "drawn.json", self.path)
+        drawn = mark.pop("files", [])
+        here = entries(folder, self.path)
+        return mark == self._figure_mark(analysis) and isinstance(drawn, list) and all(name in here for name in drawn)
+
+    # ── writing, under the lock ──────────────────────────────────────────────────────────────────────────────────
+
+    @classmethod
+    def create(
+        cls, path: Path | str, *, configuration: Mapping[str, Any], layout: Layout, provenance: Mapping[str, Any]
+    ) -> Run:
+        """Write a new run's run.json; the directory is there already and locked (see `lock`)."""
+        record = {"format_version": FORMAT_VERSION, "configuration": dict(configuration)}
+        record |= {"layout": layout.to_json(), "provenance": dict(provenance)}
+        confirm_lock(Path(path))
+        atomic.write_json(Path(path) / "run.json", record)
+        return cls(path)
+
+    def extend(self, configuration: Mapping[str, Any]) -> None:
+        """Replace the stored configuration, for a run that is given more steps."""
+        self.record["configuration"] = dict(configuration)
+        atomic.write_json(self._target("run.json"), self.record)
+
+    def save_checkpoint(self, step: int, weights: Arrays) -> None:
+        """Store the model's state at a step, once."""
+        with atomic.new_folder(self._target("checkpoints", _folder_name(step))) as folder:
+            atomic.write_tensors(folder / "model.safetensors", weights)
+
+    def save_training_state(self, step: int, tensors: Arrays, facts: Mapping[str, Any]) -> None:
+        """Store what an exact resume from `step` needs; belongs before `save_checkpoint(step, ...)`.
+
+        The rows of metrics are forced to the disk first: the checkpoint will need them.
+        """
+        target = self._target("training_state", _folder_name(step))
+        self._metrics.flush()
+        if is_there(target, self.path):  # left by a run that was killed before it wrote the checkpoint
+            atomic.remove_folder(target)
+        with atomic.new_folder(target) as folder:
+            atomic.write_tensors(folder / "tensors.safetensors", tensors)
+            atomic.write_json(folder / "state.json", facts)
+
+    def remove_older_training_states(self, step: int) -> None:
+        """Keep only the training state of `step`."""
+        for old in self._step_folders(self.path / "training_state"):
+            if old != step:
+                atomic.remove_folder(self._target("training_state", _folder_name(old)))
+
+    def append_metrics(self, row: Mapping[str, float | None]) -> None:
+        """Add a row to metrics.csv; the first one writes the header. `None` leaves a cell empty.
+
+        Raises:
+            DamagedRunError: the columns that the file names are not those of the row.
+        """
+        self._target("metrics.csv")
+        self._metrics.append(row)
+
+    def copy_metrics(self, other: Run) -> None:
+        """Take the metrics of another run directory instead of one's own."""
+        self._target("metrics.csv")
+        self._metrics.copy(other._metrics)
+
+    def truncate_metrics(self, step: int | None) -> None:
+        """Drop the rows recorded after `step`, from which training resumes; all of them for `None`."""
+        self._target("metrics.csv")
+        self._metrics.truncate(step)
+
+    def create_analysis(self, name: str, record: Mapping[str, Any]) -> None:
+        """Store the configuration and provenance of a new analysis."""
+        with atomic.new_folder(self._target("analyses", checked_name(name))) as folder:
+            atomic.write_json(folder / "analysis.json", record)
+
+    def save_spectrum(
+        self,
+        step: int,
+        analysis: str,
+        spectrum: Spectrum,
+        measures: Mapping[str, Any],
+        *,
+        shares: Shares | None = None,
+        vector_dtype: type[np.floating] = np.float64,
+    ) -> None:
+        """Store a spectrum, its eigenvectors, and the experiment's own measures at a step, once.
+
+        Args:
+            step: the training step.
+            analysis: its name.
+            spectrum: what to store.
+            measures: JSON-like values.
+            shares: as the method `shares` gives them; default those of the spectrum's eigenvectors.
+            vector_dtype: floating-point type of the stored eigenvectors.
+        """
+        if shares is None:
+            shares = spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
+        self._analysis_folder(analysis)
+        with atomic.new_folder(self._target("analyses", analysis, _folder_name(step))) as folder:
+            files.write_spectrum(folder, spectrum, measures, shares, vector_dtype)
+
+    def save_bipartition(
+        self,
+        step: int,
+        analysis: str,
+        tree: BipartitionTree,
+        picture: NDArray[np.floating],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Store a tree, the block-averaged picture of its graph, and where they come from, once."""
+        self._analysis_folder(analysis)
+        with atomic.new_folder(self._target("analyses", analysis, _folder_name(step))) as folder:
+            files.write_tree(folder, tree, picture, provenance)
+
+    def mark_figures(self, analysis: str) -> None:
+        """Say that the figures are drawn from the spectra that are stored now."""
+        drawn = [name for name in entries(self.figures_folder(analysis), self.path) if name.endswith((".png", ".pdf"))]
+        file = self._target("figures", analysis, "drawn.json")
+        atomic.write_json(file, {**self._figure_mark(analysis), "files": drawn})
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _target(self, *parts: str) -> Path:
+        """Where something is to be written, once it is certain that it may be."""
+        confirm_lock(self.path)
+        return without_links(self.path.joinpath(*parts), self.path)
+
+    def _figure_mark(self, analysis: str) -> dict[str, Any]:
+        return {"analysed_steps": self.analysed_steps(analysis), "last_checkpoint": self.steps()[-1:]}
+
+    def _analysis_names(self) -> list[str]:
+        return [name for name in entries(self.path / "analyses", self.path) if _ANALYSIS_NAME.fullmatch(name)]
+
+    def _analysis_folder(self, name: str | None, *, trees: bool = False) -> Path:
+        names = self.bipartition_analyses() if trees else self.analyses()
+        if name is None:
+            if len(names) != 1:
+                raise UserError(f"{self.path} has {len(names)} analyses; name one of: {', '.join(names) or '(none)'}")
+            name = names[0]
+        if name not in self._analysis_names():
+            raise UserError(f"{self.path} has no analysis {name!r}; it has: {', '.join(names) or '(none)'}")
+        return self.path / "analyses" / name
+
+    def _spectrum_folder(self, step: int, analysis: str | None) -> ResultFolder:
+        if analysis is not None and analysis.endswith(BIPARTITION):
+            raise UserError(f"{analysis!r} has trees; with spectra there are: {', '.join(self.analyses()) or '(none)'}")
+        return files.spectrum_folder(self._step_folder(self._analysis_folder(analysis), step, "spectrum"), self.path)
+
+    def _tree_folder(self, step: int, analysis: str | None) -> ResultFolder:
+        if analysis is not None and not analysis.endswith(BIPARTITION):
+            names = ", ".join(self.bipartition_analyses()) or "(none)"
+            raise UserError(f"{analysis!r} has spectra; with trees there are: {names}")
+        return files.tree_folder(
+            self._step_folder(self._analysis_folder(analysis, trees=True), step, "tree"), self.path
+        )
+
+    def _step_folder(self, parent: Path, step: int, what: str) -> Path:
+        if step not in (steps := self._step_folders(parent)):
+            raise UserError(
+                f"{self.path} has no {what} at step {step}; there is one at: {', '.join(map(str, steps)) or '(none)'}"
+            )
+        return parent / _folder_name(step)
+
+    def _step_folders(self, parent: Path) -> list[int]:
+        names = entries(parent, self.path)
+        return sorted(int(n) for n in names if _STEP_FOLDER.fullmatch(n) and n == _folder_name(int(n)))
+
+
+def _folder_name(step: int) -> str:
+    return f"{step:08d}"
+
+
+def checked_name(name: str) -> str:
+    """The name of an analysis, if it can be that of a folder."""
+    if not _ANALYSIS_NAME.fullmatch(name):
+        raise UserError(f"an analysis name has at most 100 letters, digits, '_', '-' and '.', got {name[:200]!r}")
+    return name
