@@ -27,8 +27,8 @@ def main() -> None:
     first = Hessian(model, F.cross_entropy, data)
 
     def gradient() -> None:
-        for batch in first.batches():
-            first.gradient_of_batch(batch)
+        for batch in first.risk.data.batches():
+            first.risk.gradient_of_batch(batch)
 
     rows = {
         "one gradient of all samples": gradient,

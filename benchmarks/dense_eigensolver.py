@@ -10,7 +10,7 @@ import torch
 from common import best_of, parser, report
 from scipy.linalg import eigh
 
-from hessian_dendrogram.eigensolvers.dense import symmetric_eigenpairs
+from hessian_dendrogram.solvers.exact import symmetric_eigenpairs
 
 
 def main() -> None:

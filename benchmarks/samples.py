@@ -18,8 +18,8 @@ from common import parser, report
 from torch import nn
 
 from hessian_dendrogram import Hessian
-from hessian_dendrogram.curvature.dense import MEMORY_BUDGET
 from hessian_dendrogram.experiments.mnist import lenet_tiny
+from hessian_dendrogram.operators.layerwise.assembly import MEMORY_BUDGET
 
 
 def measure(samples: int, dtype: torch.dtype, budget: int) -> None:

@@ -18,8 +18,8 @@ import torch
 from common import parser, report
 
 from hessian_dendrogram import Hessian, Run
-from hessian_dendrogram.eigensolvers.krylov import KrylovBasis
 from hessian_dendrogram.experiments.modular_addition import Transformer, loss, split
+from hessian_dendrogram.solvers.krylov import KrylovBasis
 
 TOLERANCE = 1e-3  # of |λ_min|
 TOP_TOLERANCE = 1e-6  # of λ_max

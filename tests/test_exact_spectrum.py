@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from cases import CASES
 from hessian_dendrogram import CurvatureOperator, Hessian, Layout, exact_spectrum
-from hessian_dendrogram.eigensolvers.dense import assembly_error, symmetric_eigenpairs
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.solvers.exact import assembly_error, symmetric_eigenpairs
 
 
 class Matrix(CurvatureOperator):

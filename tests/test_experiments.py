@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from hessian_dendrogram.curvature.parameters import parameter_layout
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiment import built_in_experiments, load_experiment
 from hessian_dendrogram.experiments import mnist, modular_addition
+from hessian_dendrogram.operators.parameters import parameter_layout
 
 
 def idx(array):

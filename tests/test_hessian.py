@@ -10,8 +10,10 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from cases import CASES, Case
 from hessian_dendrogram import Hessian
-from hessian_dendrogram.curvature import hessian as hessian_module
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.operators import hessian as hessian_module
+from hessian_dendrogram.operators import mean
+from hessian_dendrogram.operators.risk import Risk
 from hessian_dendrogram.samples import map_inputs
 
 
@@ -79,7 +81,7 @@ def test_gradient_graphs_are_kept_where_all_of_them_fit(memory, monkeypatch):
     H = Hessian(**case, method="double-backward", batch_size=8)
     expected = Hessian(**case, method="forward-over-reverse").to_dense()
     built = []
-    monkeypatch.setattr(H, "batch_loss", lambda *args: built.append(1) or Hessian.batch_loss(H, *args))
+    monkeypatch.setattr(H.risk, "batch_loss", lambda *args: built.append(1) or Risk.batch_loss(H.risk, *args))
     for _ in range(3):
         assert torch.allclose(H.matmat(torch.eye(len(expected), dtype=torch.float64)), expected, atol=1e-14)
     assert len(built) == (3 if memory == 2**30 else 9)
@@ -96,7 +98,7 @@ def test_another_dtype_has_graphs_of_its_own():
 def test_the_fastest_method_is_measured(monkeypatch, caplog):
     H = Hessian(**linear_case(), dtype=torch.float64)
     slow, seconds = "_forward_over_reverse", iter(range(100))
-    monkeypatch.setattr(hessian_module.time, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(mean.time, "perf_counter", lambda: next(seconds))
     original = getattr(H, slow)
     monkeypatch.setattr(Hessian, slow, lambda *args: [next(seconds) for _ in range(5)] and original(*args[1:]))
     with caplog.at_level(logging.INFO):

@@ -11,8 +11,8 @@ import hessian_dendrogram
 
 PACKAGE = Path(hessian_dendrogram.__file__).parent
 COMPUTING = {
-    "curvature",
-    "eigensolvers",
+    "operators",
+    "solvers",
     "experiments",
     "experiment",
     "training",
@@ -71,9 +71,9 @@ def test_the_reading_half_does_not_reach_torch(name):
 
 
 def test_the_walk_would_notice():
-    assert "torch" in imports(FILES["hessian_dendrogram.curvature.hessian"])
+    assert "torch" in imports(FILES["hessian_dendrogram.operators.hessian"])
     assert "hessian_dendrogram.layout" in imports(FILES["hessian_dendrogram.store"])
-    assert "hessian_dendrogram.errors" in imports(FILES["hessian_dendrogram.curvature.hessian"])
+    assert "hessian_dendrogram.errors" in imports(FILES["hessian_dendrogram.operators.hessian"])
 
 
 def test_importing_the_package_loads_neither_torch_nor_matplotlib():

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 import inputs
 from hessian_dendrogram import Hessian, exact_spectrum, lanczos_spectrum
-from hessian_dendrogram.eigensolvers.dense import symmetric_eigenpairs
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.operators.risk import Risk
+from hessian_dendrogram.solvers.exact import symmetric_eigenpairs
 from inputs import Input, applies, in_batches, mlp, points, radial_basis
 
 pytestmark = [
@@ -357,8 +358,8 @@ def test_the_checks_take_few_gradients(monkeypatch):
     """Counted in samples: six of a batch for the mean, four and a product for the derivatives on at most 256."""
     model, data = nn.Linear(3, 3).double(), points(2000)
     gradients, products = [], []
-    gradient, product = Hessian.gradient_of_batch, Hessian.product_of_batch
-    monkeypatch.setattr(Hessian, "gradient_of_batch",
+    gradient, product = Risk.gradient_of_batch, Hessian.product_of_batch
+    monkeypatch.setattr(Risk, "gradient_of_batch",
                         lambda self, batch: gradients.append(len(batch[1])) or gradient(self, batch))  # fmt: skip
     monkeypatch.setattr(Hessian, "product_of_batch",
                         lambda self, batch, *rest, **options: products.append(len(batch[1]))
@@ -385,7 +386,7 @@ def test_a_dense_prediction_is_planned_from_shapes(monkeypatch):
     """Its second derivative at the output alone would take gigabytes."""
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 3, 3, padding=1))
     data = torch.randn(2, 1, 96, 96), torch.randint(3, (2, 96, 96))
-    monkeypatch.setattr("hessian_dendrogram.curvature.dense.Accumulator", None)
+    monkeypatch.setattr("hessian_dendrogram.operators.layerwise.assembly.Accumulator", None)
     plan = Hessian(model, F.cross_entropy, data).plan
     assert plan.method == "products"
     assert "one sample takes 2.9 GiB" in plan.reason

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from hessian_dendrogram import Hessian, lanczos_spectrum
-from hessian_dendrogram.eigensolvers import lanczos
 from hessian_dendrogram.errors import InterruptedSolverError, UserError
 from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.solvers import lanczos
 from test_exact_spectrum import Matrix, with_eigenvalues
 
 RANDOM = np.random.default_rng(0)
@@ -376,7 +376,7 @@ import sys
 import torch
 from pathlib import Path
 from hessian_dendrogram import lanczos_spectrum
-from hessian_dendrogram.curvature.operator import CurvatureOperator
+from hessian_dendrogram.operators.operator import CurvatureOperator
 
 class Diagonal(CurvatureOperator):
     shape, dtype, device = (100_000, 100_000), torch.float64, torch.device("cpu")

@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cases import CASES
 from hessian_dendrogram import Hessian
-from hessian_dendrogram.curvature.layers.accumulator import Accumulator
-from hessian_dendrogram.curvature.layers.chain import NotAChainError, find_chain
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.operators.layerwise.accumulator import Accumulator
+from hessian_dendrogram.operators.layerwise.chain import NotAChainError, find_chain
 from test_hessian import reference
 
 ACTIVATIONS = [nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Identity, lambda: nn.Dropout(0.5)]
@@ -220,7 +220,7 @@ def test_whatever_has_no_rule_takes_products(model, shape, reason):
     with pytest.raises(UserError, match="cannot be assembled layerwise"):
         H.to_dense(method="layerwise")
     dense = H.to_dense()
-    assert dense.numpy() == pytest.approx(reference(model, H.loss, H.data, H.layout).numpy(), abs=1e-12)
+    assert dense.numpy() == pytest.approx(reference(model, H.loss, H.risk.data.source, H.layout).numpy(), abs=1e-12)
     assert H.describe()["assembled_by"] == "products"
 
 
@@ -336,7 +336,7 @@ def test_operations_from_shapes_are_those_that_are_done(model, shape):
     H = Hessian(model, F.cross_entropy, data)
     chain = H.plan.chain
     accumulator = Accumulator(H.shape[0], H.device)
-    with H.session(), FlopCounterMode(display=False) as counter:
-        chain.propagate(data[0], lambda output: H.output_loss(output, data[1]), accumulator)
+    with H.risk.session(), FlopCounterMode(display=False) as counter:
+        chain.propagate(data[0], lambda output: H.risk.output_loss(output, data[1]), accumulator)
         accumulator.finish(chain.indices)
     assert 0.7 < 4 * H.plan.operations["layerwise"] / counter.get_total_flops() < 1.4

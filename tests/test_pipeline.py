@@ -12,8 +12,8 @@ import torch
 
 from conftest import TINY, numbers
 from hessian_dendrogram import Run, opening, pipeline
-from hessian_dendrogram.curvature import hessian
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
+from hessian_dendrogram.operators import hessian
 
 
 def everything(experiment, path, **options):

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bipartition import BipartitionTree, recursive_bipartition
-    from .curvature.hessian import Hessian
-    from .curvature.operator import CurvatureOperator
     from .dendrogram import Barcode, Dendrogram, Gaps, single_linkage
-    from .eigensolvers.dense import exact_spectrum
-    from .eigensolvers.lanczos import lanczos_spectrum
     from .experiment import Experiment, top_1_accuracy
     from .fiedler import FiedlerVector, coupling_graph, fiedler_vector
     from .layout import Layout
     from .level_statistics import gap_ratio, reference_gap_ratio, relative_gaps
+    from .operators.gauss_newton import GaussNewton
+    from .operators.hessian import Hessian
+    from .operators.operator import CurvatureOperator
+    from .operators.small import FunctionOperator, MatrixOperator
+    from .solvers.exact import exact_spectrum
+    from .solvers.lanczos import lanczos_spectrum
     from .spectrum import Spectrum, SpectrumSummary, summarise
     from .store import Run
 
@@ -27,21 +29,24 @@ __version__ = "0.1.0"
 _HOMES = {
     "Barcode": "dendrogram",
     "BipartitionTree": "bipartition",
-    "CurvatureOperator": "curvature.operator",
+    "CurvatureOperator": "operators.operator",
     "Dendrogram": "dendrogram",
     "Experiment": "experiment",
     "FiedlerVector": "fiedler",
+    "FunctionOperator": "operators.small",
     "Gaps": "dendrogram",
-    "Hessian": "curvature.hessian",
+    "GaussNewton": "operators.gauss_newton",
+    "Hessian": "operators.hessian",
     "Layout": "layout",
+    "MatrixOperator": "operators.small",
     "Run": "store",
     "Spectrum": "spectrum",
     "SpectrumSummary": "spectrum",
     "coupling_graph": "fiedler",
-    "exact_spectrum": "eigensolvers.dense",
+    "exact_spectrum": "solvers.exact",
     "fiedler_vector": "fiedler",
     "gap_ratio": "level_statistics",
-    "lanczos_spectrum": "eigensolvers.lanczos",
+    "lanczos_spectrum": "solvers.lanczos",
     "recursive_bipartition": "bipartition",
     "reference_gap_ratio": "level_statistics",
     "relative_gaps": "level_statistics",
@@ -57,9 +62,12 @@ __all__ = [
     "Dendrogram",
     "Experiment",
     "FiedlerVector",
+    "FunctionOperator",
     "Gaps",
+    "GaussNewton",
     "Hessian",
     "Layout",
+    "MatrixOperator",
     "Run",
     "Spectrum",
     "SpectrumSummary",

@@ -96,6 +96,26 @@ class Layout:
         place = np.unravel_index(index - int(self.offsets[position]), self.shapes[position] or (1,))
         return self.names[position], tuple(int(i) for i in place) if self.shapes[position] else ()
 
+    def restricted(self, indices: ArrayLike) -> Layout:
+        """The layout of some flat indices: tensors that are not there as a whole become a vector of what is.
+
+        Args:
+            indices: ascending, shape (k,).
+
+        Raises:
+            UserError: they do not ascend, or one is outside.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        if (np.diff(chosen) <= 0).any() or not (chosen.min(initial=0) >= 0 and chosen.max(initial=-1) < self.size):
+            raise UserError(f"a restriction needs ascending indices from 0 to {self.size - 1}")
+        counts = np.bincount(self.owners()[chosen], minlength=len(self.names)).tolist()
+        kept = [
+            (name, shape if count == prod(shape) else (count,))
+            for name, shape, count in zip(self.names, self.shapes, counts, strict=True)
+            if count
+        ]
+        return Layout(tuple(name for name, _ in kept), tuple(shape for _, shape in kept))
+
     def group(self, groups: Mapping[str, str | Sequence[str] | ArrayLike]) -> dict[str, NDArray[np.int64]]:
         """Flat indices of named groups of parameters.
 

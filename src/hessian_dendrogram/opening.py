@@ -15,9 +15,9 @@ from typing import Any, cast
 import torch
 
 from . import random_state, samples, training
-from .curvature.parameters import parameter_layout
 from .errors import DamagedRunError, UserError, user_errors
 from .experiment import Experiment, Split
+from .operators.parameters import parameter_layout
 from .samples import Data
 from .store import Run, lock
 

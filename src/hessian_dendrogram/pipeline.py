@@ -17,15 +17,15 @@ from tqdm import tqdm
 from . import samples, training
 from .bipartition import Split, checked_options, coupling_picture, default_min_size, recursive_bipartition
 from .checkpoints import read_state_dict
-from .curvature.derivative_check import Method
-from .curvature.hessian import Hessian
-from .eigensolvers.dense import checked_memory, exact_spectrum
-from .eigensolvers.lanczos import check_options, lanczos_spectrum
 from .errors import InterruptedSolverError, UserError, user_errors
 from .experiment import Experiment
 from .fiedler import Laplacian, coupling_graph
 from .opening import Load, compare, compare_optimizer, environment, new_model, source_facts
+from .operators.derivative_check import Method
+from .operators.hessian import Hessian
 from .samples import Data
+from .solvers.exact import checked_memory, exact_spectrum
+from .solvers.lanczos import check_options, lanczos_spectrum
 from .spectrum import Spectrum
 from .store import BIPARTITION, Run, checked_name
 from .store.read import LARGEST_JSON

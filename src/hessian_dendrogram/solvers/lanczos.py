@@ -6,7 +6,7 @@ kept, and the iteration goes on from there.
 
 What is proved, and what is experience: for a unit vector v, *some* eigenvalue lies within ‖A v - θ v‖ of θ, so each
 reported value has a true one within its bound, whatever the iteration did. Where a model computes in coarser arithmetic
-than float64, the products are those of a matrix that is a little off; an estimate of that (`curvature/arithmetic.py`)
+than float64, the products are those of a matrix that is a little off; an estimate of that (`operators/arithmetic.py`)
 is part of the bound, and makes it an estimate. That no eigenvalue of a converged end is
 missing is experience, not a theorem: a vector that is orthogonal to every start block would not be found. So once both
 ends have converged, a random block in the complement of all that was found has to find nothing that belongs there.
@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..curvature.operator import CurvatureOperator
 from ..errors import InterruptedSolverError, UserError
+from ..operators.operator import CurvatureOperator
 from ..spectrum import Spectrum
 from .krylov import ROUNDING, KrylovBasis, ProductError, strips
 

@@ -22,51 +22,42 @@ solver's own rounding, and this one is zero.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .hessian import Hessian
+from .risk import Risk
 
 _DRAWS = 4
 _MOVE = 1.0  # coarse unit roundoffs
 
 
-def arithmetic_error(hessian: Hessian, seed: int) -> float:
-    """A bound on ‖E‖₂ that holds with probability 0.9999, from 16 products on at most 256 samples.
+def arithmetic_error(risk: Risk, products: Callable[[Tensor], Tensor], seed: int) -> float:
+    """A bound on ‖E‖₂ that holds with probability 0.9999, from 16 products.
 
     Args:
-        hessian: in float64.
+        risk: in float64, of few samples.
+        products: of the operator over that risk, on graphs of their own, none of which is kept.
         seed: of the vectors and of the moves.
     """
-    if hessian.roundoff <= torch.finfo(torch.float64).eps:
+    if risk.roundoff <= torch.finfo(torch.float64).eps:
         return 0.0
-    checked = hessian.for_error_check()
     generator = torch.Generator().manual_seed(seed)
-    omega = torch.randn(hessian.shape[0], _DRAWS, dtype=torch.float64, generator=generator).to(hessian.device)
-    here = _products(checked, omega)
+    omega = torch.randn(risk.layout.size, _DRAWS, dtype=torch.float64, generator=generator).to(risk.device)
+    here = products(omega)
     largest = 0.0
     for draw in range(_DRAWS):
-        move = _MOVE * hessian.roundoff * hessian.random_direction(seed=seed + 1 + draw)
+        move = _MOVE * risk.roundoff * risk.random_direction(seed=seed + 1 + draw)
         vector = omega[:, draw : draw + 1]
         apart = -2 * here[:, draw : draw + 1]
         for sign in (1, -1):
-            with checked.moved(sign * move):
-                apart = apart + _products(checked, vector)
+            with risk.moved(sign * move):
+                apart = apart + products(vector)
         largest = max(largest, float(torch.linalg.vector_norm(apart)) / math.sqrt(6))
-    with suppress(Exception), checked.ruled(replace(checked.rules, widen=True, promote=True)):
-        apart = _products(checked, omega) - here
+    with suppress(Exception), risk.ruled(replace(risk.rules, widen=True, promote=True)):
+        apart = products(omega) - here
         largest = max(largest, float(torch.linalg.vector_norm(apart, dim=0).max()))
     return 10 * math.sqrt(2 / math.pi) * largest
-
-
-def _products(hessian: Hessian, vectors: Tensor) -> Tensor:
-    """Products on graphs of their own, none of which is kept."""
-    total = torch.zeros_like(vectors)
-    for inputs, targets, share in hessian.weighted_batches():
-        total += hessian.product_of_batch((inputs, targets), vectors) * share
-    return total

@@ -17,7 +17,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -25,15 +25,15 @@ from torch import Tensor
 from .. import samples
 from ..errors import UserError
 from ..samples import Batch
-
-if TYPE_CHECKING:
-    from .hessian import Hessian
+from .risk import Risk
 
 logger = logging.getLogger(__name__)
 
 Method = Literal["forward-over-reverse", "double-backward"]
 METHODS: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
 
+CHECKED_SAMPLES = 256
+"""Evenly spaced in the data; more are not looked at."""
 _STEPS = 1.0, 0.1, 1e-2, 1e-3  # times the cube root of the roundoff; from the third on for single samples
 _AGREE = 2e-5  # of a tensor's own part of the product
 _OF_ALL = 1e-7  # of the whole product: what rounding may do to a tensor whose own part is small
@@ -44,27 +44,35 @@ _SINGULAR = {"norm", "vector_norm", "linalg_norm", "linalg_vector_norm", "cdist"
 """Functions that have no derivative at some points, where reverse mode gives NaN."""
 
 
+class Product(Protocol):
+    """Products of a batch's own matrix with vectors."""
+
+    def __call__(self, batch: Batch, V: Tensor, place: int | None = None, *, method: Method | None = None) -> Tensor:
+        """The products, shape (n, k)."""
+
+
 class _FaultError(Exception):
     """The products by one method are wrong."""
 
 
-def checked_method(hessian: Hessian, wanted: Method | None) -> Method:
+def checked_method(risk: Risk, product: Product, wanted: Method | None) -> Method:
     """The way of taking products whose results agree with finite differences; forward-over-reverse before the other.
 
     Args:
-        hessian: in float64, where that can be had.
+        risk: in float64, where that can be had.
+        product: of its second derivative.
         wanted: the only method to try; default both.
 
     Raises:
         UserError: there is none; the message says why.
     """
-    batches = hessian.evenly_spaced_batches()
-    if not hessian.functions.isdisjoint(_SINGULAR):
-        batches = [*batches, *_with_nan(hessian)]
+    batches = list(risk.data.evenly_spaced(CHECKED_SAMPLES).batches())
+    if not risk.functions.isdisjoint(_SINGULAR):
+        batches = [*batches, *_with_nan(risk, product)]
     reasons: dict[Method, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        check = _Check(hessian)
+        check = _Check(risk, product)
         for method in (wanted,) if wanted else METHODS:
             try:
                 check.run(method, batches)
@@ -85,10 +93,10 @@ def checked_method(hessian: Hessian, wanted: Method | None) -> Method:
 
 
 class _Check:
-    def __init__(self, hessian: Hessian) -> None:
-        self.hessian = hessian
-        self.direction = hessian.random_direction(seed=0)
-        self.step: float = (2 * hessian.roundoff) ** (1 / 3)
+    def __init__(self, risk: Risk, product: Product) -> None:
+        self.risk, self.product_of_batch = risk, product
+        self.direction = risk.random_direction(seed=0)
+        self.step: float = (2 * risk.roundoff) ** (1 / 3)
         self.singles = 0
 
     def run(self, method: Method, batches: Sequence[Batch]) -> None:
@@ -112,22 +120,22 @@ class _Check:
         """The sum over the batches of weight times product."""
         total = torch.zeros_like(self.direction)
         for batch in batches:
-            part = self.hessian.product_of_batch(batch, self.direction[:, None], method=self.method)[:, 0]
-            total += part * self.hessian.batch_weight(batch)
+            part = self.product_of_batch(batch, self.direction[:, None], method=self.method)[:, 0]
+            total += part * self.risk.data.weight_of(batch)
         return total
 
     def gradient(self, batches: Sequence[Batch], shift: float) -> Tensor:
         """The sum over the batches of weight times gradient, at parameters moved along the direction."""
         total = torch.zeros_like(self.direction)
-        with self.hessian.moved(shift * self.direction):
+        with self.risk.moved(shift * self.direction):
             for batch in batches:
-                total += self.hessian.gradient_of_batch(batch) * self.hessian.batch_weight(batch)
+                total += self.risk.gradient_of_batch(batch) * self.risk.data.weight_of(batch)
         return total
 
     def difference(self, batches: Sequence[Batch], step: float) -> tuple[Tensor, float]:
         """A central difference of the gradient, and what rounding may have done to it."""
         above, below = self.gradient(batches, step), self.gradient(batches, -step)
-        noise = _SLACK * self.hessian.roundoff * float(above.norm() + below.norm()) / (2 * step)
+        noise = _SLACK * self.risk.roundoff * float(above.norm() + below.norm()) / (2 * step)
         return (above - below) / (2 * step), noise
 
     def compare(self, batches: list[Batch]) -> None:
@@ -175,7 +183,7 @@ class _Check:
         for one, other in pairwise(differences):
             apart = min(float((one - product).norm()), float((other - product).norm()))
             if float((one - other).norm()) <= 0.1 * apart and self.bend(batches) <= 0.1 * apart:
-                most = max(zip(self.lengths(other - product), self.hessian.layout.names, strict=True))[1]
+                most = max(zip(self.lengths(other - product), self.risk.layout.names, strict=True))[1]
                 relative = apart / max(float(other.norm()), float(product.norm()))
                 raise _FaultError(
                     f"differs by {relative:.2g} of its length from finite differences of the gradient, most in {most}"
@@ -187,7 +195,7 @@ class _Check:
     def is_nan_by_reverse_mode(self, batches: list[Batch]) -> bool:
         direction = self.direction[:, None]
         try:
-            products = [self.hessian.product_of_batch(part, direction, method="double-backward") for part in batches]
+            products = [self.product_of_batch(part, direction, method="double-backward") for part in batches]
         except Exception:
             return False
         return any(bool(product.isnan().any()) for product in products)
@@ -211,7 +219,7 @@ class _Check:
 
     def lengths(self, vector: Tensor) -> list[float]:
         """The length of each tensor's part."""
-        return [float(part.norm()) for part in self.hessian.parts_of(vector)]
+        return [float(part.norm()) for part in self.risk.parts_of(vector)]
 
 
 def _halved(batches: list[Batch]) -> list[list[Batch]]:
@@ -225,15 +233,15 @@ def _halved(batches: list[Batch]) -> list[list[Batch]]:
     return [[samples.take(batches[0], rows)] for rows in (slice(0, count // 2), slice(count // 2, count))]
 
 
-def _with_nan(hessian: Hessian, most: int = 4) -> list[Batch]:
+def _with_nan(risk: Risk, product: Product, most: int = 4) -> list[Batch]:
     """Samples, among all, at which a product by reverse mode is NaN; the first ones of each batch that has any."""
     found: list[Batch] = []
-    direction = hessian.random_direction(seed=0)[:, None]
+    direction = risk.random_direction(seed=0)[:, None]
 
     def is_nan(batch: Batch) -> bool:
-        return bool(hessian.product_of_batch(batch, direction, method="double-backward").isnan().any())
+        return bool(product(batch, direction, method="double-backward").isnan().any())
 
-    for batch in hessian.batches():
+    for batch in risk.data.batches():
         try:
             if len(found) == most or not is_nan(batch):
                 continue

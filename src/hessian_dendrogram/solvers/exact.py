@@ -19,7 +19,7 @@ The bound of an eigenvalue is the sum of
   far larger curvature can outgrow. To it is added N·u·‖A‖_F for summing so many parts.
 
 - *arithmetic*: what arithmetic inside the model that is coarser than float64 does to the true operator, see
-  `curvature/arithmetic.py`.
+  `operators/arithmetic.py`.
 
 All pair the i-th computed with the i-th true eigenvalue, multiplicities included. They say nothing of the sampling
 error of the data, nor of the model's own float32 weights being what they are.
@@ -36,8 +36,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal, lapack
 
-from ..curvature.operator import CurvatureOperator
 from ..errors import UserError
+from ..operators.operator import CurvatureOperator
 from ..spectrum import Spectrum
 from .krylov import LARGEST_ENTRY
 

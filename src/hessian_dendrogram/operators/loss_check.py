@@ -1,4 +1,4 @@
-"""Is the loss what the Hessian's formula needs: finite, deterministic, and a mean over samples?
+"""Is the loss what a curvature operator needs: finite, deterministic, and a mean over samples?
 
 A mean of a batch is the weighted mean of its parts. Three things are compared, in float64 where that can be had:
 
@@ -19,7 +19,7 @@ import math
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,10 +27,8 @@ from torch import Tensor
 from .. import samples
 from ..errors import UserError, user_errors
 from ..samples import Batch
+from .risk import Risk
 from .trial import checked_scalar, look_at
-
-if TYPE_CHECKING:
-    from .hessian import Hessian
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +38,7 @@ _PASS_WEIGHT = "pass weight=, what the targets weigh in the mean"
 _DRAWS = 3  # moves of the parameters by a few unit roundoffs: how far rounding alone may change a number
 
 
-def checked_loss(hessian: Hessian) -> tuple[int, float]:
+def checked_loss(risk: Risk) -> tuple[int, float]:
     """Number of samples and total weight, once the loss has shown that it is what the formula needs.
 
     Raises:
@@ -48,7 +46,7 @@ def checked_loss(hessian: Hessian) -> tuple[int, float]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about the shapes of parts; the whole has been evaluated before
-        return _Check(hessian).run()
+        return _Check(risk).run()
 
 
 class _Check:
@@ -60,32 +58,32 @@ class _Check:
         needs_graphs: the loss has no value without them.
     """
 
-    def __init__(self, hessian: Hessian) -> None:
-        self.hessian = hessian
-        self.move = _MOVED * hessian.random_direction(seed=1)
+    def __init__(self, risk: Risk) -> None:
+        self.risk = risk
+        self.move = _MOVED * risk.random_direction(seed=1)
         self.cannot_split: str | None = None
         self.needs_graphs = False
 
     def run(self) -> tuple[int, float]:
-        hessian = self.hessian
+        risk = self.risk
         total, weight, mean = 0, 0.0, 0.0
         first: list[Batch] = []
         last: Batch | None = None
-        for number, batch in enumerate(hessian.batches(), start=1):
-            with hessian.moved(self.move):
-                value = float(look_at(hessian, batch))
+        for number, batch in enumerate(risk.data.batches(), start=1):
+            with risk.moved(self.move):
+                value = float(look_at(risk, batch))
             is_moved = math.isfinite(value)  # else perhaps out of the loss' domain
             if number <= 2 or not is_moved:
-                here = float(look_at(hessian, batch))
+                here = float(look_at(risk, batch))
                 if not math.isfinite(here):
-                    raise UserError(f"the loss is {here} on batch {number}; a Hessian needs a finite loss")
+                    raise UserError(f"the loss is {here} on batch {number}; curvature needs a finite loss")
                 self.check_repeatable(batch, f"batch {number}")
                 value = value if is_moved else here
                 first = [*first, batch][:2]
             self.check_values(batch, value if is_moved else None)
             if last is not None:
                 self.check_across(last, batch)
-            last, batch_weight = batch, hessian.batch_weight(batch)
+            last, batch_weight = batch, risk.data.weight_of(batch)
             total += samples.count(batch)
             weight += batch_weight
             mean += value * batch_weight
@@ -94,9 +92,9 @@ class _Check:
         if not weight > 0:
             raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
         self.check_gradients(first)
-        if not samples.is_pair(hessian.data):
-            with hessian.moved(self.move):
-                again = sum(self.value(batch) * hessian.batch_weight(batch) for batch in hessian.batches())
+        if not samples.is_pair(risk.data.source):
+            with risk.moved(self.move):
+                again = sum(self.value(batch) * risk.data.weight_of(batch) for batch in risk.data.batches())
             if math.isfinite(mean) and abs(again - mean) > self.tolerance(total) * (abs(again) + abs(mean) + weight):
                 one, other = _told_apart(mean / weight, again / weight)
                 raise UserError(
@@ -110,21 +108,21 @@ class _Check:
         return total, weight
 
     def tolerance(self, count: int) -> float:
-        return _SLACK * self.hessian.roundoff * max(1.0, math.sqrt(count) / 16)
+        return _SLACK * self.risk.roundoff * max(1.0, math.sqrt(count) / 16)
 
     def value(self, batch: Batch) -> float:
         with suppress(Exception):  # such as that of a forward which takes derivatives
             if not self.needs_graphs:
-                with self.hessian.session(), torch.no_grad():
-                    return float(self.hessian.batch_loss(batch))
+                with self.risk.session(), torch.no_grad():
+                    return float(self.risk.batch_loss(batch))
         with user_errors("the loss cannot be evaluated"):
-            value = self.hessian.batch_loss(batch)
+            value = self.risk.batch_loss(batch)
         self.needs_graphs = True
         checked_scalar(value)
         return float(value.detach())
 
     def gradient(self, batch: Batch) -> Tensor:
-        return self.hessian.gradient_of_batch(batch).double()
+        return self.risk.gradient_of_batch(batch).double()
 
     def check_repeatable(self, batch: Batch, what: str) -> None:
         one, other = self.value(batch), self.value(batch)
@@ -155,7 +153,7 @@ class _Check:
             whole: its loss at the moved parameters, where it is known.
             is_last_try: say so where the halves cannot be evaluated.
         """
-        if samples.count(batch) < 2 or not self.hessian.batch_weight(batch):
+        if samples.count(batch) < 2 or not self.risk.data.weight_of(batch):
             return True
         parts = self.parts(batch)
         shares, inexact = self.shares(batch, parts)
@@ -164,7 +162,7 @@ class _Check:
             return whole if part is batch and whole is not None else self.value(part)
 
         try:
-            with self.hessian.moved(self.move):
+            with self.risk.moved(self.move):
                 apart, scale = self.apart(batch, parts, shares, number)
             if not math.isfinite(apart):  # moved out of the loss' domain
                 apart, scale = self.apart(batch, parts, shares, self.value)
@@ -185,12 +183,12 @@ class _Check:
         """Two random halves, the samples of each in their order; those of weight zero left out."""
         order = torch.randperm(samples.count(batch), generator=torch.Generator().manual_seed(0))
         halves = [samples.take(batch, rows.sort().values.to(batch[1].device)) for rows in order.tensor_split(2)]
-        return [half for half in halves if self.hessian.batch_weight(half)]
+        return [half for half in halves if self.risk.data.weight_of(half)]
 
     def shares(self, batch: Batch, parts: list[Batch]) -> tuple[list[float], float]:
         """What each part weighs in the whole, and how far the weights are from adding up."""
-        weights = [self.hessian.batch_weight(part) for part in parts]
-        whole, total = self.hessian.batch_weight(batch), sum(weights)
+        weights = [self.risk.data.weight_of(part) for part in parts]
+        whole, total = self.risk.data.weight_of(batch), sum(weights)
         inexact = abs(total - whole) / abs(whole)
         if inexact > 1e-5:
             raise UserError(
@@ -217,17 +215,17 @@ class _Check:
         """
         self.check_repeatable(batch, f"a batch of {samples.count(batch)}")
         for move in (self.move, 0 * self.move):
-            with self.hessian.moved(move):
+            with self.risk.moved(move):
                 apart, scale = self.apart(batch, parts, shares, self.gradient)
                 here = self.gradient(batch)
             noise = 0.0
             for draw in range(_DRAWS):
-                nudge = 4 * self.hessian.roundoff * self.hessian.random_direction(seed=2 + draw)
-                with self.hessian.moved(move + nudge):
+                nudge = 4 * self.risk.roundoff * self.risk.random_direction(seed=2 + draw)
+                with self.risk.moved(move + nudge):
                     noise = max(noise, float((self.gradient(batch) - here).norm()))
             bound = (4 * self.tolerance(samples.count(batch)) + inexact) * scale + _SLACK * noise
             if apart > bound:
-                with self.hessian.moved(move):
+                with self.risk.moved(move):
                     self.refuse(batch, parts, shares)
 
     # ── gradients ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,9 +236,9 @@ class _Check:
         if len(first) > 1:
             counts = [count if count <= 3 else count // 2 for count in map(samples.count, first)]
             joined = _joined(_some(first[0], counts[0]), _some(first[1], counts[1]))
-            batch = batch if joined is None or not self.hessian.batch_weight(joined) else joined
+            batch = batch if joined is None or not self.risk.data.weight_of(joined) else joined
         for move in (self.move, 0 * self.move):
-            with self.hessian.moved(move):
+            with self.risk.moved(move):
                 self.check_branch(batch)
 
     def check_branch(self, batch: Batch) -> None:
@@ -283,7 +281,7 @@ class _Check:
         if not all(map(math.isfinite, values)):  # a half with nothing that counts
             raise UserError(f"{found}; {_PASS_WEIGHT}")
         whole, *halves = (self.gradient(part) for part in (batch, *parts))
-        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1), self.hessian.roundoff)}")
+        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1), self.risk.roundoff)}")
 
 
 def _remedy(whole: Tensor, halves: Tensor, roundoff: float) -> str:

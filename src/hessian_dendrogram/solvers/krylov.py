@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..curvature.operator import CurvatureOperator
 from ..errors import UserError
+from ..operators.operator import CurvatureOperator
 
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-14}
 """Of a product, relative to the norm."""

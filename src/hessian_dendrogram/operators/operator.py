@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,10 +12,10 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..layout import Layout
-from .dense import AssemblyMethod, assemble_by_products
+from .assembly import assemble_by_products
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from scipy.sparse.linalg import LinearOperator
 
 
@@ -37,7 +38,7 @@ class CurvatureOperator(ABC):
     device: torch.device
     num_samples: int = 1
     roundoff: float = 0.0
-    assembled_by: AssemblyMethod | None = None
+    assembled_by: str | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -92,7 +93,22 @@ class CurvatureOperator(ABC):
             progress: show a bar with the time left.
         """
         self.assembled_by = "products"
-        return assemble_by_products(self, progress=progress)
+        return assemble_by_products(
+            self.matmat, self.shape[0], self.dtype, self.device, roundoff=self.roundoff, progress=progress
+        )
+
+    def restricted(self, to: str | Sequence[str] | ArrayLike) -> CurvatureOperator:
+        """The diagonal block of some parameters.
+
+        Args:
+            to: a name pattern (`"conv1.*"`), several, or flat indices.
+
+        Raises:
+            UserError: a pattern matches nothing, or an index is outside the layout.
+        """
+        from .restricted import RestrictedOperator
+
+        return RestrictedOperator(self, self.layout.group({"": to})[""])
 
     def to_scipy(self) -> LinearOperator:
         """A SciPy `LinearOperator` on NumPy arrays of the same precision."""

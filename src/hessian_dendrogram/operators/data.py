@@ -1,0 +1,94 @@
+"""The samples that a mean is taken over, as an operator wants them: on its device, in its type, with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .. import samples
+from ..errors import UserError, user_errors
+from ..samples import Batch, Data
+from .interception import ExactSums
+from .stand_in import type_of_that_precision
+
+Weight = Callable[[Tensor], Tensor | float]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedData:
+    """Batches with what each of them weighs.
+
+    Args:
+        source: as the user gave them, in a form that can be read many times.
+        weight: of a batch's targets; default their number.
+        dtype: what floating-point tensors are converted to.
+        device: where the batches live.
+        batch_size: samples in one batch, for data that does not come in batches.
+        count: how many samples there are, once they have been counted.
+        total: what all batches weigh together, likewise.
+    """
+
+    source: Data
+    weight: Weight | None
+    dtype: torch.dtype
+    device: torch.device
+    batch_size: int
+    count: int = 0
+    total: float = 0.0
+
+    def batches(self) -> Iterator[Batch]:
+        """The data as it comes, on the device and in the dtype; batches of weight zero are left out."""
+        for inputs, targets in samples.batches(self.source, self.batch_size):
+            batch = samples.map_inputs(self._moved, inputs), self._moved(targets)
+            if self.weight_of(batch):  # a mean over nothing, all targets ignored, would be 0/0
+                yield batch
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        moved = tensor.detach().to(self.device, type_of_that_precision(tensor.dtype, self.dtype))
+        return moved.requires_grad_(tensor.requires_grad)
+
+    def weighted(self, most: int | None = None) -> Iterator[tuple[samples.Inputs, Tensor, float]]:
+        """Inputs, targets and share in the mean of each batch; of at most `most` samples where that is given."""
+        for batch in self.batches():
+            length = samples.count(batch)
+            for start in range(0, length, most or length):
+                part = samples.take(batch, slice(start, start + (most or length)))
+                if weight := self.weight_of(part):
+                    yield (*part, weight / self.total)
+
+    def weight_of(self, batch: Batch) -> float:
+        """What a batch weighs in the mean.
+
+        Raises:
+            UserError: it is negative, or not finite.
+        """
+        if self.weight is None:
+            return samples.count(batch)
+        with user_errors("weight= cannot be evaluated"), ExactSums():
+            weight = float(self.weight(batch[1]))
+        if not 0 <= weight < float("inf"):
+            raise UserError(f"weight= must give numbers >= 0, got {weight}")
+        return weight
+
+    def counted(self, count: int, total: float) -> WeightedData:
+        """The same, once it is known how many samples there are and what they weigh."""
+        return replace(self, count=count, total=total)
+
+    def evenly_spaced(self, most: int) -> WeightedData:
+        """At most so many samples, evenly spaced, in their batches; those of weight zero left out."""
+        if self.count <= most:
+            return self
+        places = torch.arange(most) * self.count // most
+        parts: list[Batch] = []
+        first = 0
+        for batch in self.batches():
+            rows = places[(places >= first) & (places < first + samples.count(batch))] - first
+            first += samples.count(batch)
+            if len(rows) and self.weight_of(part := samples.take(batch, rows.to(self.device))):
+                parts.append(part)
+        if not parts:
+            return self
+        return replace(self, source=parts, count=sum(map(samples.count, parts)), total=sum(map(self.weight_of, parts)))

@@ -1,0 +1,176 @@
+r"""Hessian of a mean loss over the parameters of a model: H = ∂²L/∂θ∂θᵀ, with L as in `risk.py`.
+
+A product H v is the derivative of the gradient along v, forward-mode over reverse-mode (Pearlmutter 1994), for a block
+of vectors at a time; or reverse mode twice, one vector at a time, on a graph of the gradient that is built once and
+kept while it fits in memory. Which is faster depends on the model; `fastest_method` measures it. A model without
+forward-mode derivatives takes the second.
+
+Whether the products are right is found out in `derivative_check.py`; chains of layers with known rules are assembled by
+`layerwise/`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.func import grad, jvp, vmap
+
+from ..errors import UserError
+from ..samples import Batch
+from .derivative_check import Method, checked_method
+from .layerwise.assembly import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, check_chain, plan_assembly
+from .layerwise.chain import Chain, NotAChainError
+from .mean import MeanOperator
+from .risk import Risk, flat
+
+logger = logging.getLogger(__name__)
+
+_GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
+
+
+class Hessian(MeanOperator):
+    """The Hessian of `loss(model(inputs), targets)`, a mean over all samples in `data`.
+
+    The operator has its own weights, and evaluates the model with them as the model was when it was given, in `eval()`
+    mode; later changes to the model do not reach it. Frozen parameters (`requires_grad=False`) are left out, shared
+    ones counted once. The data is read at every product and must not change; while one is taken, no other thread may
+    use the model. Arguments, attributes and errors are those of `MeanOperator`.
+    """
+
+    name = "hessian"
+    _may_measure_graphs = True
+
+    def checked_method(self, wanted: Method | None) -> Method:
+        """The way whose products agree with finite differences of the gradient."""
+        return checked_method(self.risk, self.product_of_batch, wanted)
+
+    # ── the whole matrix ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How `to_dense` assembles the matrix, and why."""
+        with self.risk.session():
+            return plan_assembly(self.risk, self.product_of_batch)
+
+    def to_dense(
+        self, *, method: AssemblyMethod | None = None, memory_budget: int = MEMORY_BUDGET, progress: bool = False
+    ) -> Tensor:
+        """The whole matrix, symmetric to the last bit: shape (n, n), float64.
+
+        Args:
+            method: `"layerwise"` propagation or `"products"`; default the one that `plan` chooses.
+            memory_budget: bytes that layerwise propagation may use beside the matrix, half of them for the columns of
+                one pass and half for rows that wait to be multiplied.
+            progress: show a bar with the time left.
+
+        Raises:
+            UserError: `"layerwise"` was asked for and the model is no chain of layers with rules.
+        """
+        if method == "layerwise" and self.plan.chain is None:
+            raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
+        if (method or self.plan.method) == "products" or self.plan.chain is None:
+            return super().to_dense(progress=progress)
+        if self.plan.method == "products":
+            with self.risk.session():
+                self._check_chain(self.plan.chain)
+        try:
+            matrix = assemble_layerwise(
+                self.risk, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
+            )
+        except NotAChainError as error:
+            if method == "layerwise":
+                raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
+            logger.info("assembled by products: %s", error)
+            return super().to_dense(progress=progress)
+        self.assembled_by = "layerwise"
+        return matrix
+
+    def _check_chain(self, chain: Chain) -> None:
+        try:
+            check_chain(self.risk, self.product_of_batch, chain)
+        except NotAChainError as error:
+            raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
+
+    # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _over(self, risk: Risk) -> None:
+        super()._over(risk)
+        self._graphs: dict[int, list[Tensor]] = {}
+        self._graph_bytes = 0
+        self.__dict__.pop("plan", None)
+
+    def product_of_batch(
+        self, batch: Batch, V: Tensor, place: int | None = None, *, method: Method | None = None
+    ) -> Tensor:
+        """The Hessian of one batch's own mean loss times V: shape (n, k) to (n, k)."""
+        with self.risk.session():
+            if (method or self.method) == "forward-over-reverse":
+                return self._forward_over_reverse(batch, V.detach())
+            return self._double_backward(batch, V.detach(), place)
+
+    def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
+        point = {name: tensor.detach() for name, tensor in self.risk.parameters().items()}
+
+        def product(v: Tensor) -> Tensor:
+            gradient = grad(lambda parameters: self.risk.batch_loss(batch, parameters))
+            tangent = jvp(gradient, (point,), (self.risk.unflatten(v),))[1]
+            return flat(tangent[name] for name in self.layout.names)
+
+        return vmap(product, in_dims=1, out_dims=0)(V).T
+
+    def _gradient(self, batch: Batch, place: int | None) -> list[Tensor]:
+        """The gradient with its graph, kept where those of all batches fit in the memory set aside for them."""
+        if place is not None and place in self._graphs:
+            return self._graphs[place]
+        sizes: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        tensors = list(self.risk.parameters().values())
+
+        def gradient_with_graph() -> Sequence[Tensor]:
+            value = self.risk.batch_loss(batch)
+            if not value.requires_grad:
+                return [torch.zeros_like(tensor) for tensor in tensors]
+            gradient = torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True)
+            return [part.to_dense() if part.is_sparse else part for part in gradient]
+
+        if place is None or not self._may_measure_graphs:
+            return list(gradient_with_graph())
+        try:
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                gradient = gradient_with_graph()
+        except RuntimeError:  # transforms of torch.func inside the model refuse these hooks
+            self._may_measure_graphs = False
+            return list(gradient_with_graph())
+        if self._graph_bytes <= _GRAPH_MEMORY:
+            self._graphs[place] = list(gradient)
+            self._graph_bytes += sum(sizes.values())
+            if self._graph_bytes > _GRAPH_MEMORY:  # all or none: data may come in another order every time
+                self._graphs.clear()
+        return list(gradient)
+
+    def _double_backward(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
+        tensors = list(self.risk.parameters().values())
+        gradient = self._gradient(batch, place)
+        curved = [i for i, part in enumerate(gradient) if part.requires_grad]
+        columns = []
+        for v in V.T:
+            parts = list(self.risk.unflatten(v).values())
+            product: Sequence[Tensor] = [torch.zeros_like(tensor) for tensor in tensors]
+            if curved:
+                product = torch.autograd.grad(
+                    [gradient[i] for i in curved],
+                    tensors,
+                    [parts[i] for i in curved],
+                    retain_graph=True,
+                    materialize_grads=True,
+                )
+            columns.append(flat(product))
+        return torch.stack(columns, dim=1)
