@@ -1,5 +1,8 @@
 """Operators beside the Hessian: Gauss-Newton, diagonal blocks, matrices and functions; all by the one contract."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -189,3 +192,58 @@ def test_matrices_and_functions_are_operators():
         MatrixOperator(torch.ones(2, 3))
     with pytest.raises(UserError, match="the layout has 3 parameters, the matrix 2 rows"):
         MatrixOperator(torch.eye(2), Layout(("a",), ((3,),)))
+
+
+# ── the samples between products ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Counted(torch.utils.data.Dataset):
+    def __init__(self, inputs, targets):
+        self.inputs, self.targets, self.reads = inputs, targets, 0
+
+    def __len__(self):
+        return len(self.targets)
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return self.inputs[index], self.targets[index]
+
+
+@pytest.mark.parametrize(("room", "reads"), [(2**30, 50), (100, 100)])
+def test_samples_are_loaded_once_where_they_fit(monkeypatch, room, reads):
+    from hessian_dendrogram.operators import data
+
+    torch.manual_seed(0)
+    counted = Counted(torch.randn(50, 3), torch.randint(2, (50,)))
+    model = nn.Linear(3, 2).double()
+    expected = Hessian(model, F.cross_entropy, (counted.inputs, counted.targets)).to_dense()
+    H = Hessian(model, F.cross_entropy, counted, batch_size=16)
+    monkeypatch.setattr(data, "KEPT_MEMORY", room)
+    H.risk.data = H.risk.data.counted(50, 50.0)  # nothing is kept so far
+    counted.reads = 0
+    v = torch.ones(8, dtype=torch.float64)
+    first, second = H @ v, H @ v
+    assert counted.reads == reads
+    assert torch.equal(first, second)
+    assert first.numpy() == pytest.approx((expected @ v).numpy(), abs=1e-14)
+
+
+def test_views_of_the_users_tensors_are_not_kept():
+    data = torch.randn(50, 3).double(), torch.randint(2, (50,))
+    H = Hessian(nn.Linear(3, 2).double(), F.cross_entropy, data)
+    assert (H @ torch.ones(8, dtype=torch.float64)).isfinite().all()
+    assert not H.risk.data._kept
+    assert Hessian(nn.Linear(3, 2).double(), F.cross_entropy, (data[0].float(), data[1])).risk.data._kept
+
+
+def test_old_names_work_and_say_so(tmp_path):
+    code = (
+        "from hessian_dendrogram.curvature.hessian import Hessian\n"
+        "from hessian_dendrogram.eigensolvers.dense import exact_spectrum\n"
+        "import hessian_dendrogram.curvature.layers.chain\n"
+        "import hessian_dendrogram as h; print(Hessian is h.Hessian, exact_spectrum is h.exact_spectrum)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+    assert done.stderr.count("is hessian_dendrogram.operators now") == 1
+    assert done.stderr.count("is hessian_dendrogram.solvers now") == 1

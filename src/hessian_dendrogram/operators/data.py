@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from .interception import ExactSums
 from .stand_in import type_of_that_precision
 
 Weight = Callable[[Tensor], Tensor | float]
+
+KEPT_MEMORY = 2**30
+"""Bytes of samples that stay as an operator wants them from one product to the next; of more, none do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,9 @@ class WeightedData:
         batch_size: samples in one batch, for data that does not come in batches.
         count: how many samples there are, once they have been counted.
         total: what all batches weigh together, likewise.
+
+    Once they are counted, batches that had to be converted, moved or loaded are kept while all of them fit in
+    `KEPT_MEMORY`; those that are views of the user's tensors are taken again.
     """
 
     source: Data
@@ -38,13 +44,28 @@ class WeightedData:
     batch_size: int
     count: int = 0
     total: float = 0.0
+    _kept: list[Batch] = field(default_factory=list, init=False, repr=False)
 
     def batches(self) -> Iterator[Batch]:
         """The data as it comes, on the device and in the dtype; batches of weight zero are left out."""
+        if self._kept:
+            yield from self._kept
+            return
+        kept: list[Batch] = []
+        room, is_copy = KEPT_MEMORY if self.count else 0, False
         for inputs, targets in samples.batches(self.source, self.batch_size):
             batch = samples.map_inputs(self._moved, inputs), self._moved(targets)
-            if self.weight_of(batch):  # a mean over nothing, all targets ignored, would be 0/0
-                yield batch
+            if not self.weight_of(batch):  # a mean over nothing, all targets ignored, would be 0/0
+                continue
+            if room > 0:
+                given, taken = ([*samples.tensors_of(one), two] for one, two in ((inputs, targets), batch))
+                is_copy |= not samples.is_pair(self.source)
+                is_copy |= any(a.data_ptr() != b.data_ptr() for a, b in zip(given, taken, strict=True))
+                room -= sum(tensor.nbytes for tensor in taken)
+                kept.append(batch)
+            yield batch
+        if room > 0 and is_copy:
+            self._kept[:] = kept
 
     def _moved(self, tensor: Tensor) -> Tensor:
         moved = tensor.detach().to(self.device, type_of_that_precision(tensor.dtype, self.dtype))
