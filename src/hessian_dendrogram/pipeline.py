@@ -151,6 +151,7 @@ def analyse(
     Raises:
         UserError: the stored analysis of that name has another configuration, or there is no checkpoint at a step.
     """
+    operator = None
     configuration = _curvature(experiment, run, dtype) | {
         "solver": "exact" if experiment.lanczos is None else {"lanczos": dict(experiment.lanczos)},
         "vectors": experiment.vectors,
@@ -163,15 +164,15 @@ def analyse(
     chosen = _chosen(experiment, run, train_data)
     if name not in run.analyses():
         provenance = environment(device) | source_facts(experiment, run)
-        if experiment.lanczos is not None:  # thousands of products; a resumed analysis takes the same way
-            model = new_model(experiment)
-            training.load_weights(model, run, todo[0])
-            provenance["products_by"] = _hessian(experiment, model, chosen, dtype, device).fastest_method()
+        model = new_model(experiment)
+        training.load_weights(model, run, todo[0])
+        operator = _hessian(experiment, model, chosen, dtype, device)
+        if experiment.lanczos is not None or operator.plan.method == "products":
+            provenance["products_by"] = operator.fastest_method()  # a resumed analysis takes the same way
         run.create_analysis(name, {"configuration": configuration, "provenance": provenance})
     method = run.analysis(name)["provenance"].get("products_by")
     last = new_model(experiment)
     training.load_weights(last, run, run.steps()[-1])
-    operator = None
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         training.load_weights(model, run, step)

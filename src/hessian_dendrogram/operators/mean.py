@@ -51,6 +51,7 @@ class MeanOperator(CurvatureOperator):
         name: of the kind.
         risk: the mean loss.
         method: the way products are computed.
+        is_method_chosen: whether it was asked for, or measured to be the faster one.
 
     Raises:
         UserError: no samples or parameters; parameters that are complex or have no values; a loss that is no scalar,
@@ -59,6 +60,7 @@ class MeanOperator(CurvatureOperator):
     """
 
     name: ClassVar[str]
+    is_method_chosen: bool = False
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class MeanOperator(CurvatureOperator):
             self._look_at_first_batch()
             self._count(checks_of.risk.data)
             self.method: Method = method or checks_of.method
+            self.is_method_chosen = method is not None or checks_of.is_method_chosen
         self.risk.forget_users()
 
     def _find_out(self, method: Method | None) -> None:
@@ -108,7 +111,7 @@ class MeanOperator(CurvatureOperator):
         count, total = checked_loss(twin.risk)
         for operator in (self, twin):
             operator._count(WeightedData(self.risk.data.source, None, self.dtype, self.device, 1, count, total))
-        self.method = twin.checked_method(method)
+        self.method, self.is_method_chosen = twin.checked_method(method), method is not None
         self.risk.take_over(twin.risk)
         self.roundoff = self.risk.roundoff
         if twin is not self:
@@ -196,17 +199,38 @@ class MeanOperator(CurvatureOperator):
         few = few._copy(few.risk.of(few.risk.data.evenly_spaced(CHECKED_SAMPLES)))
         return arithmetic_error(few.risk, lambda V: few._summed(V, keep=False), seed)
 
-    def fastest_method(self, columns: int = 8) -> Method:
+    def to_dense(self, *, progress: bool = False) -> Tensor:
+        """The whole matrix, symmetric to the last bit: shape (n, n), float64; by the way that is measured to be faster.
+
+        Args:
+            progress: show a bar with the time left.
+        """
+        if not self.is_method_chosen:
+            self.method, self.is_method_chosen = self.fastest_method(), True
+        return super().to_dense(progress=progress)
+
+    def columns_at_once(self) -> int:
+        """On a CPU 16, beyond which nothing was gained (docs/performance.md); on a GPU as many as its memory holds."""
+        if self.device.type != "cuda" or self.method == "double-backward":
+            return super().columns_at_once()
+        torch.cuda.reset_peak_memory_stats(self.device)
+        before, few = torch.cuda.memory_allocated(self.device), 8
+        self._products(torch.ones(self.shape[0], few, dtype=self.dtype, device=self.device))
+        each = max(1, (torch.cuda.max_memory_allocated(self.device) - before) // few)
+        return max(16, min(256, torch.cuda.mem_get_info(self.device)[0] // 2 // each))
+
+    def fastest_method(self, columns: int | None = None) -> Method:
         """Time a block of products by each method that this model supports, a second time each: the quickest one.
 
         Set it as `method` before many products. It is the machine's choice: another day may choose differently, and the
         last digits of products follow.
 
         Args:
-            columns: vectors in the block.
+            columns: vectors in the block; default few enough to take a hundredth of the time of all.
         """
         if self.method == "double-backward":
             return self.method
+        columns = columns or min(8, max(1, self.shape[0] // 400))
         V = torch.ones(self.shape[0], columns, dtype=self.dtype, device=self.device)
         seconds: dict[Method, float] = {}
         for method in METHODS:

@@ -94,8 +94,18 @@ class CurvatureOperator(ABC):
         """
         self.assembled_by = "products"
         return assemble_by_products(
-            self.matmat, self.shape[0], self.dtype, self.device, roundoff=self.roundoff, progress=progress
+            self.matmat,
+            self.shape[0],
+            self.dtype,
+            self.device,
+            roundoff=self.roundoff,
+            columns=self.columns_at_once(),
+            progress=progress,
         )
+
+    def columns_at_once(self) -> int:
+        """How many products of a whole matrix are best taken at once."""
+        return 16
 
     def restricted(self, to: str | Sequence[str] | ArrayLike) -> CurvatureOperator:
         """The diagonal block of some parameters.
