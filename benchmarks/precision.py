@@ -18,7 +18,8 @@ from hessian_dendrogram import Hessian, exact_spectrum, gap_ratio
 from hessian_dendrogram.experiments.digits import experiment
 from hessian_dendrogram.opening import new_model, open_run
 from hessian_dendrogram.pipeline import train
-from hessian_dendrogram.spectrum import Spectrum, summarise
+from hessian_dendrogram.results.spectrum import Spectrum
+from hessian_dendrogram.statistics.summary import summarise
 from hessian_dendrogram.training import load_weights
 
 

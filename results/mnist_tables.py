@@ -15,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from hessian_dendrogram import BipartitionTree, Run, Spectrum, gap_ratio, reference_gap_ratio, single_linkage
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.spectrum import summarise
+from hessian_dendrogram.statistics.summary import summarise
 
 Integers = NDArray[np.int64]
 HERE = Path(__file__).parent

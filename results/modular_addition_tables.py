@@ -14,7 +14,7 @@ from benchmarks.common import parser, report
 from numpy.typing import NDArray
 
 from hessian_dendrogram import Run, Spectrum, single_linkage
-from hessian_dendrogram.spectrum import summarise
+from hessian_dendrogram.statistics.summary import summarise
 
 HERE = Path(__file__).parent
 RUNS = {

@@ -34,12 +34,12 @@ from hessian_dendrogram import (
     reference_gap_ratio,
     single_linkage,
 )
-from hessian_dendrogram.bipartition import SPLITS
+from hessian_dendrogram.results.tree import SPLITS
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiments.planted import planted
-from hessian_dendrogram.fiedler import LAPLACIANS
+from hessian_dendrogram.results.tree import LAPLACIANS
 from hessian_dendrogram.figures.style import COLOURS, STYLE, new_figure
-from hessian_dendrogram.spectrum import Spectrum
+from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.training import load_weights
 
 SEEDS = range(5)

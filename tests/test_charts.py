@@ -8,14 +8,14 @@ import plotly.graph_objects as go
 import pytest
 
 from hessian_dendrogram import charts
-from hessian_dendrogram.bipartition import recursive_bipartition
 from hessian_dendrogram.charts import StepAxis
 from hessian_dendrogram.charts.branches import branch_lines
 from hessian_dendrogram.charts.eigenvalue_axis import apply_axis, place, value_at
 from hessian_dendrogram.charts.look import COLOURS, light, log_axis, new_chart
-from hessian_dendrogram.dendrogram import single_linkage
 from hessian_dendrogram.layout import Layout
-from hessian_dendrogram.spectrum import Spectrum
+from hessian_dendrogram.results.spectrum import Spectrum
+from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
+from hessian_dendrogram.statistics.dendrogram import single_linkage
 from hessian_dendrogram.views.clusters import cluster_rows, clusters_at
 from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.views.segments import by_segment

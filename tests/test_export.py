@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from hessian_dendrogram import store
-from hessian_dendrogram.bipartition import coupling_picture, recursive_bipartition
 from hessian_dendrogram.cli import app
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.export import export_page
-from hessian_dendrogram.fiedler import coupling_graph
 from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.solvers.graph.bipartition import coupling_picture, recursive_bipartition
+from hessian_dendrogram.solvers.graph.coupling import coupling_graph
 from test_cli import NO_TORCH, command, error_of
 from test_figures import AWKWARD, measures_of, partial, realistic
 

@@ -6,7 +6,9 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array
 
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.fiedler import LAPLACIANS, ConnectedGraph, components, coupling_graph, fiedler_vector
+from hessian_dendrogram.results.tree import LAPLACIANS
+from hessian_dendrogram.solvers.graph.coupling import coupling_graph
+from hessian_dendrogram.solvers.graph.laplacian import ConnectedGraph, components, fiedler_vector
 
 
 def random_graph(n, seed, *, density=1.0, spread=0.0):

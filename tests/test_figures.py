@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from hessian_dendrogram import figures, store
-from hessian_dendrogram.dendrogram import single_linkage
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.figures import (
     barcode,
@@ -34,7 +33,8 @@ from hessian_dendrogram.figures import (
 )
 from hessian_dendrogram.figures.eigenvalue_axis import apply_axis, axis_label
 from hessian_dendrogram.layout import Layout
-from hessian_dendrogram.spectrum import Spectrum
+from hessian_dendrogram.results.spectrum import Spectrum
+from hessian_dendrogram.statistics.dendrogram import single_linkage
 from hessian_dendrogram.views.cluster_count import resolved_counts
 from hessian_dendrogram.views.density import bin_edges, split_by_density
 from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis

@@ -6,16 +6,16 @@ from matplotlib.container import ErrorbarContainer
 
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.figures.level_statistics import level_statistics
-from hessian_dendrogram.level_statistics import (
+from hessian_dendrogram.results.spectrum import Spectrum
+from hessian_dendrogram.statistics.gap_ratio import (
     GOE,
     GOE_SURMISE,
     INDEPENDENT_LEVELS,
     gap_ratio,
     gap_ratio_along,
     reference_gap_ratio,
-    relative_gaps,
 )
-from hessian_dendrogram.spectrum import Spectrum
+from hessian_dendrogram.statistics.relative_gaps import relative_gaps
 
 
 def complete(values, error_bounds=0.0):

@@ -1,8 +1,5 @@
 """Operators beside the Hessian: Gauss-Newton, diagonal blocks, matrices and functions; all by the one contract."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -234,16 +231,3 @@ def test_views_of_the_users_tensors_are_not_kept():
     assert (H @ torch.ones(8, dtype=torch.float64)).isfinite().all()
     assert not H.risk.data._kept
     assert Hessian(nn.Linear(3, 2).double(), F.cross_entropy, (data[0].float(), data[1])).risk.data._kept
-
-
-def test_old_names_work_and_say_so(tmp_path):
-    code = (
-        "from hessian_dendrogram.curvature.hessian import Hessian\n"
-        "from hessian_dendrogram.eigensolvers.dense import exact_spectrum\n"
-        "import hessian_dendrogram.curvature.layers.chain\n"
-        "import hessian_dendrogram as h; print(Hessian is h.Hessian, exact_spectrum is h.exact_spectrum)"
-    )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "True True\n"
-    assert done.stderr.count("is hessian_dendrogram.operators now") == 1
-    assert done.stderr.count("is hessian_dendrogram.solvers now") == 1

@@ -5,53 +5,62 @@ The names below are loaded when first used, so that importing the package needs 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .moved import Finder
+
 if TYPE_CHECKING:
-    from .bipartition import BipartitionTree, recursive_bipartition
-    from .dendrogram import Barcode, Dendrogram, Gaps, single_linkage
     from .experiment import Experiment, top_1_accuracy
-    from .fiedler import FiedlerVector, coupling_graph, fiedler_vector
     from .layout import Layout
-    from .level_statistics import gap_ratio, reference_gap_ratio, relative_gaps
     from .operators.gauss_newton import GaussNewton
     from .operators.hessian import Hessian
     from .operators.operator import CurvatureOperator
     from .operators.small import FunctionOperator, MatrixOperator
+    from .results.spectrum import Spectrum
+    from .results.tree import BipartitionTree
     from .solvers.exact import exact_spectrum
+    from .solvers.graph.bipartition import recursive_bipartition
+    from .solvers.graph.coupling import coupling_graph
+    from .solvers.graph.laplacian import FiedlerVector, fiedler_vector
     from .solvers.lanczos import lanczos_spectrum
-    from .spectrum import Spectrum, SpectrumSummary, summarise
+    from .statistics.dendrogram import Barcode, Dendrogram, Gaps, single_linkage
+    from .statistics.gap_ratio import gap_ratio, reference_gap_ratio
+    from .statistics.relative_gaps import relative_gaps
+    from .statistics.summary import SpectrumSummary, summarise
     from .store import Run
 
 __version__ = "0.1.0"
 
+sys.meta_path.append(Finder())
+
 _HOMES = {
-    "Barcode": "dendrogram",
-    "BipartitionTree": "bipartition",
+    "Barcode": "statistics.dendrogram",
+    "BipartitionTree": "results.tree",
     "CurvatureOperator": "operators.operator",
-    "Dendrogram": "dendrogram",
+    "Dendrogram": "statistics.dendrogram",
     "Experiment": "experiment",
-    "FiedlerVector": "fiedler",
+    "FiedlerVector": "solvers.graph.laplacian",
     "FunctionOperator": "operators.small",
-    "Gaps": "dendrogram",
+    "Gaps": "statistics.dendrogram",
     "GaussNewton": "operators.gauss_newton",
     "Hessian": "operators.hessian",
     "Layout": "layout",
     "MatrixOperator": "operators.small",
     "Run": "store",
-    "Spectrum": "spectrum",
-    "SpectrumSummary": "spectrum",
-    "coupling_graph": "fiedler",
+    "Spectrum": "results.spectrum",
+    "SpectrumSummary": "statistics.summary",
+    "coupling_graph": "solvers.graph.coupling",
     "exact_spectrum": "solvers.exact",
-    "fiedler_vector": "fiedler",
-    "gap_ratio": "level_statistics",
+    "fiedler_vector": "solvers.graph.laplacian",
+    "gap_ratio": "statistics.gap_ratio",
     "lanczos_spectrum": "solvers.lanczos",
-    "recursive_bipartition": "bipartition",
-    "reference_gap_ratio": "level_statistics",
-    "relative_gaps": "level_statistics",
-    "single_linkage": "dendrogram",
-    "summarise": "spectrum",
+    "recursive_bipartition": "solvers.graph.bipartition",
+    "reference_gap_ratio": "statistics.gap_ratio",
+    "relative_gaps": "statistics.relative_gaps",
+    "single_linkage": "statistics.dendrogram",
+    "summarise": "statistics.summary",
     "top_1_accuracy": "experiment",
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
-from .spectrum import Spectrum
+from .results.spectrum import Spectrum
 from .store import Run, lock
 
 

@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import samples, training
-from .bipartition import Split, checked_options, coupling_picture, default_min_size, recursive_bipartition
 from .checkpoints import read_state_dict
 from .errors import InterruptedSolverError, UserError, user_errors
 from .experiment import Experiment
-from .fiedler import Laplacian, coupling_graph
 from .opening import Load, compare, compare_optimizer, environment, new_model, source_facts
 from .operators.derivative_check import Method
 from .operators.hessian import Hessian
+from .results.spectrum import Spectrum
+from .results.tree import Laplacian, Split
 from .samples import Data
 from .solvers.exact import checked_memory, exact_spectrum
+from .solvers.graph.bipartition import checked_options, coupling_picture, default_min_size, recursive_bipartition
+from .solvers.graph.coupling import coupling_graph
 from .solvers.lanczos import check_options, lanczos_spectrum
-from .spectrum import Spectrum
 from .store import BIPARTITION, Run, checked_name
 from .store.read import LARGEST_JSON
 

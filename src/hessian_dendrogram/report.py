@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .bipartition import BipartitionTree
-from .dendrogram import single_linkage
-from .spectrum import summarise
+from .results.tree import BipartitionTree
+from .statistics.dendrogram import single_linkage
+from .statistics.summary import summarise
 from .store import Run
 from .texts import escaped, listed, shortened
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
-from ..dendrogram import Dendrogram
 from ..errors import DamagedRunError, UserError
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..results.tree import BipartitionTree
+from ..statistics.dendrogram import Dendrogram
 from ..store import Run
 from ..views.clusters import clusters_at, nearest_eigenvalue
 from ..views.eigenvalue_axis import EigenvalueAxis

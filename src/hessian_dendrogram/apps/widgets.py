@@ -9,7 +9,7 @@ from typing import Any
 import marimo as mo
 
 from ..charts import configuration
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 from ..store import Run
 
 

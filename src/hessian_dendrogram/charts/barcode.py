@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 from .look import COLOURS, HATCH, NEUTRAL, UNRESOLVED, log_axis, new_chart, say
 
 

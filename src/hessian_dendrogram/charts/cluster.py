@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
 from ..layout import Layout
+from ..statistics.dendrogram import Dendrogram
 from ..views.layers import layer_colours, tensor_layers
 from .look import COLOURS, NEUTRAL, css, hollow, light, new_chart
 

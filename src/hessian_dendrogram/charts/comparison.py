@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..dendrogram import single_linkage
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import single_linkage
 from ..views.segments import resolution_grid
 from .look import COLOURS, NEUTRAL, SYMBOLS, light, log_axis, note, panels, say
 

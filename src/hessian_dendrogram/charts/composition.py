@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from ..bipartition import BipartitionTree
 from ..layout import Layout
+from ..results.tree import BipartitionTree
 from ..views.branches import cluster_layers
 from ..views.layers import layer_colours, layer_names
 from .look import css, panels

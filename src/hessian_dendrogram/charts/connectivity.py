@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..bipartition import BipartitionTree
+from ..results.tree import BipartitionTree
 from .look import COLOURS, MUTED, log_axis, panels, say
 from .step_axis import StepAxis
 

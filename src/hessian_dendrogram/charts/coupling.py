@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
+from ..results.tree import BipartitionTree
 from ..views.coupling import picture_limits
 from .look import UNRESOLVED, keep_proportions, light, new_chart, say
 

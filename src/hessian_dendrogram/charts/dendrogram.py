@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 from ..views.clusters import Clusters, clusters_at
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.tree import MOST_ON_SCREEN, drawing_floor, floor_reason, height_limits, node_points

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 from ..views.clusters import clusters_at
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.tree import height_limits

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.ends import end_slice
 from ..views.measures import FOURIER

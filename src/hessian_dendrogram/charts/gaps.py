@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from ..dendrogram import Dendrogram
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
 from ..views.segments import counted_from_the_end
 from .look import COLOURS, NEUTRAL, SYMBOLS, hollow, light, log_axis
 from .segments import segment_panels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.density import hole_of
 from ..views.eigenvalue_axis import EigenvalueAxis
 from .eigenvalue_axis import apply_axis, place

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..level_statistics import GapRatio
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.gap_ratio import GapRatio
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.gap_ratios import REFERENCES, TOO_FEW, WINDOW, ratio_curves, ratio_windows
 from .eigenvalue_axis import apply_axis, place

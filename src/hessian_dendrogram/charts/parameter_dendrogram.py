@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
 from ..layout import Layout
+from ..results.tree import BipartitionTree
 from ..views.branches import branch_layers, describe_tree, layer_counts
 from ..views.layers import layer_colours, layer_names
 from .branches import branch_lines

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from ..dendrogram import Dendrogram
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
 from ..views.segments import NOTHING, TITLES, by_segment
 from .look import new_chart, panels, say
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.density import BINS, bin_edges, hole_of, split_by_density
 from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
 from .eigenvalue_axis import add_eigenvalue_dashes, apply_axis, place

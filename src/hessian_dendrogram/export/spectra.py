@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from .. import charts
 from ..apps.reading import SpectrumAnalysis
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.eigenvalue_axis import axis_of_spectra
 from ..views.measures import FOURIER
 from ..views.numbers import summary_columns

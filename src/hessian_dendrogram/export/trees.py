@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from .. import charts, report
 from ..apps import reading
 from ..errors import DamagedRunError
-from ..fiedler import LAPLACIANS
+from ..results.tree import LAPLACIANS
 from ..store import Run
 from ..views.coupling import picture_limits
 from ..views.steps import key_positions

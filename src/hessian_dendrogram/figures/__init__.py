@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..errors import DamagedRunError, UserError
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..store import Run
 from ..views.filters import first_convolution
 from ..views.measures import FOURIER

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..dendrogram import Dendrogram
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
 from ..views.segments import NOTHING, TITLES, by_segment
 from .style import COLOURS, STYLE, new_figure, say
 

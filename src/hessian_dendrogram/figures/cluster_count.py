@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
 from ..views.cluster_count import resolved_counts
 from ..views.segments import NOTHING, TITLES, by_segment, resolution_grid
 from .style import STYLE, UNRESOLVED, new_figure, say, step_ticks

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..dendrogram import single_linkage
-from ..spectrum import Spectrum, SpectrumSummary, summarise
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import single_linkage
+from ..statistics.summary import SpectrumSummary, summarise
 from ..views.segments import resolution_grid
 from .style import COLOURS, STYLE, new_figure, say
 

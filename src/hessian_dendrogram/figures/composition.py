@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..bipartition import BipartitionTree
 from ..layout import Layout
+from ..results.tree import BipartitionTree
 from ..views.branches import cluster_layers
 from ..views.layers import layer_colours, layer_names
 from .style import STYLE, new_figure, step_ticks

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
+from ..results.tree import BipartitionTree
 from ..views.steps import metric_at
 from .style import COLOURS, STYLE, new_figure, say, step_ticks
 

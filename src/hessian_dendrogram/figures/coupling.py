@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
+from ..results.tree import BipartitionTree
 from ..views.coupling import picture_limits
 from ..views.steps import key_positions
 from .style import STYLE, new_figure

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.segments import NOTHING, TITLES, by_segment
 from ..views.steps import key_positions

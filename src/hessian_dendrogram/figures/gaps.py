@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..dendrogram import Dendrogram
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
 from ..views.segments import NOTHING, TITLES, by_segment, counted_from_the_end
 from .style import COLOURS, STYLE, new_figure, say, step_ticks
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.gap_ratios import REFERENCES, TOO_FEW, WINDOW, ratio_curves, ratio_windows
 from ..views.steps import key_positions

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
 from ..layout import Layout
+from ..results.tree import BipartitionTree
 from ..views.branches import branch_layers, describe_tree, layer_counts
 from ..views.layers import layer_colours, layer_names
 from ..views.steps import key_positions

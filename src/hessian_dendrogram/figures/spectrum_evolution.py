@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.density import BINS, bin_edges, hole_of, split_by_density
 from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
 from .eigenvalue_axis import apply_axis, axis_label

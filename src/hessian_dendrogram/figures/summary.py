@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.numbers import summary_columns
 from .eigenvalue_axis import apply_axis, power

@@ -38,7 +38,7 @@ from scipy.linalg import eigh_tridiagonal, lapack
 
 from ..errors import UserError
 from ..operators.operator import CurvatureOperator
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from .krylov import LARGEST_ENTRY
 
 _MATRICES_AT_ONCE = 5

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from ..errors import InterruptedSolverError, UserError
 from ..operators.operator import CurvatureOperator
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from .krylov import ROUNDING, KrylovBasis, ProductError, strips
 
 MEMORY_BUDGET = 5 * 2**29  # bytes

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
 from ..errors import DamagedRunError
 from ..layout import Layout
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..results.tree import BipartitionTree
 from . import atomic, records
 from .read import confirm, is_there, opened, read_array, read_json
 

@@ -12,10 +12,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ..bipartition import SPLITS
 from ..errors import DamagedRunError
-from ..fiedler import LAPLACIANS
 from ..layout import Layout
+from ..results.tree import LAPLACIANS, SPLITS
 
 _LARGEST = 2**53  # a count beyond it is no whole number to a program that takes it for a floating-point one
 _LARGEST_MODEL = 2**40  # parameters

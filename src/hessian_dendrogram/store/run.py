@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
 from ..errors import DamagedRunError, UserError
 from ..layout import Layout
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..results.tree import BipartitionTree
 from . import atomic, files, records
 from .files import ResultFolder, Shares
 from .lock import confirm_lock

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bipartition import BipartitionTree
 from ..layout import Layout
+from ..results.tree import BipartitionTree
 from .layers import layer_names
 
 Integers = NDArray[np.int64]

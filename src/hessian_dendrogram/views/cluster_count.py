@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 
 Floats = NDArray[np.float64]
 

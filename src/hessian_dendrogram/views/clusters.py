@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 
 Integers = NDArray[np.int64]
 

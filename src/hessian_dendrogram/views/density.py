@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 from .eigenvalue_axis import EigenvalueAxis
 
 BINS = 160

@@ -19,7 +19,7 @@ from math import ceil, floor, log, log10
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 
 LINEAR_DECADES = 1 / log(10)
 """Length of the linear part from 0 to the threshold, in decades; where d log10(x) / dx at 1 is its slope, too."""

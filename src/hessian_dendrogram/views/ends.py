@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 
 
 def end_slice(spectrum: Spectrum, end: str, most: int = 200) -> slice:

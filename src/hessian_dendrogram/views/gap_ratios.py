@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import UserError
-from ..level_statistics import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.gap_ratio import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
 
 REFERENCES = {
     "one GOE block": GOE,

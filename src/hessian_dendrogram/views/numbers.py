@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum, summarise
+from ..results.spectrum import Spectrum
+from ..statistics.summary import summarise
 
 
 def summary_columns(spectra: Sequence[Spectrum]) -> dict[str, NDArray[np.float64]]:

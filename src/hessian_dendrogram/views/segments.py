@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram, Gaps, single_linkage
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram, Gaps, single_linkage
 
 TITLES = {"all": "all eigenvalues", "bottom": "smallest eigenvalues", "top": "largest eigenvalues"}
 NOTHING = "no eigenvalue has converged at these steps"

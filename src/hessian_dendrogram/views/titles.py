@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spectrum import Spectrum
+from ..results.spectrum import Spectrum
 
 
 def describe(experiment: str, spectrum: Spectrum) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dendrogram import Dendrogram
+from ..statistics.dendrogram import Dendrogram
 from .eigenvalue_axis import EigenvalueAxis
 from .segments import floor_of
 

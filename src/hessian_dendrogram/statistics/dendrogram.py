@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import UserError
-from .spectrum import Spectrum
+from ..errors import UserError
+from ..results.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -1,0 +1,70 @@
+"""Old names of modules, which work for one release and say once where their contents are now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+_PACKAGE = __name__.rpartition(".")[0]
+MOVED = {
+    "atomic": ["store.atomic"],
+    "bipartition": ["solvers.graph.bipartition", "results.tree"],
+    "curvature": ["operators"],
+    "curvature.arithmetic": ["operators.arithmetic"],
+    "curvature.dense": ["operators.layerwise.assembly", "operators.assembly"],
+    "curvature.derivative_check": ["operators.derivative_check"],
+    "curvature.hessian": ["operators.hessian"],
+    "curvature.interception": ["operators.interception"],
+    "curvature.layers": ["operators.layerwise"],
+    "curvature.layers.accumulator": ["operators.layerwise.accumulator"],
+    "curvature.layers.chain": ["operators.layerwise.chain"],
+    "curvature.layers.columns": ["operators.layerwise.columns"],
+    "curvature.layers.cost": ["operators.layerwise.cost"],
+    "curvature.loss_check": ["operators.loss_check"],
+    "curvature.operator": ["operators.operator"],
+    "curvature.parameters": ["operators.parameters"],
+    "curvature.stand_in": ["operators.stand_in"],
+    "curvature.trial": ["operators.trial"],
+    "davidson": ["solvers.graph.davidson"],
+    "dendrogram": ["statistics.dendrogram"],
+    "eigensolvers": ["solvers"],
+    "eigensolvers.dense": ["solvers.exact"],
+    "eigensolvers.krylov": ["solvers.krylov"],
+    "eigensolvers.lanczos": ["solvers.lanczos"],
+    "fiedler": ["solvers.graph.laplacian", "solvers.graph.coupling", "results.tree"],
+    "level_statistics": ["statistics.gap_ratio", "statistics.relative_gaps"],
+    "spectrum": ["results.spectrum", "statistics.summary"],
+}
+"""Where the contents of each old module are; nothing new is under the old names."""
+
+
+class Finder(MetaPathFinder):
+    """Finds old modules."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        """A spec for an old name of a module of this package."""
+        package, _, name = fullname.partition(".")
+        if package != _PACKAGE or name not in MOVED:
+            return None
+        return ModuleSpec(fullname, _Old(MOVED[name]), is_package=True)
+
+
+class _Old(Loader):
+    def __init__(self, homes: list[str]) -> None:
+        self.homes = [f"{_PACKAGE}.{home}" for home in homes]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the old module the contents of the new ones."""
+        if "." not in module.__name__.removeprefix(f"{_PACKAGE}."):
+            logging.getLogger(_PACKAGE).warning("%s is %s now", module.__name__, " and ".join(self.homes))
+        for home in reversed(self.homes):
+            vars(module).update({k: v for k, v in vars(import_module(home)).items() if not k.startswith("__")})

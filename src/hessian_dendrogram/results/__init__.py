@@ -1,0 +1,1 @@
+"""Results: frozen arrays with their errors, and facts about where they come from; nothing here computes."""

@@ -1,0 +1,1 @@
+"""Coupling graphs, their Laplacians, and trees of Fiedler cuts; NumPy and SciPy alone."""

@@ -1,0 +1,1 @@
+"""Statistics: numbers that are made from results."""
