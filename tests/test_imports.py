@@ -16,6 +16,8 @@ COMPUTING = {
     "experiments",
     "experiment",
     "training",
+    "training_state",
+    "random_state",
     "opening",
     "pipeline",
     "samples",
