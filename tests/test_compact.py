@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from hessian_dendrogram import Layout, Run, Spectrum
-from hessian_dendrogram.compact import compact
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.store import lock
+from hessian_dendrogram.store.compact import compact
 from small_run import as_an_earlier_version_wrote
 
 LAYOUT = Layout(("weight", "bias"), ((4, 2), (2,)))

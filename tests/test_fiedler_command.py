@@ -8,9 +8,9 @@ import torch
 
 from conftest import TINY, numbers
 from hessian_dendrogram import Hessian, Run, coupling_graph, opening, pipeline, recursive_bipartition
-from hessian_dendrogram.compact import compact
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
+from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.training import load_weights
 from test_cli import command, error_of
 
@@ -107,7 +107,7 @@ def test_a_copy_has_the_trees(finished, copied):
         for name in ("order", "parents", "eigenvalues"):
             expected, found = (getattr(r.bipartition(step), name) for r in (run, copied))
             np.testing.assert_array_equal(found, expected)
-        assert copied.bipartition_provenance(step) == run.bipartition_provenance(step)
+        assert copied.bipartition(step).provenance == run.bipartition(step).provenance
         np.testing.assert_array_equal(copied.coupling_picture(step), run.coupling_picture(step))
 
 

@@ -135,7 +135,7 @@ def damage(file, how):
         ("analyses/hessian-5/00000010/eigenvalues.npy", lambda run: run.spectrum(10)),
         ("analyses/hessian-5/00000010/eigenvectors.npy", lambda run: run.spectrum(10)),
         ("analyses/hessian-5/00000010/spectrum.json", lambda run: run.spectrum(10)),
-        ("analyses/hessian-5/00000010/measures.json", lambda run: run.measures(10)),
+        ("measures/00000010.json", lambda run: run.measures(10)),
         ("checkpoints/00000010/model.safetensors", lambda run: run.weights(10)),
     ],
 )
@@ -159,7 +159,7 @@ def test_arrays_that_contradict_each_other_are_damage(run):
 
 def test_every_bit_of_a_result_counts(run):
     folder = run.path / "analyses/hessian-5/00000010"
-    for file in [*folder.glob("*.npy"), folder / "measures.json", run.path / "checkpoints/00000010/model.safetensors"]:
+    for file in [*folder.glob("*.npy"), run.path / "measures" / "00000010.json", run.path / "checkpoints/00000010/model.safetensors"]:
         content = file.read_bytes()
         for place in {len(content) - 1, len(content) * 3 // 4}:
             flipped = bytearray(content)

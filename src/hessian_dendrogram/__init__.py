@@ -6,12 +6,14 @@ The names below are loaded when first used, so that importing the package needs 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from .moved import Finder
 
+TYPE_CHECKING = False  # as `typing` has it, whose import would take a good part of this one's time
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from .experiment import Experiment, top_1_accuracy
     from .layout import Layout
     from .operators.gauss_newton import GaussNewton
@@ -97,6 +99,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

@@ -186,10 +186,10 @@ def fiedler(
 
                 figures.draw_bipartition(opened, analysis, opened.figures_folder(analysis))
                 opened.mark_figures(analysis)
-    from . import report
+    from .store import report
 
     for step in opened.analysed_steps(analysis):
-        _print(f"step {step}: {report.describe_tree(opened.bipartition(step, analysis))}")
+        _print(f"step {step}: {report.describe(opened, analysis, step)}")
     _print(f"figures: {opened.figures_folder(analysis)}")
 
 
@@ -253,8 +253,8 @@ def compact(
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Make a small copy of a run directory, to be published: every eigenvalue, few eigenvectors."""
-    from .compact import compact as copy
     from .store import Run
+    from .store.compact import compact as copy
 
     made = copy(Run(run), to, vectors=vectors, at=_steps(at), weights_at=_steps(weights_at))
     size = sum(file.stat().st_size for file in made.path.rglob("*") if file.is_file())
@@ -268,8 +268,7 @@ def info(
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Say what is in a run directory, with errors."""
-    from . import report
-    from .store import Run
+    from .store import Run, report
 
     opened = Run(run)
     if as_json:
@@ -382,13 +381,13 @@ def _draw(opened: Run, analysis: str) -> None:
 
 def _finish(opened: Run, analysis: str) -> None:
     """A short summary, and where to go from here."""
-    from . import report
+    from .store import report
 
     if metrics := report.last_metrics(opened):
         _print("last metrics: " + report.in_words(metrics))
     steps = opened.analysed_steps(analysis)
     for step in sorted({steps[0], steps[-1]}):
-        _print(f"step {step}: {report.describe(report.spectrum_facts(opened, step, analysis))}")
+        _print(f"step {step}: {report.describe(opened, analysis, step)}")
     _print(f"figures: {opened.figures_folder(analysis)}")
     _print(f"next: hessian-dendrogram info {shlex.quote(str(opened.path))}")
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+TYPE_CHECKING = False  # as `typing` has it, whose import would take a good part of the package's
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 _PACKAGE = __name__.rpartition(".")[0]
 MOVED = {
     "atomic": ["store.atomic"],
+    "compact": ["store.compact"],
+    "report": ["store.report"],
     "bipartition": ["solvers.graph.bipartition", "results.tree"],
     "curvature": ["operators"],
     "curvature.arithmetic": ["operators.arithmetic"],
@@ -42,28 +42,33 @@ MOVED = {
 """Where the contents of each old module are; nothing new is under the old names."""
 
 
-class Finder(MetaPathFinder):
-    """Finds old modules."""
+class Finder:
+    """Finds old modules, on `sys.meta_path`."""
 
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002
-        target: ModuleType | None = None,  # noqa: ARG002
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         """A spec for an old name of a module of this package."""
         package, _, name = fullname.partition(".")
         if package != _PACKAGE or name not in MOVED:
             return None
-        return ModuleSpec(fullname, _Old(MOVED[name]), is_package=True)
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(fullname, _Old(MOVED[name]), is_package=True)  # type: ignore[arg-type]
 
 
-class _Old(Loader):
+class _Old:
+    """Loads a module that has the contents of others."""
+
     def __init__(self, homes: list[str]) -> None:
         self.homes = [f"{_PACKAGE}.{home}" for home in homes]
 
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The usual kind of module."""
+
     def exec_module(self, module: ModuleType) -> None:
         """Give the old module the contents of the new ones."""
+        import logging
+        from importlib import import_module
+
         if "." not in module.__name__.removeprefix(f"{_PACKAGE}."):
             logging.getLogger(_PACKAGE).warning("%s is %s now", module.__name__, " and ".join(self.homes))
         for home in reversed(self.homes):

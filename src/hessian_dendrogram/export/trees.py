@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from .. import charts, report
+from .. import charts
 from ..apps import reading
 from ..errors import DamagedRunError
 from ..results.tree import LAPLACIANS
 from ..store import Run
+from ..store.trees import describe_tree, tree_facts
 from ..views.coupling import picture_limits
 from ..views.steps import key_positions
 from ..views.titles import counted
@@ -92,6 +93,6 @@ def _tree_facts(analysis: reading.TreeAnalysis) -> str:
             "cut at": tree.split,
             "parts not cut any more": f"of at most {tree.min_size:,} parameters",
             "steps": f"{len(analysis.steps)}, from {analysis.steps[0]:,} to {analysis.steps[-1]:,}",
-            "last step": report.describe_tree(tree),
+            "last step": describe_tree(tree_facts(tree)),
         }
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import charts, report
+from .. import charts
 from ..apps import reading
-from ..store import Run
+from ..store import Run, report
 from ..views.filters import first_convolution
 from ..views.steps import key_positions
 from ..views.titles import counted

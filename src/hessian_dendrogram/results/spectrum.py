@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
+from .stored import FLAGS, INDICES, NUMBERS, stored
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +31,8 @@ class Spectrum:
         converged: shape (k,); default all. An unconverged value ends its segment.
         eigenvectors: shape (dim, m), columns of unit length; default none.
         vector_indices: shape (m,): column j belongs to `eigenvalues[vector_indices[j]]`.
+        share_indices: the eigenvalues whose eigenvectors' shares are known, though vectors may not be here; shape (s,).
+        shares: how much of each of them lies in each tensor of a layout, shape (tensors, s); `None` where not known.
         provenance: where the numbers come from (operator, samples, dtype, solver, products), as JSON-like values.
 
     Raises:
@@ -37,15 +40,17 @@ class Spectrum:
             the message gives the values.
     """
 
-    eigenvalues: NDArray[np.float64]
-    error_bounds: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64] = stored(*NUMBERS, finite=True)
+    error_bounds: NDArray[np.float64] = stored(*NUMBERS, least=0)
     dim: int
     # The defaults below are replaced in __post_init__, so that a reader of a Spectrum never meets None.
     num_bottom: int = None  # type: ignore[assignment]
     num_top: int = None  # type: ignore[assignment]
-    converged: NDArray[np.bool_] = None  # type: ignore[assignment]
-    eigenvectors: NDArray[np.float64] = None  # type: ignore[assignment]
-    vector_indices: NDArray[np.int64] = None  # type: ignore[assignment]
+    converged: NDArray[np.bool_] = stored(*FLAGS, default=None)
+    eigenvectors: NDArray[np.float64] = stored("f8", "f4", "f2", axes=2, finite=True, part="vectors", default=None)
+    vector_indices: NDArray[np.int64] = stored(*INDICES, least=0, part="vectors", default=None)
+    share_indices: NDArray[np.int64] | None = stored(*INDICES, least=0, part="shares", default=None)
+    shares: NDArray[np.float64] | None = stored(*NUMBERS, axes=2, least=0, most=1.01, part="shares", default=None)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,6 +83,8 @@ class Spectrum:
         if converged.shape != values.shape:
             raise UserError(f"converged must have shape {values.shape}, got {converged.shape}")
         vectors, indices = self._checked_vectors(self.eigenvectors, self.vector_indices, len(values))
+        if (self.shares is None) != (self.share_indices is None):
+            raise UserError("shares and share_indices come together: one index per column")
         for name, value in {
             "eigenvalues": values,
             "error_bounds": np.broadcast_to(bounds, values.shape).copy(),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..layout import Layout
+from .stored import FLAGS, INDICES, NUMBERS, stored
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -46,24 +48,29 @@ class BipartitionTree:
         laplacian: how the tree was made, as for `recursive_bipartition`.
         split: the same.
         min_size: the same.
+        picture: means of the graph's weights over blocks, the parameters in the order of the tree and the isolated ones
+            last, shape (blocks, blocks); `None` where not known.
+        provenance: where the matrix comes from (operator, samples, dtype), as JSON-like values.
 
     Raises:
         UserError: the arrays contradict each other.
     """
 
     size: int
-    order: Integers
-    isolated: Integers
-    starts: Integers
-    stops: Integers
-    parents: Integers
-    eigenvalues: Floats
-    connectivities: Floats
-    conductances: Floats
-    is_degenerate: NDArray[np.bool_]
+    order: Integers = stored(*INDICES, least=0)
+    isolated: Integers = stored(*INDICES, least=0)
+    starts: Integers = stored(*INDICES, least=0)
+    stops: Integers = stored(*INDICES, least=0)
+    parents: Integers = stored(*INDICES, least=-1)
+    eigenvalues: Floats = stored(*NUMBERS)
+    connectivities: Floats = stored(*NUMBERS)
+    conductances: Floats = stored(*NUMBERS)
+    is_degenerate: NDArray[np.bool_] = stored(*FLAGS)
     laplacian: Laplacian
     split: Split
     min_size: int
+    picture: NDArray[np.float32] | None = stored("f4", axes=2, least=0, finite=True, part="picture", default=None)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count, nodes = len(self.order), np.arange(len(self.parents))
@@ -94,6 +101,10 @@ class BipartitionTree:
                 raise UserError(f"the children of node {node} must divide its parameters")
             if not below and not self.starts[node] < self.stops[node]:
                 raise UserError(f"node {node} has no parameters")
+        if self.picture is not None and not (
+            self.picture.shape[0] == self.picture.shape[1] and 0 < self.picture.shape[0] <= self.size
+        ):
+            raise UserError(f"a picture has as many rows as columns, at most {self.size}, got {self.picture.shape}")
         is_inner = np.array([bool(below) for below in self.children])
         for name in ("eigenvalues", "connectivities", "conductances"):
             column = getattr(self, name)

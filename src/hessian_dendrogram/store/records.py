@@ -6,15 +6,21 @@ older one did not write, unless it is named as needed.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..errors import DamagedRunError
 from ..layout import Layout
+from ..results.stored import facts_of
 from ..results.tree import LAPLACIANS, SPLITS
+from .kinds import KINDS
 
 _LARGEST = 2**53  # a count beyond it is no whole number to a program that takes it for a floating-point one
 _LARGEST_MODEL = 2**40  # parameters
@@ -83,22 +89,14 @@ _PROVENANCE = {
     "error_sources": _mapping_of(_number), "tolerances": _mapping_of(_number), "trace": _mapping_of(_number),
     "source_sha256": _text, "run_source_sha256": _text,
 }  # fmt: skip
-_TREE = {
-    "size": _positive, "min_size": _positive,
-    "laplacian": lambda value: value in LAPLACIANS, "split": lambda value: value in SPLITS,
-}  # fmt: skip
-_SPECTRUM = {"dim": _positive, "num_bottom": _count, "num_top": _count}
 _CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
-def _confirm(file: Path, place: str, record: Any, checks: Mapping[str, Check], needed: bool = False) -> None:
+def _confirm(file: Path, place: str, record: Any, checks: Mapping[str, Check]) -> None:
     if not isinstance(record, dict):
         raise DamagedRunError(f"{file} is damaged: its {place} should be a mapping, and is {_shown(record)}")
     for key, check in checks.items():
-        if key not in record:
-            if needed:
-                raise DamagedRunError(f"{file} is damaged: it has no {key}")
-        elif not check(record[key]):
+        if key in record and not check(record[key]):
             wanted = f"should be {_WORDS[check]}, and is" if check in _WORDS else "cannot be"
             raise DamagedRunError(f"{file} is damaged: {key} {wanted} {_shown(record[key])}")
 
@@ -112,7 +110,10 @@ def confirm_run(file: Path, record: Mapping[str, Any]) -> Layout:
     """Check a run.json but for its version, and give its layout."""
     _confirm(file, "configuration", record.get("configuration", {}), _RUN)
     _confirm(file, "provenance", record.get("provenance", {}), _ENVIRONMENT)
-    entries = record.get("layout")
+    return _layout(file, record.get("layout"))
+
+
+def _layout(file: Path, entries: Any) -> Layout:
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict)
         and _text(entry.get("name"))
@@ -129,26 +130,44 @@ def confirm_run(file: Path, record: Mapping[str, Any]) -> Layout:
         raise DamagedRunError(f"{file} is damaged: its layout cannot be read: {error}") from None
 
 
-def confirm_analysis(file: Path, record: Mapping[str, Any]) -> None:
-    """Check an analysis.json."""
+def confirm_analysis(file: Path, record: Mapping[str, Any]) -> Layout | None:
+    """Check an analysis.json, and give its layout, where that is its own."""
     if "configuration" not in record:
         raise DamagedRunError(f"{file} is damaged: it has no configuration")
     _confirm(file, "configuration", record["configuration"], _ANALYSIS)
     _confirm(file, "provenance", record.get("provenance", {}), _ENVIRONMENT)
+    if record.get("kind", "spectrum") not in KINDS:
+        raise DamagedRunError(
+            f"{file} is damaged, or of a newer version: its kind cannot be {_shown(record['kind'])}; there are "
+            f"{', '.join(KINDS)}"
+        )
+    return _layout(file, record["layout"]) if "layout" in record else None
 
 
-def confirm_spectrum(file: Path, record: Mapping[str, Any]) -> dict[str, str]:
-    """Check a spectrum.json, and give the checksums of the files beside it."""
-    _confirm(file, "content", record, {**_SPECTRUM, "provenance": _mapping_of(lambda _: True)}, needed=True)
+def confirm_result(file: Path, kind: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """Check the JSON file of a result, and give the checksums of the files beside it."""
+    needed, known = _facts(KINDS[kind].result)  # type: ignore[arg-type]
+    _confirm(file, "content", record, known)
+    if missing := [key for key in (*needed, "provenance") if key not in record]:
+        raise DamagedRunError(f"{file} is damaged: it has no {missing[0]}")
     _confirm(file, "provenance", record["provenance"], _PROVENANCE)
     return _checksums(file, record)
 
 
-def confirm_tree(file: Path, record: Mapping[str, Any]) -> dict[str, str]:
-    """Check a tree.json, and give the checksums of the files beside it."""
-    _confirm(file, "content", record, {**_TREE, "provenance": _mapping_of(lambda _: True)}, needed=True)
-    _confirm(file, "provenance", record["provenance"], _PROVENANCE)
-    return _checksums(file, record)
+@cache
+def _facts(type_: Hashable) -> tuple[list[str], dict[str, Check]]:
+    """The facts that every result of a class has, and the check of each that it may have, by its annotation."""
+    hints = get_type_hints(type_)
+    plain = [one for one in fields(type_) if one.name in facts_of(type_)]  # type: ignore[arg-type]
+    needed = [one.name for one in plain if one.default is MISSING and one.default_factory is MISSING]
+    return needed, {one.name: check for one in plain if (check := _check_of(hints[one.name]))}
+
+
+def _check_of(hint: Any) -> Check | None:
+    if get_origin(hint) is Literal:
+        return lambda value: value in get_args(hint)
+    simple: dict[Any, Check] = {int: _count, float: _number, str: _text, bool: lambda value: isinstance(value, bool)}
+    return simple.get(hint)
 
 
 def confirm_training_state(file: Path, record: Mapping[str, Any]) -> None:
@@ -165,3 +184,20 @@ def _checksums(file: Path, record: Mapping[str, Any]) -> dict[str, str]:
     if not _mapping_of(lambda value: isinstance(value, str) and bool(_CHECKSUM.fullmatch(value)))(found):
         raise DamagedRunError(f"{file} is damaged: its checksums should be 64 hexadecimal digits each")
     return dict(found)
+
+
+def measures_record(measures: Mapping[str, Any], source_sha256: str) -> dict[str, Any]:
+    """What a file of measures holds: they, the hash of the experiment's file, and a checksum."""
+    return {"source_sha256": source_sha256, "measures": dict(measures), "checksum": _digest(measures)}
+
+
+def measures_of(file: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The measures in such a file, once they are what was stored."""
+    found = record.get("measures")
+    if not isinstance(found, dict) or _digest(found) != record.get("checksum"):
+        raise DamagedRunError(f"{file} is damaged: its content is not what was stored, the checksum differs")
+    return found
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

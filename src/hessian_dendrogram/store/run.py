@@ -7,6 +7,7 @@
     analyses/hessian-1437/analysis.json
     analyses/hessian-1437/00000500/   eigenvalues.npy, error_bounds.npy, eigenvectors.npy, ..., spectrum.json
     analyses/hessian-1437.fiedler/00000500/   order.npy, parents.npy, ..., picture.npy, tree.json
+    measures/00000500.json            the experiment's own measures at a checkpoint
     figures/hessian-1437/*.png, *.pdf
 
 A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
@@ -17,7 +18,9 @@ its state. The directory is untrusted input to a reader: nothing in it is execut
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +32,11 @@ from ..layout import Layout
 from ..results.spectrum import Spectrum
 from ..results.tree import BipartitionTree
 from . import atomic, files, records
-from .files import ResultFolder, Shares
+from .kinds import kind_of
 from .lock import confirm_lock
 from .metrics import Metrics
 from .read import entries, is_there, read_json, read_tensors, without_links
+from .spectra import with_shares
 
 FORMAT_VERSION = 1
 Arrays = Mapping[str, NDArray[Any]]
@@ -70,6 +74,7 @@ class Run:
             )
         self.layout = records.confirm_run(file, self.record)
         self._metrics = Metrics(self.path)
+        self._kinds: dict[str, str] = {}
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,13 +115,26 @@ class Run:
         """Columns of metrics.csv, each of shape (rows,); NaN where nothing was measured. Empty before training."""
         return self._metrics.read()
 
-    def analyses(self) -> list[str]:
-        """Names of the stored analyses with spectra, in alphabetical order."""
-        return [name for name in self._analysis_names() if not name.endswith(BIPARTITION)]
+    def analyses(self, kind: str | None = "spectrum") -> list[str]:
+        """Names of the stored analyses of a kind, or of all, in alphabetical order."""
+        return [name for name in self._analysis_names() if kind in (None, self.kind(name))]
 
     def bipartition_analyses(self) -> list[str]:
         """Names of the stored analyses with trees, in alphabetical order."""
-        return [name for name in self._analysis_names() if name.endswith(BIPARTITION)]
+        return self.analyses("tree")
+
+    def kind(self, analysis: str) -> str:
+        """The kind of the results of an analysis; that it is damaged is said when it is read."""
+        if analysis not in self._kinds:
+            with suppress(DamagedRunError, OSError):
+                record = read_json(self.path / "analyses" / analysis / "analysis.json", self.path)
+                self._kinds[analysis] = record.get("kind", self._old_kind(analysis))
+        return self._kinds.get(analysis, self._old_kind(analysis))
+
+    @staticmethod
+    def _old_kind(analysis: str) -> str:
+        """What an earlier version told by the name alone."""
+        return "tree" if analysis.endswith(BIPARTITION) else "spectrum"
 
     def analysis(self, name: str | None = None) -> dict[str, Any]:
         """The configuration of an analysis, and its provenance."""
@@ -125,9 +143,30 @@ class Run:
         records.confirm_analysis(file, record)
         return record
 
+    def layout_of(self, analysis: str) -> Layout:
+        """Which parameters the results of an analysis cover: those of the run, or its own choice."""
+        file = self._analysis_folder(analysis) / "analysis.json"
+        return records.confirm_analysis(file, read_json(file, self.path)) or self.layout
+
     def analysed_steps(self, analysis: str | None = None) -> list[int]:
-        """The steps at which an analysis has a spectrum, ascending."""
+        """The steps at which an analysis has a result, ascending."""
         return self._step_folders(self._analysis_folder(analysis))
+
+    def result(self, step: int, analysis: str, *, parts: Collection[str] | None = None) -> Any:
+        """The result of an analysis at a step, whatever its kind.
+
+        Args:
+            step: one of `analysed_steps(analysis)`.
+            analysis: its name.
+            parts: the parts of the result to read beside its core, such as `"vectors"`; default all.
+
+        Raises:
+            UserError: there is none; the message lists what there is.
+            DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
+        """
+        kind = self.kind(analysis)
+        folder = self._step_folder(self._analysis_folder(analysis), step, kind)
+        return files.read_result(folder, self.path, kind, self.layout_of(analysis), parts=parts)
 
     def spectrum(self, step: int, analysis: str | None = None, *, vectors: bool = True) -> Spectrum:
         """The spectrum at a step.
@@ -141,44 +180,69 @@ class Run:
             UserError: there is none; the message lists what there is.
             DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
         """
-        return files.read_spectrum(self._spectrum_folder(step, analysis), self.layout, vectors=vectors)
+        found: Spectrum = self.result(step, self._one(analysis, "spectrum"), parts=None if vectors else ())
+        return found
 
-    def shares(self, step: int, analysis: str | None = None) -> Shares:
+    def shares(self, step: int, analysis: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """How much of each eigenvector lies in each tensor, also of eigenvectors that are not stored any more.
 
         Returns:
             The numbers of the eigenvalues, shape (m,), and the shares, shape (tensors of the layout, m).
         """
-        stored = files.read_shares(self._spectrum_folder(step, analysis), self.layout)
-        if stored is not None:
-            return stored
-        spectrum = self.spectrum(step, analysis)
-        return spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
-
-    def measures(self, step: int, analysis: str | None = None) -> dict[str, Any]:
-        """What the experiment's own hook measured at a step."""
-        return self._spectrum_folder(step, analysis).json("measures.json")
+        name = self._one(analysis, "spectrum")
+        spectrum: Spectrum = self.result(step, name, parts=("shares",))
+        if spectrum.shares is not None and spectrum.share_indices is not None:
+            return spectrum.share_indices, spectrum.shares
+        spectrum = self.result(step, name)
+        return spectrum.vector_indices, self.layout_of(name).shares(spectrum.eigenvectors)
 
     def bipartition(self, step: int, analysis: str | None = None) -> BipartitionTree:
         """The tree of recursive Fiedler cuts at a step.
 
         Args:
             step: one of `analysed_steps(analysis)`.
-            analysis: one of `bipartition_analyses()`; may be left out where there is only one.
+            analysis: one of `analyses("tree")`; may be left out where there is only one.
 
         Raises:
             UserError: there is none; the message lists what there is.
             DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
         """
-        return files.read_tree(self._tree_folder(step, analysis), self.layout)
-
-    def bipartition_provenance(self, step: int, analysis: str | None = None) -> dict[str, Any]:
-        """Where the Hessian of a tree comes from: operator, samples, dtype."""
-        return dict(self._tree_folder(step, analysis).facts["provenance"])
+        found: BipartitionTree = self.result(step, self._one(analysis, "tree"))
+        return found
 
     def coupling_picture(self, step: int, analysis: str | None = None) -> NDArray[np.float32]:
         """Means of |H_ij| over blocks, the parameters in the order of the tree: shape (blocks, blocks)."""
-        return files.read_picture(self._tree_folder(step, analysis))
+        name = self._one(analysis, "tree")
+        picture = self.bipartition(step, name).picture
+        if picture is None:
+            raise DamagedRunError(f"{self.path / 'analyses' / name / _folder_name(step) / 'picture.npy'} is missing")
+        return picture
+
+    def measures(self, step: int, analysis: str | None = None) -> dict[str, Any]:
+        """What the experiment's own hook measured at a step.
+
+        Args:
+            step: of a checkpoint.
+            analysis: where an earlier version stored them; default any.
+        """
+        file = self.path / "measures" / f"{_folder_name(step)}.json"
+        if is_there(file, self.path):
+            return records.measures_of(file, read_json(file, self.path))
+        for name in self.analyses() if analysis is None else [analysis]:
+            if step in self.analysed_steps(name):
+                folder = self._analysis_folder(name) / _folder_name(step)
+                if (found := files.read_old_measures(folder, self.path, self.kind(name))) is not None:
+                    return found
+        if any(step in self.analysed_steps(name) for name in self.analyses()):
+            raise DamagedRunError(f"{file} is missing")
+        raise UserError(f"{self.path} has no measures at step {step}")
+
+    def measures_source(self, step: int) -> str | None:
+        """The hash of the experiment's file that the measures at a step are of; `None` where there are none yet."""
+        file = self.path / "measures" / f"{_folder_name(step)}.json"
+        if not is_there(file, self.path):
+            return None
+        return str(read_json(file, self.path).get("source_sha256", ""))
 
     def training_state(self, step: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """What `save_training_state` stored for a step."""
@@ -266,10 +330,44 @@ class Run:
         self._target("metrics.csv")
         self._metrics.truncate(step)
 
-    def create_analysis(self, name: str, record: Mapping[str, Any]) -> None:
-        """Store the configuration and provenance of a new analysis."""
+    def create_analysis(
+        self, name: str, record: Mapping[str, Any], *, kind: str | None = None, layout: Layout | None = None
+    ) -> None:
+        """Store the configuration and provenance of a new analysis.
+
+        Args:
+            name: a new one.
+            record: `configuration` and `provenance`.
+            kind: of its results; default as the name's ending says.
+            layout: the parameters that it covers; default those of the run.
+        """
+        kind = kind or self._old_kind(name)
+        own = {} if layout is None or layout == self.layout else {"layout": layout.to_json()}
         with atomic.new_folder(self._target("analyses", checked_name(name))) as folder:
-            atomic.write_json(folder / "analysis.json", record)
+            atomic.write_json(folder / "analysis.json", {**record, "kind": kind, **own})
+
+    def save(
+        self, step: int, analysis: str, result: Any, *, narrow: Mapping[str, type[np.floating]] | None = None
+    ) -> None:
+        """Store a result at a step, once.
+
+        Args:
+            step: the training step.
+            analysis: its name.
+            result: of the analysis' kind.
+            narrow: coarser types for some of its arrays.
+        """
+        if kind_of(result) != self.kind(analysis):
+            raise UserError(f"{analysis!r} has results of the kind {self.kind(analysis)}, not {kind_of(result)}")
+        self._analysis_folder(analysis)
+        with atomic.new_folder(self._target("analyses", analysis, _folder_name(step))) as folder:
+            files.write_result(folder, result, narrow or {})
+
+    def save_measures(self, step: int, measures: Mapping[str, Any], source_sha256: str = "") -> None:
+        """Store what the experiment's own hook measured at a step, and the hash of the file that has it."""
+        file = self._target("measures", f"{_folder_name(step)}.json")
+        file.parent.mkdir(exist_ok=True)
+        atomic.write_json(file, records.measures_record(measures, source_sha256))
 
     def save_spectrum(
         self,
@@ -278,24 +376,14 @@ class Run:
         spectrum: Spectrum,
         measures: Mapping[str, Any],
         *,
-        shares: Shares | None = None,
-        vector_dtype: type[np.floating] = np.float64,
+        shares: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None,
     ) -> None:
-        """Store a spectrum, its eigenvectors, and the experiment's own measures at a step, once.
-
-        Args:
-            step: the training step.
-            analysis: its name.
-            spectrum: what to store.
-            measures: JSON-like values.
-            shares: as the method `shares` gives them; default those of the spectrum's eigenvectors.
-            vector_dtype: floating-point type of the stored eigenvectors.
-        """
-        if shares is None:
-            shares = spectrum.vector_indices, self.layout.shares(spectrum.eigenvectors)
-        self._analysis_folder(analysis)
-        with atomic.new_folder(self._target("analyses", analysis, _folder_name(step))) as folder:
-            files.write_spectrum(folder, spectrum, measures, shares, vector_dtype)
+        """Store a spectrum with the shares of its eigenvectors, and the experiment's own measures at that step."""
+        if shares is not None:
+            spectrum = replace(spectrum, share_indices=shares[0], shares=shares[1])
+        self.save(step, analysis, with_shares(spectrum, self.layout_of(analysis)))
+        if self.measures_source(step) is None:
+            self.save_measures(step, measures)
 
     def save_bipartition(
         self,
@@ -306,9 +394,7 @@ class Run:
         provenance: Mapping[str, Any],
     ) -> None:
         """Store a tree, the block-averaged picture of its graph, and where they come from, once."""
-        self._analysis_folder(analysis)
-        with atomic.new_folder(self._target("analyses", analysis, _folder_name(step))) as folder:
-            files.write_tree(folder, tree, picture, provenance)
+        self.save(step, analysis, replace(tree, picture=picture.astype(np.float32), provenance=dict(provenance)))
 
     def mark_figures(self, analysis: str) -> None:
         """Say that the figures are drawn from the spectra that are stored now."""
@@ -329,28 +415,28 @@ class Run:
     def _analysis_names(self) -> list[str]:
         return [name for name in entries(self.path / "analyses", self.path) if _ANALYSIS_NAME.fullmatch(name)]
 
-    def _analysis_folder(self, name: str | None, *, trees: bool = False) -> Path:
-        names = self.bipartition_analyses() if trees else self.analyses()
-        if name is None:
+    def _one(self, analysis: str | None, kind: str) -> str:
+        """The name of an analysis of a kind; the only one for `None`."""
+        names = self.analyses(kind)
+        if analysis is None:
             if len(names) != 1:
                 raise UserError(f"{self.path} has {len(names)} analyses; name one of: {', '.join(names) or '(none)'}")
-            name = names[0]
+            return names[0]
+        if analysis not in names and analysis in self._analysis_names():
+            has = {"tree": "trees", "spectrum": "spectra"}
+            raise UserError(
+                f"{analysis!r} has {has.get(self.kind(analysis), self.kind(analysis))}; with {has.get(kind, kind)} "
+                f"there are: {', '.join(names) or '(none)'}"
+            )
+        return analysis
+
+    def _analysis_folder(self, name: str | None) -> Path:
+        if name is None:
+            name = self._one(None, "spectrum")
         if name not in self._analysis_names():
-            raise UserError(f"{self.path} has no analysis {name!r}; it has: {', '.join(names) or '(none)'}")
+            names = ", ".join(self._analysis_names()) or "(none)"
+            raise UserError(f"{self.path} has no analysis {name!r}; it has: {names}")
         return self.path / "analyses" / name
-
-    def _spectrum_folder(self, step: int, analysis: str | None) -> ResultFolder:
-        if analysis is not None and analysis.endswith(BIPARTITION):
-            raise UserError(f"{analysis!r} has trees; with spectra there are: {', '.join(self.analyses()) or '(none)'}")
-        return files.spectrum_folder(self._step_folder(self._analysis_folder(analysis), step, "spectrum"), self.path)
-
-    def _tree_folder(self, step: int, analysis: str | None) -> ResultFolder:
-        if analysis is not None and not analysis.endswith(BIPARTITION):
-            names = ", ".join(self.bipartition_analyses()) or "(none)"
-            raise UserError(f"{analysis!r} has spectra; with trees there are: {names}")
-        return files.tree_folder(
-            self._step_folder(self._analysis_folder(analysis, trees=True), step, "tree"), self.path
-        )
 
     def _step_folder(self, parent: Path, step: int, what: str) -> Path:
         if step not in (steps := self._step_folders(parent)):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .errors import UserError
-from .results.spectrum import Spectrum
-from .store import Run, lock
+from ..errors import UserError
+from .kinds import KINDS
+from .lock import lock
+from .run import Run
 
 
 def compact(
@@ -67,25 +66,16 @@ def compact(
         copy.copy_metrics(run)
         for step in _missing(run.steps(), copy.steps(), at if weights_at is None else weights_at):
             copy.save_checkpoint(step, run.weights(step))
-        for name in [*run.analyses(), *run.bipartition_analyses()]:
-            if name not in [*copy.analyses(), *copy.bipartition_analyses()]:
-                copy.create_analysis(name, run.analysis(name))
-            elif copy.analysis(name) != run.analysis(name):
+        for name in run.analyses(None):
+            kind = KINDS[run.kind(name)]
+            if name not in copy.analyses(None):
+                copy.create_analysis(name, run.analysis(name), kind=run.kind(name), layout=run.layout_of(name))
+            elif _identity(copy, name) != _identity(run, name):
                 raise UserError(f"{target} has another analysis {name!r} than {run.path}; give a new folder")
-        for name in run.analyses():
             for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
-                copy.save_spectrum(
-                    step,
-                    name,
-                    _with_leading_vectors(run.spectrum(step, name), vectors),
-                    run.measures(step, name),
-                    shares=run.shares(step, name),
-                    vector_dtype=np.float16,
-                )
-        for name in run.bipartition_analyses():
-            for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
-                tree, picture = run.bipartition(step, name), run.coupling_picture(step, name)
-                copy.save_bipartition(step, name, tree, picture, run.bipartition_provenance(step, name))
+                result, narrow = kind.compacted(run.result(step, name), run.layout_of(name), vectors)
+                copy.save(step, name, result, narrow=narrow)
+        _copy_measures(run, copy)
     return copy
 
 
@@ -98,13 +88,14 @@ def _missing(there: Sequence[int], copied: Sequence[int], at: Sequence[int] | No
     return sorted(({*there} if at is None else {*there} & {*at}) - {*copied})
 
 
-def _with_leading_vectors(spectrum: Spectrum, count: int) -> Spectrum:
-    """The same spectrum with the eigenvectors of the stored values of largest magnitude."""
-    magnitudes = np.abs(spectrum.eigenvalues[spectrum.vector_indices])
-    kept = np.sort(np.argsort(-magnitudes, kind="stable")[:count])
-    return replace(
-        spectrum,
-        eigenvectors=spectrum.eigenvectors[:, kept],
-        vector_indices=spectrum.vector_indices[kept],
-        provenance={**spectrum.provenance, "stored_vectors": "float16"},
-    )
+def _identity(run: Run, name: str) -> tuple[Any, Any, str]:
+    """What tells one analysis from another; an earlier version did not store its kind."""
+    record = run.analysis(name)
+    return record["configuration"], record.get("provenance"), run.kind(name)
+
+
+def _copy_measures(run: Run, copy: Run) -> None:
+    for step in sorted({step for name in copy.analyses(None) for step in copy.analysed_steps(name)}):
+        if copy.measures_source(step) is None:
+            with suppress(UserError):  # there are none
+                copy.save_measures(step, run.measures(step), run.measures_source(step) or "")

@@ -1,0 +1,52 @@
+"""What commands do with a tree that is stored: say it in numbers and words, compare it with a layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..layout import Layout
+from ..results.tree import BipartitionTree
+
+
+def tree_facts(tree: BipartitionTree) -> dict[str, Any]:
+    """The numbers of a tree's first cut; `None` where nothing was cut."""
+    first = {
+        "eigenvalue": tree.eigenvalues[0],
+        "connectivity": tree.connectivities[0],
+        "conductance": tree.conductances[0],
+    }
+    return {
+        "parameters": tree.size,
+        "isolated": len(tree.isolated),
+        "leaves": len(tree.leaves),
+        "levels": int(tree.levels[0]),
+        **{name: float(value) if np.isfinite(value) else None for name, value in first.items()},
+        "parts": [int(tree.stops[child] - tree.starts[child]) for child in tree.children[0]],
+        "degenerate_cuts": int(tree.is_degenerate.sum()),
+    }
+
+
+def describe_tree(row: dict[str, Any]) -> str:
+    """`tree_facts` in words."""
+    parts = [f"{row['isolated']} isolated", f"{row['leaves']} leaves on {row['levels']} levels"]
+    if row["parts"]:
+        kind = "components" if row["eigenvalue"] == 0 else "first cut"
+        parts.append(f"{kind} {' | '.join(f'{size:,}' for size in row['parts'])}")
+        parts.append(f"λ₂ {row['connectivity']:.6g}")
+        parts.append(f"conductance {row['conductance']:.4g}")
+    if row["degenerate_cuts"]:
+        parts.append(f"{row['degenerate_cuts']} cuts arbitrary (degenerate)")
+    return ", ".join(parts)
+
+
+def check_tree(tree: BipartitionTree, layout: Layout) -> None:
+    """Refuse a tree of other parameters.
+
+    Raises:
+        UserError: it is one.
+    """
+    if tree.size != layout.size:
+        raise UserError(f"a tree of {tree.size} parameters, the run has {layout.size}")
