@@ -16,7 +16,7 @@ from .store import Run
 from .texts import escaped, listed, shortened
 
 _MOST_ENTRIES = 20  # of a configuration or a row of metrics
-_LONGEST_VALUE = 200  # characters
+_LONGEST_ENTRY = 300  # characters
 
 
 def facts(opened: Run) -> dict[str, Any]:
@@ -164,11 +164,11 @@ def describe_tree(tree: BipartitionTree) -> str:
 
 def _entries(configuration: Mapping[str, Any]) -> str:
     """A configuration in one line."""
-    return _listed([f"{shortened(key)} {shortened(value, _LONGEST_VALUE)}" for key, value in configuration.items()])
+    return _listed([f"{shortened(key)} {value}" for key, value in configuration.items()])
 
 
 def _listed(entries: list[str]) -> str:
-    return listed(entries, _MOST_ENTRIES, 2 * _LONGEST_VALUE)
+    return listed(entries, _MOST_ENTRIES, _LONGEST_ENTRY)
 
 
 def _shorten(steps: list[int]) -> str:

@@ -22,6 +22,7 @@ from .interception import REWRITTEN, Interception, Observations, Rules
 if TYPE_CHECKING:
     from .hessian import Hessian
 
+
 def look_at(hessian: Hessian, batch: Batch, *, with_gradient: bool = False) -> Tensor:
     """Evaluate the loss on a batch, note what evaluations need, and refuse what the loss must not depend on.
 

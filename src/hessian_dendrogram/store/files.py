@@ -127,17 +127,13 @@ class ResultFolder:
         return array.astype(np.int64) if array.dtype == np.int32 else array
 
 
-def read_spectrum(folder: ResultFolder, layout: Layout, *, vectors: bool) -> Spectrum:
-    """The spectrum in a folder, of a run of that layout.
+def read_spectrum(folder: ResultFolder, *, vectors: bool) -> Spectrum:
+    """The spectrum in a folder.
 
     Raises:
         DamagedRunError: something in it is not what it should be.
     """
     facts, place = folder.facts, folder.folder
-    if facts["dim"] != layout.size:
-        raise DamagedRunError(
-            f"{place} is damaged: a matrix of {facts['dim']} rows, the run has {layout.size} parameters"
-        )
     arrays = folder.arrays({**SPECTRUM, **(VECTORS if vectors else {})})
     if vectors:
         indices = arrays["vector_indices"]
@@ -160,7 +156,7 @@ def read_spectrum(folder: ResultFolder, layout: Layout, *, vectors: bool) -> Spe
             provenance=dict(facts["provenance"]),
         )
     except ValueError as error:
-        raise DamagedRunError(f"{place} is damaged: {error}") from None
+        raise DamagedRunError(f"{_at_fault(place, error)} is damaged: {error}") from None
 
 
 def read_shares(folder: ResultFolder, layout: Layout) -> Shares | None:
@@ -198,21 +194,19 @@ def write_spectrum(
     )
 
 
-def read_tree(folder: ResultFolder, layout: Layout) -> BipartitionTree:
-    """The tree in a folder, of a run of that layout.
+def read_tree(folder: ResultFolder) -> BipartitionTree:
+    """The tree in a folder.
 
     Raises:
         DamagedRunError: something in it is not what it should be.
     """
     facts, place = folder.facts, folder.folder
-    if facts["size"] != layout.size:
-        raise DamagedRunError(f"{place} is damaged: a tree of {facts['size']} parameters, the run has {layout.size}")
     try:
         return BipartitionTree(
             **folder.arrays(TREE), **{key: facts[key] for key in ("size", "laplacian", "split", "min_size")}
         )
     except ValueError as error:
-        raise DamagedRunError(f"{place} is damaged: {error}") from None
+        raise DamagedRunError(f"{_at_fault(place, error)} is damaged: {error}") from None
 
 
 def read_picture(folder: ResultFolder) -> NDArray[np.float32]:
@@ -248,3 +242,9 @@ def tree_folder(folder: Path, root: Path) -> ResultFolder:
 def _write(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, str]:
     """Write arrays, and give the checksum of each file."""
     return {f"{name}.npy": atomic.write_array(folder / f"{name}.npy", array) for name, array in arrays.items()}
+
+
+def _at_fault(place: Path, error: Exception) -> Path:
+    """The file of the array that an error speaks of first, or the folder."""
+    names = [word for word in str(error).split() if (place / f"{word}.npy").is_file()]
+    return place / f"{names[0]}.npy" if names else place

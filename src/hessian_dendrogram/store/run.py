@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bipartition import BipartitionTree
-from ..errors import DamagedRunError, UserError
+from ..errors import DamagedRunError, NotFiniteError, UserError
 from ..layout import Layout
 from ..spectrum import Spectrum
 from . import atomic, files, records
@@ -87,7 +87,8 @@ class Run:
 
         Raises:
             UserError: there is none; the message lists what there is.
-            DamagedRunError: the file cannot be read, lacks a parameter, or has numbers that are not finite.
+            DamagedRunError: the file cannot be read or lacks a parameter.
+            NotFiniteError: a parameter is infinite or NaN; buffers, such as a mask, are compared with the model's.
         """
         file = self._step_folder(self.path / "checkpoints", step, "checkpoint") / "model.safetensors"
         tensors = read_tensors(file, self.path)
@@ -98,9 +99,10 @@ class Run:
                 raise DamagedRunError(
                     f"{file} is damaged: {name!a} has the shape {tensors[name].shape}, in the run it is {shape}"
                 )
-        for name, array in tensors.items():
+        for name in self.layout.names:
+            array = tensors[name]
             if array.dtype.kind in "fc" and not np.isfinite(array).all():
-                raise DamagedRunError(
+                raise NotFiniteError(
                     f"{file}: {(~np.isfinite(array)).sum()} of the {array.size} values of {name!a} are not finite, "
                     f"so step {step} has no curvature; name other steps with --at"
                 )
@@ -141,7 +143,7 @@ class Run:
             UserError: there is none; the message lists what there is.
             DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
         """
-        return files.read_spectrum(self._spectrum_folder(step, analysis), self.layout, vectors=vectors)
+        return files.read_spectrum(self._spectrum_folder(step, analysis), vectors=vectors)
 
     def shares(self, step: int, analysis: str | None = None) -> Shares:
         """How much of each eigenvector lies in each tensor, also of eigenvectors that are not stored any more.
@@ -170,7 +172,7 @@ class Run:
             UserError: there is none; the message lists what there is.
             DamagedRunError: a file is missing, truncated, not what was stored, or contradicts another.
         """
-        return files.read_tree(self._tree_folder(step, analysis), self.layout)
+        return files.read_tree(self._tree_folder(step, analysis))
 
     def bipartition_provenance(self, step: int, analysis: str | None = None) -> dict[str, Any]:
         """Where the Hessian of a tree comes from: operator, samples, dtype."""
