@@ -49,7 +49,7 @@ def served(app: str) -> Iterator[str]:
     line = [sys.executable, "-m", "hessian_dendrogram", "app", app]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
-    address = re.search(r"http://[\d.:]+", process.stderr.readline())
+    address = re.search(r"http://\S+", process.stderr.readline())
     assert address, "the app did not start"
     try:
         time.sleep(5)  # until the server answers, and has nothing more to do

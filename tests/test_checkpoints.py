@@ -1,22 +1,16 @@
-import argparse
-import pickle
+"""The files of a folder and their training steps: from names, from what is stored, and where they are uncertain."""
+
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import nn
 
+from checkpoint_files import ADAM, SCHEDULE, STATE, write
 from hessian_dendrogram import cli
-from hessian_dendrogram.checkpoints import find_checkpoints, read_state_dict, step_in_name
+from hessian_dendrogram.checkpoints import find_checkpoints, step_in_name
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.training import fit_state, to_numpy
 
 TINY = Path(__file__).parent / "tiny.py"
-STATE = nn.Linear(2, 3).state_dict()
-OPTIMIZER = torch.optim.Adam(nn.Linear(2, 3).parameters())
-ADAM = OPTIMIZER.state_dict()
-SCHEDULE = torch.optim.lr_scheduler.StepLR(OPTIMIZER, 3).state_dict()
 
 
 @pytest.mark.parametrize(
@@ -149,29 +143,18 @@ def test_a_folder_and_a_file(tmp_path):
     assert find_checkpoints(tmp_path / "step9.pt", 7) == {7: tmp_path / "step9.pt"}
     with pytest.raises(UserError, match="--step goes with one checkpoint file"):
         find_checkpoints(tmp_path, 7)
-    with pytest.raises(UserError, match="--step is a number of updates, 0 or more; got -7"):
+    with pytest.raises(UserError, match="--step is a number of updates, from 0 to 1,000,000,000,000; got -7"):
         find_checkpoints(tmp_path / "step9.pt", -7)
     (tmp_path / "step09.pt").write_bytes(b"")
     with pytest.raises(UserError, match=r"step09.pt and step9.pt both have step 9"):
         find_checkpoints(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"has no checkpoint; looked for files that end in .pt, .pth, .safetensors"):
+    with pytest.raises(
+        UserError, match=r"has no checkpoint; looked for regular files that end in .pt, .pth, .safetensors"
+    ):
         find_checkpoints(tmp_path / "empty")
     with pytest.raises(UserError, match="there is no file or folder"):
         find_checkpoints(tmp_path / "nowhere")
-
-
-def write(folder, files):
-    """Files by name: bytes, the text beside the tensors of a .safetensors file, or what is saved."""
-    for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            file.write_bytes(content)
-        elif name.endswith(".safetensors"):
-            save_file(STATE, file, metadata=content)
-        else:
-            torch.save(content, file)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +299,7 @@ def test_a_folder_of_one_step_and_a_step_that_is_given(tmp_path):
         ),
         ({"model-00001-of-00002.safetensors": None}, "is one part of a state dict in several files"),
         ({"step_1.pt": STATE, "final.pt": STATE}, "final.pt has no training step in its name"),
-        ({"final.pt": b"noise"}, "final.pt is damaged"),
+        ({"final.pt": b"noise"}, "final.pt cannot be read as a checkpoint: it is damaged, or no file of its ending"),
         ({"final.safetensors": b"noise"}, "final.safetensors cannot be read as a checkpoint"),
     ],
 )
@@ -341,7 +324,7 @@ def test_a_stored_step_that_is_none_is_refused(step, tmp_path):
 
 def test_analyse_prints_the_step_of_every_file(tmp_path, capsys):
     write(tmp_path, {"ckpt_10k.pt": STATE, "ckpt_5k.pt": STATE, "optimizer.pt": ADAM})
-    with pytest.raises(UserError, match=r"ckpt_5k.pt does not fit the model"):
+    with pytest.raises(UserError, match=r"ckpt_5k.pt \(step 5000\) does not fit the model"):
         cli.analyse(str(TINY), out=tmp_path / "run", checkpoints=tmp_path)
     assert capsys.readouterr().err.splitlines() == [
         "left out: optimizer.pt: it holds the state of an optimiser",
@@ -352,107 +335,18 @@ def test_analyse_prints_the_step_of_every_file(tmp_path, capsys):
         cli.analyse(str(TINY), out=tmp_path / "run", step=3)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        STATE,
-        {"state_dict": STATE, "epoch": 3},
-        {"model_state_dict": STATE, "optimizer": {"lr": 0.1}},
-        {"net": STATE, "acc": 0.9, "epoch": 3},
-        {"state_dict": {"model": STATE}, "meta": {"iter": 3}},
-        {"model": {"state_dict": STATE}},
-        {**STATE, "epoch": 3, "optimizer": ADAM, "note": "a state dict with more beside it"},
-        dict(nn.Linear(2, 3).named_parameters()) | STATE,
-        {"model": {f"module.{name}": tensor for name, tensor in STATE.items()}},
-        {f"_orig_mod.{name}": tensor for name, tensor in STATE.items()},
-    ],
-)
-def test_state_dicts_in_the_forms_trainers_write(content, tmp_path):
-    torch.save(content, tmp_path / "1.pt")
-    state = read_state_dict(tmp_path / "1.pt")
-    assert state.keys() == STATE.keys()
-    assert all(torch.equal(state[name], STATE[name]) for name in STATE)
-
-
-def test_safetensors(tmp_path):
-    save_file(STATE, tmp_path / "1.safetensors")
-    assert torch.equal(read_state_dict(tmp_path / "1.safetensors")["weight"], STATE["weight"])
-
-
-class Bomb:
-    def __reduce__(self):
-        return (exit, ("a checkpoint was executed",))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (Bomb(), "could execute code; it is not loaded. Save model.state_dict"),
-        (nn.Linear(2, 3), "could execute code"),
-        (
-            {"model": STATE, "args": argparse.Namespace(lr=0.1)},
-            r"holds more than tensors \(argparse.Namespace\) and could",
-        ),
-        (ADAM, "holds no state dict of a model but state, param_groups"),
-        ({"generator": STATE, "critic": STATE}, "holds no state dict of a model but generator, critic"),
-        ([1, 2], "holds no state dict"),
-        ({}, "holds no state dict"),
-        ({"a": 1}, "holds no state dict"),
-    ],
-)
-def test_other_content_is_refused_and_never_executed(content, message, tmp_path):
-    torch.save(content, tmp_path / "1.pt")
-    with pytest.raises(UserError, match=message):
-        read_state_dict(tmp_path / "1.pt")
-
-
-@pytest.mark.parametrize("name", ["1.pt", "1.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"noise", pickle.dumps({"a": 1}, protocol=2)])
-def test_a_damaged_file_is_one_line(name, content, tmp_path):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        read_state_dict(tmp_path / name)
-    assert str(tmp_path / name) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("is_zip", [True, False])
-def test_wherever_a_file_is_cut_or_changed_there_is_one_line(is_zip, tmp_path):
-    torch.save({"model": STATE, "step": 3}, tmp_path / "1.pt", _use_new_zipfile_serialization=is_zip)
-    whole, file = (tmp_path / "1.pt").read_bytes(), tmp_path / "2.pt"
-    changed = [whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(0, len(whole), 7)]
+def test_names_of_files_are_told_without_control_characters(tmp_path):
+    write(tmp_path, {"\x1b[31mstep_3\n.pt": STATE, "\u202e.pt": [1]})
     lines = []
-    for content in [*(whole[:at] for at in range(0, len(whole), 13)), *changed]:
-        file.write_bytes(content)
-        try:
-            find_checkpoints(file)
-            read_state_dict(file)
-        except UserError as error:
-            lines.append(str(error))
-    assert len(lines) > 50
-    assert not any("\n" in line for line in lines)
+    find_checkpoints(tmp_path, tell=lines.append)
+    assert lines == [
+        r"left out: \u202e.pt: it holds no state dict, and its name has no step",
+        r"\x1b[31mstep_3\n.pt -> step 3 (step in its name)",
+    ]
 
 
-def test_what_was_read_does_not_change_with_the_file(tmp_path):
-    torch.save(STATE, tmp_path / "1.pt")
-    state = read_state_dict(tmp_path / "1.pt")
-    (tmp_path / "1.pt").write_bytes(b"")
-    assert torch.equal(state["weight"], STATE["weight"])
-
-
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (nn.Linear(2, 4), r"weight has shape \(4, 2\), the model's \(3, 2\); bias has shape"),
-        (nn.Linear(2, 3, bias=False), "bias is missing"),
-        (nn.Sequential(nn.Linear(2, 3)), "weight is missing; bias is missing; 0.weight is not in the model and 1 more"),
-    ],
-)
-def test_weights_that_do_not_fit_are_named(other, message):
-    with pytest.raises(UserError, match=message):
-        fit_state(nn.Linear(2, 3), other.state_dict(), "weights.pt")
-
-
-def test_bfloat16_is_kept_exactly():
-    tensor = torch.randn(5).bfloat16()
-    assert torch.equal(torch.from_numpy(to_numpy(tensor)).bfloat16(), tensor)
+@pytest.mark.parametrize("step", [10**12 + 1, 10**30])
+def test_a_step_beyond_the_limit_is_refused(step, tmp_path):
+    write(tmp_path, {"step_1.pt": STATE})
+    with pytest.raises(UserError, match=f"from 0 to 1,000,000,000,000; got {step}"):
+        find_checkpoints(tmp_path / "step_1.pt", step)

@@ -21,7 +21,7 @@ class Blocker:
         if name.split(".")[0] == "torch":
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 sys.meta_path.insert(0, Blocker())
-from hessian_dendrogram.cli import main
+from hessian_dendrogram.entry import main
 main()
 """
 
@@ -99,7 +99,7 @@ def test_an_app_without_its_packages_says_what_to_install(finished):
 import importlib.util, sys
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name == "marimo" else find(name, package)
-from hessian_dendrogram.cli import main
+from hessian_dendrogram.entry import main
 main()
 """
     line = error_of(command("app", "spectrum", "--run", finished, start=("-c", code)), 2)
@@ -173,6 +173,7 @@ def test_a_compact_copy_is_a_run_that_can_be_read_and_analysed_on(finished, tmp_
         (["run", TINY, "--samples", "0"], 2, "samples must be at least 1, got 0"),
         (["analyse", TINY, "--out", "nothing"], 2, "nothing is no run directory; train one with `run`"),
         (["info", "nothing"], 2, "nothing is no run directory"),
+        (["info", "no\x1b[2Jthing"], 2, r"no\x1b[2Jthing is no run directory"),
         (["plot", "nothing"], 2, "nothing is no run directory"),
         (["app", "spectra"], 2, "there is no app 'spectra'; there are: spectrum, grokking, fiedler"),
         (["app", "spectrum", "--run", "nothing"], 2, "nothing is no run directory"),
@@ -225,7 +226,7 @@ FULL_DISK = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
-from hessian_dendrogram.cli import main
+from hessian_dendrogram.entry import main
 main()
 """
 

@@ -10,6 +10,7 @@ import torch
 
 from conftest import TINY, numbers
 from hessian_dendrogram import Run, opening, pipeline
+from hessian_dendrogram.checkpoints import find_checkpoints
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.experiment import load_experiment
 from hessian_dendrogram.store import atomic
@@ -78,6 +79,20 @@ def test_another_experiment_is_no_corrected_one(trained, tmp_path, old, new, mes
         opening.open_run(experiment, trained / "run", must_exist=True, corrected=True),
     ):
         pass
+
+
+def test_the_weights_of_a_run_serve_another_experiment(trained, tmp_path):
+    """Of whatever file: `analyse MINE.py --checkpoints RUN`."""
+    experiment = corrected(trained, tmp_path, "steps=24", "steps=7")
+    told = []
+    files = find_checkpoints(trained / "run", tell=told.append)
+    assert list(files) == [0, 4, 8, 12, 16, 20, 24]
+    assert told[-1] == "checkpoints/00000024/model.safetensors -> step 24 (the number in its folder's name)"
+    with opening.open_run(experiment, tmp_path / "other", imported=True) as (run, load):
+        pipeline.import_checkpoints(run, pipeline.read_checkpoints(experiment, files))
+        pipeline.analyse(experiment, run, load, at=[8])
+    of_the_run = Run(trained / "run").spectrum(8)
+    assert np.array_equal(run.spectrum(8).eigenvalues, of_the_run.eigenvalues)
 
 
 def test_training_does_not_go_on_with_another_file_and_says_what_can_be_done(trained, tmp_path):
@@ -214,3 +229,18 @@ def test_a_state_that_does_not_fit_is_one_line(tiny, half_trained):
         DamagedRunError, match=r"the training state of step 12 .* does not fit the model and its optimizer"
     ):
         train_on(tiny, half_trained)
+
+
+class Masked(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+        self.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
+
+    def forward(self, x):
+        return self.linear(x) * (self.mask == 0) + self.linear(x)
+
+
+def test_a_buffer_may_be_infinite(tiny, tmp_path):
+    train_on(replace(tiny, model=Masked, measures=None), tmp_path / "run")
+    assert Run(tmp_path / "run").weights(24)["mask"].tolist() == [0.0, -np.inf]

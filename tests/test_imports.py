@@ -22,6 +22,9 @@ COMPUTING = {
     "pipeline",
     "samples",
     "checkpoints",
+    "state_dicts",
+    "weights",
+    "importing",
 }
 
 

@@ -1,8 +1,3 @@
-import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,54 +107,6 @@ def test_the_stored_spectrum_is_that_of_the_stored_weights(finished, tiny):
     model.load_state_dict({name: torch.from_numpy(array) for name, array in run.weights(16).items()})
     H = Hessian(model, tiny.loss, tiny.data(None)[0], dtype=torch.float64).to_dense()
     assert run.spectrum(16).eigenvalues == pytest.approx(np.linalg.eigvalsh(H.numpy()), abs=1e-13)
-
-
-class Killed(BaseException):
-    pass
-
-
-def test_broken_off_at_any_write_it_ends_with_the_same_numbers(finished, tiny, tmp_path, monkeypatch):
-    """At places all over the writes of a run, after the data and before the rename: broken off there, then resumed."""
-    original, calls, limit = atomic._flush, 0, 0
-
-    def flush(path):
-        nonlocal calls
-        calls += 1
-        if calls == limit:
-            raise Killed
-        original(path)
-
-    monkeypatch.setattr(atomic, "_flush", flush)
-    everything(tiny, tmp_path / "whole")
-    expected, total = numbers(finished), calls
-    assert numbers(tmp_path / "whole") == expected
-    for limit in range(1, total, total // 14):
-        calls, path = 0, tmp_path / str(limit)
-        with pytest.raises(Killed):
-            everything(tiny, path)
-        everything(tiny, path)
-        assert numbers(path) == expected, f"broken off at write {limit} of {total}"
-
-
-def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(finished, tmp_path):
-    """SIGKILL while a run trains, analyses or draws; it goes on from there until it is done, then another begins."""
-    generator, expected = random.Random(0), numbers(finished)
-    command = [sys.executable, "-m", "hessian_dendrogram", "run", str(TINY), "--out"]
-    path, interrupted = tmp_path / "0", 0
-    for kill in range(20):
-        process = subprocess.Popen([*command, str(path)], stderr=subprocess.PIPE, text=True)
-        process.stderr.readline()  # torch is imported, work begins
-        time.sleep(generator.uniform(0, 3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        interrupted += process.returncode == -signal.SIGKILL
-        if (path / "run.json").exists() and Run(path).analyses() and Run(path).analysed_steps()[-1:] == [24]:
-            assert numbers(path) == expected
-            path = tmp_path / str(kill + 1)
-    subprocess.run([*command, str(path)], check=True, capture_output=True)
-    assert numbers(path) == expected
-    assert not list(path.rglob("*.partial"))
-    assert interrupted >= 15
 
 
 def test_a_finished_run_computes_nothing_again(finished, tiny, monkeypatch):

@@ -2,8 +2,9 @@
 
 import json
 
-from hessian_dendrogram import Run, Spectrum, report
+from hessian_dendrogram import Run, Spectrum
 from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.store import report
 
 
 def run_with(path, spectrum):
@@ -17,9 +18,9 @@ def run_with(path, spectrum):
 
 def told(path, spectrum):
     run = run_with(path, spectrum)
-    facts = report.spectrum_facts(run, 3, "hessian")
+    facts = report.facts(run)["analyses"]["hessian"]["spectra"][3]
     assert json.loads(json.dumps(facts)) == facts
-    text = report.describe(facts)
+    text = report.in_one_line(run, "hessian", 3)
     assert report.lines(run)[-1].endswith(text)
     return text
 

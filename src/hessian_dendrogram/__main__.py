@@ -1,5 +1,5 @@
 """`python -m hessian_dendrogram` is the `hessian-dendrogram` command."""
 
-from .cli import main
+from .entry import main
 
 main()

@@ -1,4 +1,4 @@
-"""Checkpoints that someone else trained, read without executing anything in them, and the training step of each.
+"""Files of checkpoints that someone else trained, and the training step of each.
 
 The step is the first that there is of: a step stored in the file, the number at "step" or "iter" in its name, an epoch
 stored in the file, the number at "epoch" in its name, the only number in its name. What is not certain is refused.
@@ -6,10 +6,7 @@ stored in the file, the number at "epoch" in its name, the only number in its na
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,16 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import UserError
+from .state_dicts import content_of, nested_state
+from .state_dicts import read_state_dict as read_state_dict
 from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, count_in_name, has_number, step_in_name
+from .texts import escaped, listed, shortened
 
-_NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
-_PREFIXES = ("module.", "_orig_mod.")  # put before every name by DistributedDataParallel and torch.compile
 _KEYS = {  # under which trainers store how far they are, the surest first; compared in lower case, letters only
     "step": "globalstep step iternum iteration iter numupdates steps iterations numsteps",
     "epoch": "epoch currentepoch",
@@ -61,8 +56,8 @@ def find_checkpoints(
         UserError: there is no such file, a step is missing or uncertain, two files have the same step, or some files
             have steps and others epochs alone.
     """
-    if step is not None and step < 0:
-        raise UserError(f"--step is a number of updates, 0 or more; got {step}")
+    if step is not None and not 0 <= step <= LARGEST_STEP:
+        raise UserError(f"--step is a number of updates, from 0 to {LARGEST_STEP:,}; got {step}")
     tell = tell or (lambda _: None)
     files = _files(path, tell)
     found = {}
@@ -73,10 +68,10 @@ def find_checkpoints(
         else:
             found[file] = _count(file, path, content, step)
     if not found:
-        names = ", ".join(_label(file, path) for file in files)
-        raise UserError(f"{path} has no checkpoint of a model, only {names}; rename those that are")
+        names = listed([_label(file, path) for file in files])
+        raise UserError(f"{escaped(path)} has no checkpoint of a model, only {names}; rename those that are")
     if step is not None and len(found) > 1:
-        raise UserError(f"--step goes with one checkpoint file; {path} has {len(found)}")
+        raise UserError(f"--step goes with one checkpoint file; {escaped(path)} has {len(found)}")
     found = dict(sorted(found.items(), key=lambda item: item[1].value))
     width = max(len(count.label) for count in found.values())
     for count in found.values():
@@ -85,65 +80,19 @@ def find_checkpoints(
     return {count.value: file for file, count in found.items()}
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The named tensors in a checkpoint file.
-
-    PyTorch files are loaded with weights only, so that no code in them runs. A state dict nested under a key such as
-    `state_dict`, `model_state_dict` or `model` is found, what stands beside tensors and is none (`epoch`) is left out,
-    and the prefixes of wrappers (`module.`, `_orig_mod.`) are taken off.
-
-    Raises:
-        UserError: the file is damaged, wants to execute code, or holds no state dict.
-    """
-    content = _load(path)
-    while isinstance(content, Mapping) and (key := _nested(content)):
-        content = content[key]
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} holds no state dict but one {type(content).__name__}; save model.state_dict()")
-    # Copied, since what torch.load maps would change or vanish with the file.
-    state = {str(name): tensor.detach().clone() for name, tensor in content.items() if isinstance(tensor, Tensor)}
-    if not state:
-        keys = ", ".join(map(str, list(content)[:5])) or "nothing"
-        raise UserError(f"{path} holds no state dict of a model but {keys}; save model.state_dict()")
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
-
-
-def _load(path: Path, *, tensors: bool = True) -> Any:
-    """What is in a file, or of .safetensors only the text beside the tensors; of others, tensors are read when used."""
-    try:
-        if path.suffix.lower() == ".safetensors":
-            if tensors:
-                return load_file(path)
-            with safe_open(path, framework="pt") as opened:
-                return opened.metadata() or {}
-        with warnings.catch_warnings(action="ignore"):  # of old formats, once for every reading
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, MemoryError):
-        raise
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        more = f"more than tensors ({wanted[1]})" if wanted else "more than tensors"
-        raise UserError(
-            f"{path} is damaged, or holds {more} and could execute code; it is not loaded. "
-            "Save model.state_dict() instead"
-        ) from None
-    except Exception as error:  # unpickling a damaged file ends in errors of many types
-        reason = next(iter(str(error).splitlines()), "it ends too early")
-        raise UserError(f"{path} cannot be read as a checkpoint: {reason}") from None
-
-
 # ── which files, and what they say ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _files(path: Path, tell: Callable[[str], object]) -> list[Path]:
     """The files with a known ending in a folder and in its folders of one step each, or the one file."""
     if not path.exists():
-        raise UserError(f"there is no file or folder {path}")
-    if path.is_file():
+        raise UserError(f"there is no file or folder {escaped(path)}")
+    if not path.is_dir():
         return [path]
+    if (path / "run.json").is_file():  # a run directory, whose other files are none of weights
+        path = path / "checkpoints"
+        if not path.is_dir():
+            raise UserError(f"{escaped(path.parent)} is a run directory without checkpoints")
     files, others = _weights(path), []
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
         if _STEP_FOLDER.fullmatch(folder.name) or folder.name.isdecimal():
@@ -151,10 +100,11 @@ def _files(path: Path, tell: Callable[[str], object]) -> list[Path]:
         elif _weights(folder):
             others.append(folder.name)
     if not files:
-        inside = f"; it has the folders {', '.join(others)}: give one of them" if others else ""
-        raise UserError(f"{path} has no checkpoint; looked for files that end in {', '.join(SUFFIXES)}{inside}")
+        inside = f"; it has the folders {listed(others)}: give one of them" if others else ""
+        looked = f"looked for regular files that end in {', '.join(SUFFIXES)}"
+        raise UserError(f"{escaped(path)} has no checkpoint; {looked}{inside}")
     for name in others:
-        tell(f"left out: {name}: a folder whose name is not that of a step, such as checkpoint-500")
+        tell(f"left out: {escaped(name)}: a folder whose name is not that of a step, such as checkpoint-500")
     return files
 
 
@@ -164,26 +114,21 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def _label(file: Path, path: Path) -> str:
-    return file.name if file == path else file.relative_to(path).as_posix()
+    return escaped(file.name if file == path else file.relative_to(path).as_posix())
 
 
 def _peek(file: Path) -> Any:
     """What a file holds, of .safetensors only the text beside the tensors; or the error in reading it."""
     try:
-        return _load(file, tensors=False)
+        return content_of(file, tensors=False)
     except UserError as error:
         return error  # the name may still tell the step, and reading the weights says what is wrong
-
-
-def _nested(content: Mapping[Any, Any]) -> str | None:
-    """The key under which the model's state is."""
-    return next((key for key in _NESTED if isinstance(content.get(key), Mapping)), None)
 
 
 def _no_model(file: Path, content: Any) -> str | None:
     """Why a file among others is none of a model, or None."""
     if isinstance(content, Mapping):
-        if _nested(content):
+        if nested_state(content):
             return None
         if content.keys() >= {"state", "param_groups"}:
             return "it holds the state of an optimiser"
@@ -204,11 +149,12 @@ def _held(content: Any, kind: str, label: str) -> tuple[str, int] | None:
     if not isinstance(content, Mapping):
         return None
     entries = {**content["meta"], **content} if isinstance(content.get("meta"), Mapping) else content
-    by_letters = {re.sub("[^a-z0-9]", "", str(key).lower()): key for key in entries}
+    by_letters = {re.sub("[^a-z0-9]", "", key.lower()): key for key in entries if isinstance(key, str)}
     for key in (by_letters[letters] for letters in _KEYS[kind].split() if letters in by_letters):
         value = entries[key]
-        if isinstance(value, Tensor) and value.numel() == 1 and _nested(content):  # else it is one of the model's
-            value = value.item()
+        if isinstance(value, Tensor) and value.numel() == 1 and nested_state(content):  # else it is one of the model's
+            with suppress(RuntimeError, NotImplementedError):  # one that has no value
+                value = value.item()
         if isinstance(value, str):  # all that .safetensors can hold
             with suppress(ValueError):
                 value = float(value)
@@ -216,10 +162,10 @@ def _held(content: Any, kind: str, label: str) -> tuple[str, int] | None:
             continue
         if not 0 <= value <= LARGEST_STEP or value != int(value):
             raise UserError(
-                f"{label} holds {key} = {entries[key]}, which is no whole number from 0 to {LARGEST_STEP:,}; "
-                "save it without, or give the one file with --step N"
+                f"{label} holds {shortened(key)} = {shortened(entries[key])}, which is no whole number from 0 to "
+                f"{LARGEST_STEP:,}; save it without, or give the one file with --step N"
             )
-        return str(key), int(value)
+        return key, int(value)
     return None
 
 
@@ -264,7 +210,8 @@ def _check_order(path: Path, counts: list[_Count]) -> None:
     of_kind = {count.kind: count for count in counts}
     if len(of_kind) > 1:
         has = " and ".join(f"{kind}s ({count.label}: {count.value})" for kind, count in sorted(of_kind.items()))
-        raise UserError(f"{path} mixes {has}, which have no common order; rename the files so that each has its step")
+        remedy = "rename the files so that each has its step"
+        raise UserError(f"{escaped(path)} mixes {has}, which have no common order; {remedy}")
     for first, second in pairwise(counts):
         if first.value == second.value:
             is_stored = first.kind == "step" and all(" in the file" in count.source for count in (first, second))

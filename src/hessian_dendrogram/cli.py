@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import json
-import logging
-import os
 import shlex
-import signal
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import HessianDendrogramError, UserError
+from .errors import UserError
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -99,7 +93,7 @@ def analyse(
     out: Out = None,
     checkpoints: Annotated[
         Path | None,
-        typer.Option("--checkpoints", help="A folder of .pt, .pth, .ckpt or .safetensors state dicts, or one file."),
+        typer.Option("--checkpoints", help="State dicts (.pt, .pth, .ckpt, .safetensors): a folder, a file, or a run."),
     ] = None,
     step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
     data_dir: DataDir = None,
@@ -165,9 +159,10 @@ def fiedler(
     chosen = _experiment(experiment, samples=samples)
     path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
     options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
-    with opening.open_run(
-        chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True
-    ) as (opened, load):
+    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True) as (
+        opened,
+        load,
+    ):
         with _stage("Hessians and cuts"):
             analysis = pipeline.bipartition(
                 chosen,
@@ -189,7 +184,7 @@ def fiedler(
     from .store import report
 
     for step in opened.analysed_steps(analysis):
-        _print(f"step {step}: {report.describe(opened, analysis, step)}")
+        _print(f"step {step}: {report.in_one_line(opened, analysis, step)}")
     _print(f"figures: {opened.figures_folder(analysis)}")
 
 
@@ -287,7 +282,7 @@ def open_app(
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in a browser.")] = False,
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
-    """Open an interactive notebook on stored results, at an address that only this machine reaches."""
+    """Open an interactive notebook on stored results, at an address that only you are told."""
     from .apps import serving
 
     address = serving.prepare(name, run, port)
@@ -387,52 +382,10 @@ def _finish(opened: Run, analysis: str) -> None:
         _print("last metrics: " + report.in_words(metrics))
     steps = opened.analysed_steps(analysis)
     for step in sorted({steps[0], steps[-1]}):
-        _print(f"step {step}: {report.describe(opened, analysis, step)}")
+        _print(f"step {step}: {report.in_one_line(opened, analysis, step)}")
     _print(f"figures: {opened.figures_folder(analysis)}")
     _print(f"next: hessian-dendrogram info {shlex.quote(str(opened.path))}")
 
 
 def _print(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-# ── entry ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def main() -> None:
-    """Run the command; every error is one line, with exit code 2 for a user's mistake and 1 for anything else."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("hessian_dendrogram").setLevel(logging.INFO)
-    logging.getLogger().setLevel(logging.WARNING)
-    signal.signal(signal.SIGINT, _stop)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a pipe that cannot take λ
-    try:
-        app()
-    except Exception as error:
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        _print(f"error: {_one_line(error)}")
-        sys.exit(error.exit_code if isinstance(error, HessianDendrogramError) else 1)
-
-
-def _stop(*_: object) -> None:
-    """Leave at once on Ctrl-C: what is finished is on disk, and the rest is safe to lose at any moment."""
-    command = shlex.join(["hessian-dendrogram", *sys.argv[1:]])
-    os.write(2, f"\nstopped; everything finished is stored. Go on with: {command}\n".encode())
-    os._exit(130)
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, HessianDendrogramError):
-        return " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        return f"{error.strerror}{where}" + (
-            "; what was stored is kept, the same command goes on from there" if full else ""
-        )
-    return (
-        f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; run again with --debug for the traceback)"
-    )

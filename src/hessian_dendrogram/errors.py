@@ -37,6 +37,12 @@ class DamagedRunError(HessianDendrogramError):
     """A file of a run directory cannot be read as what it should be."""
 
 
+class NotFiniteError(DamagedRunError, UserError):
+    """Weights that were given, or that are stored, are infinite or NaN."""
+
+    exit_code = 2
+
+
 class LockedRunError(HessianDendrogramError):
     """Another process is writing to the run directory."""
 

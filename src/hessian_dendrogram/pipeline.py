@@ -6,18 +6,16 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import samples, training
-from .checkpoints import read_state_dict
 from .errors import InterruptedSolverError, UserError, user_errors
 from .experiment import Experiment
+from .importing import import_checkpoints as import_checkpoints
+from .importing import read_checkpoints as read_checkpoints
 from .opening import Load, compare, compare_optimizer, environment, new_model, source_facts
 from .operators.derivative_check import Method
 from .operators.hessian import Hessian
@@ -30,6 +28,7 @@ from .solvers.graph.coupling import coupling_graph
 from .solvers.lanczos import check_options, lanczos_spectrum
 from .store import BIPARTITION, Run, checked_name
 from .store.read import LARGEST_JSON
+from .weights import load_last_weights, load_weights
 
 logger = logging.getLogger(__name__)
 
@@ -84,43 +83,17 @@ def train(
         TrainingDivergedError: the loss stopped being finite; everything up to the last good checkpoint is stored.
         UserError: the data or the optimiser differs from what the run was made with.
     """
-    if run.steps() and run.steps()[-1] >= experiment.steps:
+    if (done := run.steps()) and done[-1] >= experiment.steps:
+        run.remove_older_training_states(done[-1])  # a run that was killed beside its last checkpoint may have one
         return
     data = load()
     compare_optimizer(experiment, run)
     if run.configuration["steps"] < experiment.steps:
         if run.steps():
             run.training_state(run.steps()[-1])  # a compact copy has none and cannot be trained further
+            training.confirm_rows(experiment, run)
         run.extend(run.configuration | {"steps": experiment.steps})
     training.fit(experiment, run, data, torch.device(device), progress=progress)
-
-
-def read_checkpoints(experiment: Experiment, files: Mapping[int, Path]) -> dict[int, dict[str, NDArray[Any]]]:
-    """The weights in files that someone else trained, by step, once each fits the model.
-
-    Raises:
-        UserError: a file cannot be read or does not fit the model.
-    """
-    model = new_model(experiment)
-    found = {}
-    for step, file in files.items():
-        training.fit_state(model, read_state_dict(file), str(file))
-        found[step] = {name: training.to_numpy(tensor).copy() for name, tensor in model.state_dict().items()}
-    return found
-
-
-def import_checkpoints(run: Run, checkpoints: Mapping[int, Mapping[str, NDArray[Any]]]) -> None:
-    """Store weights as the run's checkpoints; those already there are compared.
-
-    Raises:
-        UserError: other weights are stored for a step.
-    """
-    stored = set(run.steps())
-    for step, weights in checkpoints.items():
-        if step not in stored:
-            run.save_checkpoint(step, weights)
-        elif any(not np.array_equal(weights[name], array) for name, array in run.weights(step).items()):
-            raise UserError(f"{run.path} has other weights for step {step} than those given; give a new --out")
 
 
 def analyse(
@@ -166,17 +139,17 @@ def analyse(
     if name not in run.analyses():
         provenance = environment(device) | source_facts(experiment, run)
         model = new_model(experiment)
-        training.load_weights(model, run, todo[0])
+        load_weights(model, run, todo[0])
         operator = _hessian(experiment, model, chosen, dtype, device)
         if experiment.lanczos is not None or operator.plan.method == "products":
             provenance["products_by"] = operator.fastest_method()  # a resumed analysis takes the same way
         run.create_analysis(name, {"configuration": configuration, "provenance": provenance})
     method = run.analysis(name)["provenance"].get("products_by")
     last = new_model(experiment)
-    training.load_weights(last, run, run.steps()[-1])
+    load_last_weights(last, run)
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
-        training.load_weights(model, run, step)
+        load_weights(model, run, step)
         measures = _measures(experiment, model, last, train_data, f"step {step}")
         operator = _hessian(experiment, model, chosen, dtype, device, method, checks_of=operator)
         try:
@@ -254,7 +227,7 @@ def bipartition(
     operator = None
     for step in tqdm(todo, desc="cutting", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
-        training.load_weights(model, run, step)
+        load_weights(model, run, step)
         operator = _hessian(experiment, model, chosen, dtype, device, checks_of=operator)
         weights = coupling_graph(operator.to_dense(progress=progress).cpu().numpy())
         tree = recursive_bipartition(weights, laplacian=laplacian, split=split, min_size=min_size)

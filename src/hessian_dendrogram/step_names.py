@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 
 from .errors import UserError
+from .texts import escaped
 
 SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt", ".pth.tar")
 _WORDS = {  # in names: what the number at such a word counts; right at another word (resnet18) it counts something else
@@ -38,7 +39,7 @@ def step_in_name(name: str) -> int:
     for kind in ("step", "epoch", "number"):
         if (number := count_in_name(name, kind)) is not None:
             return number
-    raise UserError(f"{name} has no training step in its name; rename it, or give the one file with --step N")
+    raise UserError(f"{escaped(name)} has no training step in its name; rename it, or give the one file with --step N")
 
 
 def count_in_name(name: str, kind: str) -> int | None:
@@ -62,7 +63,7 @@ def has_number(name: str) -> bool:
 
 def _uncertain(name: str, why: str) -> UserError:
     return UserError(
-        f"{name} has no certain training step in its name: {why}; "
+        f"{escaped(name)} has no certain training step in its name: {escaped(why)}; "
         "rename it, as step_1000.pt, or give the one file with --step N"
     )
 

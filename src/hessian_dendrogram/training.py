@@ -25,6 +25,7 @@ from .samples import Batch, Data
 from .store import Run
 from .texts import shortened
 from .training_state import to_numpy as to_numpy
+from .weights import load_weights as load_weights
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +157,22 @@ def _diverged(run: Run, what: str) -> None:
 
 def _checkpoint(run: Run, step: int, model: nn.Module, optimizer: Any, scheduler: Any) -> None:
     weights = training_state.state_arrays(model)
-    for name, array in weights.items():
-        if array.dtype.kind in "fc" and not np.isfinite(array).all():
+    for name, parameter in model.named_parameters():  # a mask among the buffers may well be infinite
+        if not bool(parameter.isfinite().all()):
             _diverged(run, f"{name} has values that are not finite at step {step}")
     run.save_training_state(step, *training_state.capture(model, optimizer, scheduler))
     run.save_checkpoint(step, weights)
     run.remove_older_training_states(step)
+
+
+def confirm_rows(experiment: Experiment, run: Run) -> None:
+    """Find the rows of metrics that training up to the latest checkpoint has written.
+
+    Raises:
+        DamagedRunError: some are missing.
+    """
+    if steps := run.steps():
+        run.confirm_metrics(sorted({*steps, *range(0, steps[-1] + 1, experiment.log_every)}))
 
 
 def _resume(experiment: Experiment, run: Run, model: nn.Module, optimizer: Any, scheduler: Any) -> int | None:
@@ -172,7 +183,7 @@ def _resume(experiment: Experiment, run: Run, model: nn.Module, optimizer: Any, 
         return None
     step = steps[-1]
     arrays, facts = run.training_state(step)  # first: a compact copy of a run has none
-    run.confirm_metrics(sorted({*steps, *range(0, step + 1, experiment.log_every)}))
+    confirm_rows(experiment, run)
     run.truncate_metrics(step)
     load_weights(model, run, step)
     try:
@@ -183,42 +194,3 @@ def _resume(experiment: Experiment, run: Run, model: nn.Module, optimizer: Any, 
             f"({type(error).__name__}: {error}); `analyse` takes the stored checkpoints as they are"
         ) from error
     return step
-
-
-def load_weights(model: nn.Module, run: Run, step: int) -> None:
-    """Load the state stored at a checkpoint into a model.
-
-    Raises:
-        UserError: the names or shapes differ; the message gives the first few differences.
-    """
-    fit_state(model, {name: torch.from_numpy(array) for name, array in run.weights(step).items()}, f"checkpoint {step}")
-
-
-def fit_state(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
-    """Load a state dict into a model after comparing every name, shape and kind of number.
-
-    Copying would take the codes of quantised weights for numbers, and leave out the imaginary part of complex ones.
-    """
-
-    def kind(tensor: Tensor) -> str:
-        if tensor.is_quantized:
-            return "quantised"
-        return "complex" if tensor.is_complex() else "floating" if tensor.is_floating_point() else "integer"
-
-    own = model.state_dict()
-    problems = [f"{name} is missing" for name in own if name not in state]
-    problems += [f"{name} is not in the model" for name in state if name not in own]
-    problems += [
-        f"{name} is {state[name].dtype}, the model's {tensor.dtype}: quantised, or of another kind"
-        for name, tensor in own.items()
-        if name in state and kind(state[name]) != kind(tensor)
-    ]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, the model's {tuple(own[name].shape)}"
-        for name in own
-        if name in state and own[name].shape != state[name].shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(f"{what} does not fit the model: {'; '.join(problems[:3])}{more}")
-    model.load_state_dict(state)

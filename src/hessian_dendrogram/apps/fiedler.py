@@ -28,18 +28,18 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import charts
-    from hessian_dendrogram.apps import reading, widgets
+    from hessian_dendrogram.apps import given, reading, widgets
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.coupling import picture_limits
 
     problems = (HessianDendrogramError, OSError)
-    return charts, mo, picture_limits, problems, reading, widgets
+    return charts, given, mo, picture_limits, problems, reading, widgets
 
 
 @app.cell
-def _(mo, problems, reading, widgets):
+def _(given, mo, problems, reading, widgets):
     try:
-        run = reading.open_run(mo.cli_args().get("run"), "fiedler")
+        run = reading.open_run(given.given_run(), "fiedler")
         names = reading.tree_analyses(run)
     except problems as _error:
         mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
@@ -83,8 +83,8 @@ def _(analysis_choice, mo, problems, reading, run, widgets):
 
 
 @app.cell
-def _(charts, reading, run, widgets):
-    layout = charts.plain_layout(run.layout)
+def _(reading, run, widgets):
+    layout = run.layout
     metrics, _problem = reading.read_metrics(run)
     widgets.warning(f"Loss and accuracy cannot be shown. {_problem}") if _problem else None
     return layout, metrics
@@ -234,7 +234,7 @@ def _(
     for _of, _step in ((analysis, checkpoint.value), (other, other_step.value)):
         _at, _title = _of.steps.index(_step), f"step {_step:,}"
         _tree = charts.parameter_dendrogram(_of.trees[_at], layout, k=k.value, title=_title)
-        _title = charts.plain(f"{_of.name}, {_title}")
+        _title = f"{_of.name}, {_title}"
         _coupling = charts.coupling_chart(_of.trees[_at], _of.pictures[_at], k=k.value, limits=_limits, title=_title)
         _columns.append(mo.vstack([show("parameter_dendrogram", _tree), show("coupling", _coupling)]))
     mo.vstack(

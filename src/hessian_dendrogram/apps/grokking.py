@@ -28,18 +28,18 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import charts
-    from hessian_dendrogram.apps import reading, widgets
+    from hessian_dendrogram.apps import given, reading, widgets
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.segments import TITLES
 
     problems = (HessianDendrogramError, OSError)
-    return TITLES, charts, mo, problems, reading, widgets
+    return TITLES, charts, given, mo, problems, reading, widgets
 
 
 @app.cell
-def _(mo, problems, reading, widgets):
+def _(given, mo, problems, reading, widgets):
     try:
-        run = reading.open_run(mo.cli_args().get("run"), "grokking")
+        run = reading.open_run(given.given_run(), "grokking")
         names = reading.spectrum_analyses(run)
     except problems as _error:
         mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))

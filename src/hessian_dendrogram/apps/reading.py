@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.filters import first_convolution
 from ..views.measures import FOURIER
 from ..views.segments import by_segment, resolution_grid
-from ..views.titles import counted, describe
+from ..views.titles import describe, describe_graph
 from ..views.tree import MOST_ON_SCREEN, height_limits
 
 _RESULTS = Path(__file__).parents[3] / "results"  # of a checkout
@@ -174,6 +174,7 @@ class TreeAnalysis:
         name: of the analysis.
         steps: the analysed training steps, ascending.
         trees, pictures: one per step.
+        configuration: of the analysis.
     """
 
     run: Run
@@ -181,16 +182,12 @@ class TreeAnalysis:
     steps: list[int]
     trees: list[BipartitionTree]
     pictures: list[NDArray[np.float32]]
+    configuration: Mapping[str, Any]
 
     @property
     def title(self) -> str:
         """Where the graphs come from, and how they were cut."""
-        known = self.run.analysis(self.name)["configuration"]
-        return (
-            f"{self.run.configuration.get('experiment', '')}, |H_ij| of {counted(known.get('samples')) or '?'} of "
-            f"{counted(known.get('samples_total')) or '?'} samples, {known.get('dtype')}, "
-            f"{self.trees[0].laplacian} Laplacian, {self.trees[0].split} cuts"
-        )
+        return describe_graph(str(self.run.configuration.get("experiment", "")), self.configuration, self.trees[0])
 
 
 def read_trees(run: Run, name: str) -> TreeAnalysis:
@@ -206,7 +203,8 @@ def read_trees(run: Run, name: str) -> TreeAnalysis:
     trees = [run.bipartition(step, name) for step in steps]
     if any(tree.size != run.layout.size for tree in trees):
         raise UserError(f"the trees of {name!r} are not of the {run.layout.size} parameters of {run.path}")
-    return TreeAnalysis(run, name, steps, trees, [run.coupling_picture(step, name) for step in steps])
+    pictures = [run.coupling_picture(step, name) for step in steps]
+    return TreeAnalysis(run, name, steps, trees, pictures, run.analysis(name)["configuration"])
 
 
 def tree_analyses(run: Run) -> list[str]:

@@ -1,14 +1,17 @@
-"""Start a notebook as a page that only this machine reaches."""
+"""Start a notebook as a page that only the holder of its address reaches."""
 
 from __future__ import annotations
 
+import errno
+import os
+import secrets
 import socket
-import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from runpy import run_module
 
 from ..errors import UserError
 from .reading import DEFAULT_RUNS, open_run
@@ -25,21 +28,23 @@ class Address:
     Attributes:
         notebook: the notebook's file.
         run: the run directory.
-        port: of this machine.
+        listener: a socket that already listens, so that nobody else can take the port.
+        token: the secret part of the address.
     """
 
     notebook: Path
     run: Path
-    port: int
+    listener: socket.socket
+    token: str = field(repr=False)
 
     @property
     def url(self) -> str:
         """What a browser opens."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{HOST}:{self.listener.getsockname()[1]}/{self.token}/"
 
 
 def prepare(name: str, run: Path | None, port: int | None) -> Address:
-    """Check everything that can be wrong before a server is started.
+    """Check everything that can be wrong before a server is started, and take a port.
 
     Args:
         name: one of `DEFAULT_RUNS`.
@@ -52,41 +57,66 @@ def prepare(name: str, run: Path | None, port: int | None) -> Address:
     """
     if name not in DEFAULT_RUNS:
         raise UserError(f"there is no app {name!r}; there are: {', '.join(DEFAULT_RUNS)}")
-    if missing := [package for package in ("marimo", "plotly") if find_spec(package) is None]:
+    if missing := [package for package in ("marimo", "plotly", "uvicorn") if find_spec(package) is None]:
         raise UserError(f"the apps need {' and '.join(missing)}: pip install 'hessian-dendrogram[apps]'")
     opened = open_run(run, name)
-    return Address(Path(__file__).with_name(f"{name}.py"), opened.path.resolve(), _port(port))
+    notebook = Path(__file__).with_name(f"{name}.py")
+    return Address(notebook, opened.path.resolve(), _listener(port), secrets.token_urlsafe(24))
 
 
 def serve(address: Address, *, browser: bool = False) -> None:
-    """Become the server, with all that the notebooks import already there; does not return."""
+    """Become the server, with all that the notebooks import already there; does not return.
+
+    Signals keep the handlers that they have.
+    """
+    import uvicorn
+    from marimo import create_asgi_app
+
+    from .browser import open_privately
+    from .guard import Guard
+
+    class Server(uvicorn.Server):
+        """Ends when the process does: no signal is caught, no open page waited for."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    if browser:
+        open_privately(address.url)  # which waits until the server answers
     # The first page to be opened would wait for these imports, and every page is made in this process.
     for module in ("charts", "apps.widgets"):
         import_module(f"hessian_dendrogram.{module}")
-    command = ["marimo", "--quiet", "run", str(address.notebook), "--host", HOST, "--port", str(address.port)]
-    command += ["--no-sandbox", "--no-check", *([] if browser else ["--headless"])]
-    sys.argv = [*command, "--", "--run", str(address.run)]
-    run_module("marimo", run_name="__main__", alter_sys=True)
+    app = create_asgi_app(quiet=True).with_app(path=f"/{address.token}", root=str(address.notebook)).build()
+    # From here on errors name the run's files from the run's own name on, not by where it lies.
+    os.chdir(address.run.parent)
+    guard = Guard(app, address.token, address.run.name or ".")
+    # Connections are kept and probed as marimo's own server does it.
+    options = uvicorn.Config(
+        guard,
+        lifespan="off",
+        log_level="error",
+        proxy_headers=False,
+        timeout_keep_alive=300,
+        ws_ping_interval=1,
+        ws_ping_timeout=60,
+    )
+    Server(options).run(sockets=[address.listener])
 
 
-def _port(wanted: int | None) -> int:
+def _listener(wanted: int | None) -> socket.socket:
+    """A socket that listens on the port, or on the first free one."""
     if wanted is None:
         for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
-            if _is_free(port):
-                return port
+            try:
+                return socket.create_server((HOST, port))
+            except OSError:
+                continue
         raise UserError(f"no port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free; name one with --port")
     if not 1 <= wanted <= 65535:
         raise UserError(f"a port is a number from 1 to 65535, got {wanted}")
-    if not _is_free(wanted):
-        raise UserError(f"port {wanted} is taken; name another with --port")
-    return wanted
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+    try:
+        return socket.create_server((HOST, wanted))
+    except OSError as error:
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({os.strerror(error.errno or 0)})"
+        raise UserError(f"port {wanted} {reason}; name another with --port") from None

@@ -28,7 +28,7 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import charts
-    from hessian_dendrogram.apps import reading, widgets
+    from hessian_dendrogram.apps import given, reading, widgets
     from hessian_dendrogram.errors import HessianDendrogramError
     from hessian_dendrogram.views.clusters import cluster_rows
     from hessian_dendrogram.views.filters import first_convolution
@@ -41,6 +41,7 @@ def _():
         charts,
         cluster_rows,
         first_convolution,
+        given,
         key_positions,
         mo,
         problems,
@@ -50,9 +51,9 @@ def _():
 
 
 @app.cell
-def _(mo, problems, reading, widgets):
+def _(given, mo, problems, reading, widgets):
     try:
-        run = reading.open_run(mo.cli_args().get("run"), "spectrum")
+        run = reading.open_run(given.given_run(), "spectrum")
         names = reading.spectrum_analyses(run)
     except problems as _error:
         mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
@@ -303,7 +304,7 @@ def _(
             show(
                 "cluster_shares",
                 charts.layer_shares(
-                    charts.plain_layout(run.layout),
+                    run.layout,
                     _cluster.numbers,
                     _cluster.eigenvalues,
                     _cluster.shares,
@@ -322,7 +323,7 @@ def _(
                     _cluster.filters,
                     rows="eigenvector",
                     unit="entry",
-                    title=f"eigenvectors on {charts.plain(_cluster.filter_name)}",
+                    title=f"eigenvectors on {_cluster.filter_name}",
                 ),
             )
         )
@@ -447,7 +448,7 @@ def _(
             [f"{step:,}" for step in _steps],
             [_weights[step] for step in _steps],
             rows="training step",
-            title=f"filters of {charts.plain(_name)}",
+            title=f"filters of {_name}",
         ),
     )
     return
@@ -492,8 +493,8 @@ def _(
     mo.stop(view.value != "Compare" or other is None)
     _place = other.steps.index(other_step.value)
     _sides = {
-        charts.plain(f"{analysis.name}, {here}"): (analysis, position),
-        charts.plain(f"{other.name}, step {other_step.value:,}"): (other, _place),
+        f"{analysis.name}, {here}": (analysis, position),
+        f"{other.name}, step {other_step.value:,}": (other, _place),
     }
     _trees = [
         show(

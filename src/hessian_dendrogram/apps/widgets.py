@@ -11,16 +11,19 @@ import marimo as mo
 from ..charts import configuration
 from ..statistics.dendrogram import Dendrogram
 from ..store import Run
+from ..texts import shortened
+
+_LONGEST = 1000  # characters of a message
 
 
 def warning(text: str) -> mo.Html:
     """One readable message in place of a traceback; a run directory's own texts are not trusted to be harmless."""
-    return mo.callout(mo.Html(f"<p>{escape(text)}</p>"), kind="warn")
+    return mo.callout(mo.Html(f"<p>{escape(shortened(text, _LONGEST))}</p>"), kind="warn")
 
 
 def heading(before: str, run: Run) -> mo.Html:
     """The page's title with the experiment's name, in which neither HTML nor Markdown means anything."""
-    name = escape(str(run.configuration.get("experiment", run.path.name)))
+    name = escape(shortened(run.configuration.get("experiment", run.path.name)))
     return mo.Html(f'<h1 class="text-3xl">{before} <code>{name}</code></h1>')
 
 

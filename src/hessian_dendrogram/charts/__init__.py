@@ -20,7 +20,7 @@ from .fourier import fourier_chart, has_fourier_measures
 from .gaps import largest_gaps
 from .histogram import eigenvalue_histogram
 from .level_statistics import gap_ratio_along_spectrum, gap_ratio_over_training
-from .look import configuration, plain, plain_layout
+from .look import configuration
 from .parameter_dendrogram import parameter_dendrogram
 from .spectrum_evolution import spectrum_evolution
 from .step_axis import StepAxis
@@ -49,8 +49,6 @@ __all__ = [
     "largest_gaps",
     "layer_shares",
     "parameter_dendrogram",
-    "plain",
-    "plain_layout",
     "spectrum_evolution",
     "summary_chart",
     "training_curves",

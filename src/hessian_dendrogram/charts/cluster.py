@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..layout import Layout
 from ..statistics.dendrogram import Dendrogram
 from ..views.layers import layer_colours, tensor_layers
-from .look import COLOURS, NEUTRAL, css, hollow, light, new_chart
+from .look import COLOURS, NEUTRAL, css, hollow, label_of, light, new_chart
 
 _MOST_VECTORS = 60
 
@@ -66,7 +66,8 @@ def layer_shares(
         shares: as `Run.shares` gives them, shape (tensors, m).
         title: stands above the chart; it says how many of more than 60 vectors are drawn.
     """
-    names, of_tensors = tensor_layers(layout)
+    layers, of_tensors = tensor_layers(layout)
+    names = [label_of(layer) for layer in layers]
     chosen = np.argsort(-np.abs(eigenvalues), kind="stable")[:_MOST_VECTORS]
     chosen = chosen[np.argsort(-eigenvalues[chosen], kind="stable")]
     some = f", the {len(chosen)} of largest magnitude of {len(numbers):,}" if len(chosen) < len(numbers) else ""

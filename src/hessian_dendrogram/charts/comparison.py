@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import single_linkage
+from ..texts import listed
 from ..views.segments import resolution_grid
-from .look import COLOURS, NEUTRAL, SYMBOLS, light, log_axis, note, panels, say
+from .look import COLOURS, NEUTRAL, SYMBOLS, label_of, light, log_axis, note, panels, say
 
 _LEADING = 100
 
@@ -52,15 +53,16 @@ def _add_leading(figure: go.Figure, spectra: Mapping[str, Spectrum]) -> None:
             line={"width": 1, "color": colour},
             marker={"size": 6, "symbol": SYMBOLS[number % len(SYMBOLS)]},
             customdata=bounds[shown],
-            name=name,
-            legendgroup=name,
-            hovertemplate=f"number %{{x}} from the top<br>λ = %{{y:.6g}} ± %{{customdata:.1g}}<extra>{name}</extra>",
+            name=label_of(name),
+            legendgroup=str(number),
+            hovertemplate="number %{x} from the top<br>λ = %{y:.6g} ± %{customdata:.1g}"
+            f"<extra>{label_of(name)}</extra>",
             row=1,
             col=1,
         )
     left_out = [name for name, spectrum in spectra.items() if not {"all", "top"} & set(spectrum.segments())]
     if left_out and drawn:
-        note(figure, f"left out: no largest eigenvalue of {', '.join(left_out)} has converged", row=1, col=1)
+        note(figure, f"left out: no largest eigenvalue of {listed(left_out)} has converged", row=1, col=1)
     if not drawn:
         say(figure, "left out: no largest eigenvalue is known and surely positive", row=1, col=1)
         return
@@ -76,15 +78,16 @@ def _add_counts(figure: go.Figure, spectra: Mapping[str, Spectrum]) -> None:
         say(figure, "left out: n(ε) needs every eigenvalue, converged", **panel)
         return
     if len(trees) < len(spectra):
-        partial = ", ".join(name for name in spectra if name not in trees)
+        partial = listed([name for name in spectra if name not in trees])
         note(figure, f"left out: not every eigenvalue of {partial} is known", **panel)
     grid = resolution_grid(list(trees.values()), 300)
     for name, tree in trees.items():
-        colour = COLOURS[list(spectra).index(name) % len(COLOURS)]
-        resolved = grid > tree.resolution
-        for mask, line, label in (
-            (~resolved, {"color": NEUTRAL, "dash": "dot", "width": 1}, "unresolved: ε ≤ largest gap error"),
-            (resolved, {"color": colour, "width": 1.6}, name),
+        number = list(spectra).index(name)
+        resolved, colour = grid > tree.resolution, COLOURS[number % len(COLOURS)]
+        unresolved = {"color": NEUTRAL, "dash": "dot", "width": 1}
+        for mask, line, label, group in (
+            (~resolved, unresolved, "unresolved: ε ≤ largest gap error", "unresolved"),
+            (resolved, {"color": colour, "width": 1.6}, label_of(name), str(number)),
         ):
             figure.add_scatter(
                 x=light(grid[mask]),
@@ -92,9 +95,9 @@ def _add_counts(figure: go.Figure, spectra: Mapping[str, Spectrum]) -> None:
                 mode="lines",
                 line={"shape": "hv", **line},
                 name=label,
-                legendgroup=label,
-                showlegend=label != name and name == next(iter(trees)),
-                hovertemplate=f"ε = %{{x:.3g}}<br>n(ε) = %{{y:,}}<extra>{name}</extra>",
+                legendgroup=group,
+                showlegend=group == "unresolved" and name == next(iter(trees)),
+                hovertemplate=f"ε = %{{x:.3g}}<br>n(ε) = %{{y:,}}<extra>{label_of(name)}</extra>",
                 **panel,
             )
     most = max(float(tree.num_clusters(0.0)) for tree in trees.values())

@@ -11,7 +11,7 @@ from ..layout import Layout
 from ..results.tree import BipartitionTree
 from ..views.branches import cluster_layers
 from ..views.layers import layer_colours, layer_names
-from .look import css, panels
+from .look import css, label_of, panels
 from .step_axis import StepAxis
 
 
@@ -27,7 +27,7 @@ def composition_chart(
         k: clusters, at least 1.
         title: stands above the chart.
     """
-    names, _ = layer_names(layout)
+    names = [label_of(layer) for layer in layer_names(layout)[0]]
     counts = np.zeros((k, len(trees), len(names)), dtype=np.int64)
     for column, tree in enumerate(trees):
         found = cluster_layers(tree, layout, k)
@@ -48,7 +48,7 @@ def composition_chart(
                 marker={"color": css(colour), "line": {"width": 0}},
                 customdata=np.stack([np.array(steps.steps), totals], axis=1),
                 name=names[layer],
-                legendgroup=names[layer],
+                legendgroup=str(layer),
                 showlegend=rank == 0,
                 hovertemplate=f"step %{{customdata[0]:,}}<br>{names[layer]}: %{{y:,}} of %{{customdata[1]:,}} "
                 f"parameters<extra>cluster {rank + 1}</extra>",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ..views.filters import mosaic
-from .look import keep_proportions, light, new_chart
+from .look import keep_proportions, light, new_chart, plain
 
 _MOST_FILTERS = 16
 _WIDTH = 860  # pixels that the images may take
@@ -42,7 +42,7 @@ def filters_chart(
     picture = mosaic(images)
     pixel = max(4, min(14, _WIDTH // picture.shape[1]))
     figure = new_chart(title="; ".join(facts), height=195 + max(90, pixel * picture.shape[0]))
-    limit = float(np.abs(images).max()) or 1.0
+    limit = float(np.abs(images, where=np.isfinite(images), out=np.zeros_like(images)).max()) or 1.0
     figure.add_heatmap(
         x=np.arange(picture.shape[1]),
         y=np.arange(picture.shape[0]),
@@ -64,7 +64,7 @@ def filters_chart(
     figure.update_layout(showlegend=False)
     figure.update_yaxes(
         tickvals=np.arange(len(labels)) * (height + 1) + (height - 1) / 2,
-        ticktext=list(labels),
+        ticktext=[plain(label) for label in labels],
         title_text=rows,
         autorange="reversed",
         showgrid=False,

@@ -2,6 +2,9 @@
 
 Paper and plotting area are transparent; text, axes and grid are greys that read on white and on black. Attributes are
 those that plotly.js 3 and 4 share.
+
+Texts that come from a run are shown letter by letter (`plain`): plotly would take some for tags, places of numbers or
+formulas. Titles and remarks are made plain here, names of layers and analyses where a chart uses them.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from ..layout import Layout
+from ..texts import MOST, shortened
 from ..views.palette import COLOURS, UNCONVERGED
 
 __all__ = ["COLOURS", "HATCH", "MUTED", "NEUTRAL", "SYMBOLS", "TEXT", "UNCONVERGED", "UNRESOLVED"]
@@ -27,6 +30,8 @@ UNRESOLVED = "rgba(128, 128, 128, 0.22)"  # behind everything that the numerical
 HATCH: dict[str, Any] = {"shape": "/", "size": 6, "solidity": 0.25, "fgcolor": NEUTRAL, "bgcolor": "rgba(0, 0, 0, 0)"}
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 _HOLLOW = "-open"
+_LONGEST_LABEL = 50  # characters
+_LONGEST_TITLE = 300
 _POWERS = 10  # the size of ticks on a logarithmic axis over decades, which plotly enlarges by a quarter
 
 _AXIS: dict[str, Any] = {
@@ -87,10 +92,10 @@ _TEMPLATE = go.layout.Template(
 
 
 def new_chart(*, title: str = "", height: int = 420, **layout: Any) -> go.Figure:
-    """Make an empty chart of a height in pixels, as wide as its page."""
+    """Make an empty chart of a height in pixels, as wide as its page, under a title of plain text."""
     figure = go.Figure(layout={"template": _TEMPLATE, "height": height, "dragmode": "zoom", **layout})
     if title:
-        figure.update_layout(title_text=title)
+        figure.update_layout(title_text=plain(title, _LONGEST_TITLE))
     return figure
 
 
@@ -98,7 +103,7 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
     """Make a chart of several panels, with a title above each, on the left.
 
     Args:
-        titles: one per panel, row by row.
+        titles: one per panel, row by row, plain text.
         columns: panels beside each other.
         height: of the whole chart, in pixels.
         spacing: between rows, as a share of the height; 0 chooses one.
@@ -113,7 +118,7 @@ def panels(titles: Sequence[str], *, columns: int = 1, height: int, spacing: flo
     places = [(figure.layout[f"xaxis{n}"].domain, figure.layout[f"yaxis{n}"].domain) for n in axes]
     style = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     annotations = [
-        {"text": text, "x": x[0], "y": y[1], "font": {"size": 13, "color": TEXT}, **style}
+        {"text": plain(text, _LONGEST_TITLE), "x": x[0], "y": y[1], "font": {"size": 13, "color": TEXT}, **style}
         for text, (x, y) in zip(titles, places, strict=True)
     ]
     figure.update_layout(template=_TEMPLATE, height=height, dragmode="zoom", annotations=annotations)
@@ -171,7 +176,7 @@ def say(figure: go.Figure, text: str, **place: Any) -> go.Figure:
     if place:  # by the page: a panel without data has no axes to refer to
         panel = figure.get_subplot(**place)
         x, y = sum(panel.xaxis.domain) / 2, sum(panel.yaxis.domain) / 2
-        text = "<br>".join(textwrap.wrap(text, 36))
+    text = _wrapped(text, 36) if place else plain(text, _LONGEST_TITLE)
     middle = {"xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "middle"}
     figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": 13}, **middle)
     if not place:
@@ -184,7 +189,7 @@ def note(figure: go.Figure, text: str, *, row: int, col: int) -> None:
     """Write a remark into the lower left corner of a panel."""
     panel = figure.get_subplot(row=row, col=col)
     figure.add_annotation(
-        text="<br>".join(textwrap.wrap(text, 44)),
+        text=_wrapped(text, 44),
         x=panel.xaxis.domain[0] + 0.01,
         y=panel.yaxis.domain[0] + 0.02,
         xref="paper",
@@ -219,14 +224,19 @@ def light(values: ArrayLike) -> NDArray[np.float32]:
     return np.asarray(np.clip(np.asarray(values, float), -limit, limit), dtype=np.float32)
 
 
-def plain(text: str | None) -> str:
-    """A text that plotly shows as it is, whatever tags are in it."""
-    return escape(text or "", quote=False)
+def plain(text: str, most: int = MOST) -> str:
+    """A text as plotly shows it letter by letter, whatever tags, places of numbers (`%{x}`) or formulas are in it."""
+    shown = escape(shortened(text, most), quote=False)
+    return shown.replace("{", "&#123;").replace("$", "&#36;")
 
 
-def plain_layout(layout: Layout) -> Layout:
-    """The same with names that are `plain`."""
-    return Layout(tuple(map(plain, layout.names)), layout.shapes)
+def label_of(name: str) -> str:
+    """The name of a layer or an analysis in a legend or under the pointer."""
+    return plain(name, _LONGEST_LABEL)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "<br>".join(plain(line) for line in textwrap.wrap(shortened(text, _LONGEST_TITLE), width))
 
 
 def css(colour: tuple[float, float, float]) -> str:

@@ -11,7 +11,7 @@ from ..results.tree import BipartitionTree
 from ..views.branches import branch_layers, describe_tree, layer_counts
 from ..views.layers import layer_colours, layer_names
 from .branches import branch_lines
-from .look import HATCH, NEUTRAL, css, light, panels
+from .look import HATCH, NEUTRAL, css, label_of, light, panels
 
 Integers = NDArray[np.int64]
 _HOVER = 40  # points from left to right that say what a leaf is made of
@@ -31,7 +31,8 @@ def parameter_dendrogram(tree: BipartitionTree, layout: Layout, *, k: int | None
         k: mark the clusters of `tree.cut(k)`; default none.
         title: stands above the chart.
     """
-    names, layers = layer_names(layout)
+    known, layers = layer_names(layout)
+    names = [label_of(layer) for layer in known]
     colours = [css(colour) for colour in layer_colours(len(names))]
     counts = layer_counts(tree, layers, len(names))
     heading = f"{title}: {describe_tree(tree)}".removeprefix(": ")
@@ -71,7 +72,7 @@ def _add_branches(
                 mode="lines",
                 line={"width": 1.4, "color": colour},
                 name=name,
-                legendgroup=name,
+                legendgroup=str(layer),
                 hoverinfo="skip",
                 row=1,
                 col=1,
@@ -155,7 +156,7 @@ def _add_leaves(
             fillcolor=colour,
             hoverinfo="skip",
             name=name,
-            legendgroup=name,
+            legendgroup=str(layer),
             showlegend=False,
             row=2,
             col=1,

@@ -53,10 +53,10 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
         UserError: there is no such analysis, or none at all, or the page is no HTML file by its name.
         DamagedRunError: none of them can be read.
     """
-    if file.suffix.lower() not in (".html", ".htm"):  # so that no other file is replaced by mistake
-        raise UserError(f"the name of a page ends in .html, got {file}")
     if file.is_dir():
         raise UserError(f"{file} is a folder; name the HTML file to write")
+    if file.suffix.lower() not in (".html", ".htm"):  # so that no other file is replaced by mistake
+        raise UserError(f"the name of a page ends in .html, got {file}")
     left_out: list[str] = []
     metrics = _try(left_out, "loss and accuracy", run.metrics)
     spectra, trees = _chosen(run, analysis)

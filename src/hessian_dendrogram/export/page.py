@@ -21,6 +21,9 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from ..charts import configuration
+from ..texts import shortened
+
+_LONGEST = 500  # characters of a text of the run
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,14 @@ def page(title: str, text: str, parts: Sequence[Part]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             '<link rel="icon" href="data:,">',
-            f"<title>{escape(title)}</title>",
+            f"<title>{_plain(title)}</title>",
             f"<style>\n{style}</style>",
             "</head>",
             "<body>",
             '<a class="skip" href="#content">Skip to the content</a>',
             _contents(parts),
             '<main id="content">',
-            f"<h1>{escape(title)}</h1>",
+            f"<h1>{_plain(title)}</h1>",
             text,
             "<noscript><p><strong>The charts need JavaScript, which is switched off.</strong></p></noscript>",
             *(_part(number, part) for number, part in enumerate(parts)),
@@ -122,23 +125,28 @@ def page(title: str, text: str, parts: Sequence[Part]) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:
     """Write a table of plain texts as HTML, the first cell of a row being its name."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    head = "".join(f'<th scope="col">{_plain(cell)}</th>' for cell in header)
     body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>\n"
+        f'<tr><th scope="row">{_plain(first)}</th>' + "".join(f"<td>{_plain(cell)}</td>" for cell in rest) + "</tr>\n"
         for first, *rest in rows
     )
     return (
-        f'<div class="wide" role="region" aria-label="{escape(caption)}" tabindex="0"><table>\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        f'<div class="wide" role="region" aria-label="{_plain(caption)}" tabindex="0"><table>\n'
+        f"<caption>{_plain(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
     )
 
 
 def facts(pairs: Mapping[str, str]) -> str:
     """Write names and what they stand for, both plain texts, as an HTML list; empty ones are left out."""
     items = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>\n" for name, text in pairs.items() if text
+        f"<div><dt>{_plain(name)}</dt><dd>{_plain(text)}</dd></div>\n" for name, text in pairs.items() if text
     )
     return f"<dl>\n{items}</dl>"
+
+
+def _plain(text: str) -> str:
+    """A text as HTML shows it letter by letter."""
+    return escape(shortened(text, _LONGEST))
 
 
 def _digest(script: str) -> str:
@@ -154,11 +162,11 @@ def _contents(parts: Sequence[Part]) -> str:
     def entries() -> Iterator[str]:
         for number, part in enumerate(parts):
             inner = "".join(
-                f'<li><a href="#{_name(number, place)}">{escape(section.title)}</a></li>'
+                f'<li><a href="#{_name(number, place)}">{_plain(section.title)}</a></li>'
                 for place, section in enumerate(part.sections)
             )
             inner = f"<ul>{inner}</ul>" if inner else ""
-            yield f'<li><a href="#{_name(number)}">{escape(part.title)}</a>{inner}</li>'
+            yield f'<li><a href="#{_name(number)}">{_plain(part.title)}</a>{inner}</li>'
 
     return '<nav aria-label="Contents"><h2>Contents</h2>\n<ul>\n' + "\n".join(entries()) + "\n</ul></nav>"
 
@@ -167,7 +175,7 @@ def _part(number: int, part: Part) -> str:
     return "\n".join(
         [
             f'<details class="part" id="{_name(number)}"{" open" if part.is_open else ""}>',
-            f"<summary><h2>{escape(part.title)}</h2></summary>",
+            f"<summary><h2>{_plain(part.title)}</h2></summary>",
             part.text,
             *(_section(_name(number, place), section) for place, section in enumerate(part.sections)),
             "</details>",
@@ -179,7 +187,7 @@ def _section(name: str, section: Section) -> str:
     return "\n".join(
         [
             f'<section aria-labelledby="{name}"{" data-aligned" if section.is_aligned else ""}>',
-            f'<h3 id="{name}">{escape(section.title)}</h3>',
+            f'<h3 id="{name}">{_plain(section.title)}</h3>',
             section.text,
             *map(_chart, section.charts),
             section.appendix,
@@ -199,7 +207,7 @@ def _chart(chart: Chart) -> str:
     )
     return "\n".join(
         [
-            f'<figure class="chart" aria-label="{escape(chart.description)}">',
+            f'<figure class="chart" aria-label="{_plain(chart.description)}">',
             _slider([frame["step"] for frame in frames]) if len(frames) > 1 else "",
             f'<div class="plot" style="min-height: {height:.0f}px"></div>',
             f'<script type="text/plain">{base64.b64encode(packed).decode()}</script>',

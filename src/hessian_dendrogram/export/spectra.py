@@ -248,7 +248,7 @@ def comparison_part(analyses: Mapping[str, SpectrumAnalysis]) -> Part:
     if not shared:
         return Part("The analyses beside each other", "<p>They share no step.</p>")
     step = max(shared)
-    spectra = {charts.plain(name): one.spectra[one.steps.index(step)] for name, one in analyses.items()}
+    spectra = {name: one.spectra[one.steps.index(step)] for name, one in analyses.items()}
     text = f"<p>The same checkpoint, step {step:,}, in all analyses: leading eigenvalues by rank, and n(ε).</p>"
     description = f"Leading eigenvalues and numbers of clusters of {len(analyses)} analyses at step {step:,}"
     chart = one_chart("comparison", description, charts.comparison_chart(spectra))

@@ -26,15 +26,13 @@ def trees_part(run: Run, name: str) -> Part:
     if unknown := {tree.laplacian for tree in analysis.trees} - set(LAPLACIANS):
         raise DamagedRunError(f"a tree has the Laplacian {unknown.pop()!r}, which is none of {', '.join(LAPLACIANS)}")
     axis, trees = charts.StepAxis.of(analysis.steps), analysis.trees
-    # Names of layers stand in charts.
-    layout = charts.plain_layout(run.layout)
     chosen = key_positions(len(trees), _TREES)
     limits = picture_limits(analysis.pictures)
     dendrograms: dict[int | None, go.Figure] = {}
     pictures: dict[int | None, go.Figure] = {}
     for position in chosen:
         step, tree = analysis.steps[position], trees[position]
-        dendrograms[step] = charts.parameter_dendrogram(tree, layout, k=_CLUSTERS, title=f"step {step:,}")
+        dendrograms[step] = charts.parameter_dendrogram(tree, run.layout, k=_CLUSTERS, title=f"step {step:,}")
         pictures[step] = charts.coupling_chart(
             tree, analysis.pictures[position], k=_CLUSTERS, limits=limits, title=f"step {step:,}"
         )
@@ -58,7 +56,7 @@ def trees_part(run: Run, name: str) -> Part:
                 one_chart(
                     "composition",
                     f"Parameters by layer in the largest clusters {at_steps(analysis.steps)}",
-                    charts.composition_chart(axis, trees, layout, k=_CLUSTERS),
+                    charts.composition_chart(axis, trees, run.layout, k=_CLUSTERS),
                 )
             ],
         ),

@@ -50,7 +50,7 @@ def filters(run: Run) -> Section | None:
         [f"{step:,}" for step in weights],
         list(weights.values()),
         rows="training step",
-        title=f"filters of {charts.plain(name)}",
+        title=f"filters of {name}",
     )
     text = "<p>The weights of the model's first convolution, one row for each of a few checkpoints.</p>"
     return Section(

@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from ..errors import DamagedRunError, UserError
 from ..results.spectrum import Spectrum
 from ..store import Run
+from ..texts import shortened
 from ..views.filters import first_convolution
 from ..views.measures import FOURIER
 from ..views.steps import key_positions
-from ..views.titles import describe
+from ..views.titles import describe, describe_graph
 from .barcode import barcode
 from .cluster_count import cluster_count_curves, cluster_count_heatmap
 from .comparison import comparison
@@ -118,11 +119,7 @@ def draw_bipartition(run: Run, analysis: str, folder: Path) -> list[Path]:
     trees = [run.bipartition(step, analysis) for step in steps]
     pictures = [run.coupling_picture(step, analysis) for step in steps]
     known = run.analysis(analysis)["configuration"]
-    title = (
-        f"{run.configuration.get('experiment', '')}, |H_ij| of {known.get('samples', 0):,} of "
-        f"{known.get('samples_total', 0):,} samples, {known.get('dtype')}, {trees[0].laplacian} Laplacian, "
-        f"{trees[0].split} cuts"
-    )
+    title = describe_graph(str(run.configuration.get("experiment", "")), known, trees[0])
     figures = {
         "parameter_dendrogram": parameter_dendrograms(steps, trees, run.layout, title=title),
         "connectivity": connectivity(steps, trees, metrics=run.metrics(), title=title),
@@ -150,7 +147,7 @@ def draw_comparison(run: Run, folder: Path) -> list[Path]:
     if len(spectra) < 2:
         return []
     spectra = dict(sorted(spectra.items(), key=lambda item: _samples(item[1])))
-    title = f"{run.configuration.get('experiment', '')}: {len(spectra)} analyses"
+    title = f"{shortened(run.configuration.get('experiment', ''))}: {len(spectra)} analyses"
     folder.mkdir(parents=True, exist_ok=True)
     return save(comparison(spectra, title=title), folder / "comparison")
 

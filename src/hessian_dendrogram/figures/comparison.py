@@ -14,7 +14,7 @@ from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import single_linkage
 from ..statistics.summary import SpectrumSummary, summarise
 from ..views.segments import resolution_grid
-from .style import COLOURS, STYLE, new_figure, say
+from .style import COLOURS, STYLE, label_of, new_figure, say
 
 Spectra = Mapping[str, Mapping[int, Spectrum]]
 _LEADING = 100
@@ -65,7 +65,7 @@ def _draw_leading(axes: Axes, spectra: Mapping[str, Spectrum], step: int) -> Non
         values, bounds = spectrum.eigenvalues[part][::-1], spectrum.error_bounds[part][::-1]
         shown = np.flatnonzero(values[:_LEADING] > bounds[:_LEADING])
         style: Any = {"color": COLOURS[position % len(COLOURS)], "marker": _MARKERS[position % len(_MARKERS)]}
-        axes.plot(shown + 1, values[shown], linewidth=0.6, markersize=2.2, label=name, **style)
+        axes.plot(shown + 1, values[shown], linewidth=0.6, markersize=2.2, label=label_of(name), **style)
     if not axes.lines:
         say(axes, "left out: the largest eigenvalues are not known")
         return
@@ -95,9 +95,8 @@ def _draw_over_training(axes: Axes, spectra: Spectra, name: str) -> None:
         points = [(step, value) for step, value in known.items() if value is not None]
         drawn += [value for _, value in points]
         style: Any = {"color": COLOURS[position % len(COLOURS)], "marker": _MARKERS[position % len(_MARKERS)]}
-        axes.plot(
-            *np.array(points, dtype=float).reshape(-1, 2).T, linewidth=0.9, markersize=2.5, label=analysis, **style
-        )
+        at, values = np.array(points, dtype=float).reshape(-1, 2).T
+        axes.plot(at, values, linewidth=0.9, markersize=2.5, label=label_of(analysis), **style)
     first = _first_step(spectra)
     axes.set_xscale("symlog", linthresh=first)
     axes.set_xlim(-0.08 * first, 1.15 * max([first, *(step for by_step in spectra.values() for step in by_step)]))

@@ -13,7 +13,7 @@ from ..layout import Layout
 from ..results.tree import BipartitionTree
 from ..views.branches import cluster_layers
 from ..views.layers import layer_colours, layer_names
-from .style import STYLE, new_figure, step_ticks
+from .style import STYLE, label_of, legend_below, new_figure, step_ticks
 
 
 @matplotlib.rc_context(STYLE)
@@ -43,6 +43,6 @@ def composition(
     for axes in panels[max(0, k - 2) : k]:
         step_ticks(axes, list(steps), most=15)
         axes.tick_params(axis="x", labelbottom=True)
-    handles = [Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
+    handles = [Patch(color=colour, label=label_of(name)) for name, colour in zip(names, colours, strict=True)]
+    legend_below(figure, handles, 7)
     return figure

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..texts import shortened
 from ..views.filters import mosaic
 from .style import STYLE, new_figure
 
@@ -31,7 +32,7 @@ def first_layer_filters(
     """
     num_filters, num_channels = weights[0].shape[:2]
     columns = min(num_filters, _MOST_FILTERS)
-    facts = [f"filters of {name}" if name else "filters"]
+    facts = [f"filters of {shortened(name)}" if name else "filters"]
     if num_channels > 1:
         facts.append(f"mean over {num_channels} input channels")
     if columns < num_filters:
@@ -42,7 +43,7 @@ def first_layer_filters(
     page_height = 0.8 + 5.6 * len(steps) * (height + 1) / (columns * (width + 1))
     figure = new_figure(min(page_height, 9.0), f"{title}\n{heading}" if title else heading)
     axes = figure.add_subplot(facecolor="0.6")
-    limit = float(np.abs(images).max()) or 1.0
+    limit = float(np.abs(images, where=np.isfinite(images), out=np.zeros_like(images)).max()) or 1.0
     picture = axes.imshow(mosaic(images), cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set(xlabel="filter", ylabel="training step")
     axes.set_xticks(np.arange(columns) * (width + 1) + (width - 1) / 2, [str(column) for column in range(columns)])

@@ -18,7 +18,7 @@ from ..results.tree import BipartitionTree
 from ..views.branches import branch_layers, describe_tree, layer_counts
 from ..views.layers import layer_colours, layer_names
 from ..views.steps import key_positions
-from .style import STYLE, new_figure
+from .style import STYLE, label_of, legend_below, new_figure
 
 MIXED = "0.55"
 
@@ -48,11 +48,11 @@ def parameter_dendrograms(
             below.set_xlabel("parameters, in the order of the tree")
         else:
             below.set_xticklabels([])
-    handles = [Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)]
+    handles = [Patch(color=colour, label=label_of(name)) for name, colour in zip(names, colours, strict=True)]
     handles.append(Patch(color=MIXED, label="branch: no layer has two thirds"))
     if any(tree.isolated.size for tree in trees):
         handles.append(Patch(facecolor="white", edgecolor="0.6", hatch="////", label="isolated"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+    legend_below(figure, handles, 6)
     return figure
 
 
@@ -78,19 +78,11 @@ def _draw_leaves(
 ) -> None:
     leaves = tree.leaves
     shares = counts[leaves] / counts[leaves].sum(axis=1, keepdims=True)
-    widths, bottom = tree.stops[leaves] - tree.starts[leaves], np.zeros(len(leaves))
-    for layer, colour in enumerate(colours):
-        axes.bar(
-            tree.starts[leaves],
-            shares[:, layer],
-            widths,
-            bottom,
-            align="edge",
-            color=colour,
-            linewidth=0,
-            rasterized=True,
-        )
-        bottom += shares[:, layer]
+    edges, bottom = np.stack([tree.starts[leaves], tree.stops[leaves]], axis=1).ravel(), np.zeros(2 * len(leaves))
+    for layer, colour in enumerate(colours):  # one area for each layer: a bar for each leaf would be thousands
+        top = bottom + np.repeat(shares[:, layer], 2)
+        axes.fill_between(edges, bottom, top, color=colour, linewidth=0, rasterized=True)
+        bottom = top
     if tree.isolated.size:
         axes.axvspan(len(tree.order), tree.size, facecolor="white", edgecolor="0.6", hatch="////", linewidth=0)
     axes.set(xlim=(0, tree.size), ylim=(0, 1), ylabel="share in leaf")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import textwrap
+import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from ..store import atomic
 from ..texts import MOST, shortened
@@ -59,15 +62,27 @@ def new_figure(height: float, title: str) -> Figure:
     """Make an empty figure of journal width and `height` inches. The title is plain text: a `$` in it is a dollar."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     if title:
-        lines = [textwrap.fill(shortened(line, _LONGEST_TITLE), 105) for line in title.splitlines()]
+        lines = [textwrap.fill(_drawable(line, _LONGEST_TITLE), 105) for line in title.splitlines()]
         figure.suptitle("\n".join(lines), parse_math=False)
     return figure
 
 
 def plain(text: str, most: int = MOST) -> str:
     """A text of a run, as matplotlib shows it letter by letter: a `$` is a dollar, and a `_` in front hides nothing."""
-    shown = shortened(text, most).replace("$", r"\$")
+    shown = _drawable(text, most).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
+
+
+def _drawable(text: str, most: int) -> str:
+    """A short text in which what the font lacks is written out, since it would draw the same box for all of it."""
+    composed = unicodedata.normalize("NFC", shortened(text, most))
+    known = _characters()
+    return shortened("".join(one if ord(one) in known else ascii(one)[1:-1] for one in composed), most)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    return frozenset(get_font(findfont(STYLE["font.family"])).get_charmap())
 
 
 def label_of(name: str) -> str:

@@ -13,7 +13,7 @@ from ..results.spectrum import Spectrum
 from ..results.stored import arrays_of, facts_of
 from ..results.tree import BipartitionTree
 from .spectra import check_spectrum, compacted, describe, spectrum_facts
-from .trees import check_tree, describe_tree, tree_facts
+from .trees import describe_tree, tree_facts
 
 
 def _any(result: Any, layout: Layout) -> None:
@@ -51,7 +51,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "spectrum": Kind(Spectrum, spectrum_facts, describe, compacted, check_spectrum, ("analyses", "spectra")),
-    "tree": Kind(BipartitionTree, tree_facts, describe_tree, check=check_tree, places=("bipartitions", "trees")),
+    "tree": Kind(BipartitionTree, tree_facts, describe_tree, places=("bipartitions", "trees")),
 }
 """By the name of the kind, which is that of its JSON file, too."""
 

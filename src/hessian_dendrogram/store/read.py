@@ -215,7 +215,7 @@ def _header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         shape, fortran_order, dtype = npy.read_array_header_1_0(stream)
     except Exception as error:  # NumPy evaluates the text of the header as a literal, which fails in many ways
         raise ValueError(f"its header cannot be read ({type(error).__name__})") from None
-    if min(shape, default=0) < 0 or dtype.hasobject or dtype.names or dtype.shape:
+    if any(isinstance(length, bool) or length < 0 for length in shape) or dtype.hasobject or dtype.names or dtype.shape:
         raise ValueError("its header is none of an array of numbers")
     return shape, fortran_order, dtype
 

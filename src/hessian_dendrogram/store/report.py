@@ -14,7 +14,7 @@ from .run import Run
 
 _TITLES = {"analyses": "analysis", "bipartitions": "bipartition"}
 _MOST_ENTRIES = 20  # of a configuration or a row of metrics
-_LONGEST_VALUE = 200  # characters
+_LONGEST_ENTRY = 300  # characters
 
 
 def facts(opened: Run) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def lines(opened: Run) -> list[str]:
     return text
 
 
-def describe(opened: Run, analysis: str, step: int) -> str:
+def in_one_line(opened: Run, analysis: str, step: int) -> str:
     """A result in words."""
     return KINDS[opened.kind(analysis)].words(_summary(opened, analysis, step))
 
@@ -88,11 +88,11 @@ def in_words(metrics: dict[str, float]) -> str:
 
 def _entries(configuration: Mapping[str, Any]) -> str:
     """A configuration in one line."""
-    return _listed([f"{shortened(key)} {shortened(value, _LONGEST_VALUE)}" for key, value in configuration.items()])
+    return _listed([f"{shortened(key)} {value}" for key, value in configuration.items()])
 
 
 def _listed(entries: list[str]) -> str:
-    return listed(entries, _MOST_ENTRIES, 2 * _LONGEST_VALUE)
+    return listed(entries, _MOST_ENTRIES, _LONGEST_ENTRY)
 
 
 def _shorten(steps: list[int]) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DamagedRunError, UserError
+from ..errors import DamagedRunError, NotFiniteError, UserError
 from ..layout import Layout
 from ..results.spectrum import Spectrum
 from ..results.tree import BipartitionTree
@@ -92,7 +92,8 @@ class Run:
 
         Raises:
             UserError: there is none; the message lists what there is.
-            DamagedRunError: the file cannot be read, lacks a parameter, or has numbers that are not finite.
+            DamagedRunError: the file cannot be read or lacks a parameter.
+            NotFiniteError: a parameter is infinite or NaN; buffers, such as a mask, are compared with the model's.
         """
         file = self._step_folder(self.path / "checkpoints", step, "checkpoint") / "model.safetensors"
         tensors = read_tensors(file, self.path)
@@ -103,9 +104,10 @@ class Run:
                 raise DamagedRunError(
                     f"{file} is damaged: {name!a} has the shape {tensors[name].shape}, in the run it is {shape}"
                 )
-        for name, array in tensors.items():
+        for name in self.layout.names:
+            array = tensors[name]
             if array.dtype.kind in "fc" and not np.isfinite(array).all():
-                raise DamagedRunError(
+                raise NotFiniteError(
                     f"{file}: {(~np.isfinite(array)).sum()} of the {array.size} values of {name!a} are not finite, "
                     f"so step {step} has no curvature; name other steps with --at"
                 )
@@ -209,6 +211,10 @@ class Run:
         """
         found: BipartitionTree = self.result(step, self._one(analysis, "tree"))
         return found
+
+    def bipartition_provenance(self, step: int, analysis: str | None = None) -> dict[str, Any]:
+        """Where the Hessian of a tree comes from: operator, samples, dtype."""
+        return dict(self.bipartition(step, analysis).provenance)
 
     def coupling_picture(self, step: int, analysis: str | None = None) -> NDArray[np.float32]:
         """Means of |H_ij| over blocks, the parameters in the order of the tree: shape (blocks, blocks)."""

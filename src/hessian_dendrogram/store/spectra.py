@@ -82,13 +82,11 @@ def compacted(spectrum: Spectrum, layout: Layout, count: int) -> tuple[Spectrum,
 
 
 def check_spectrum(spectrum: Spectrum, layout: Layout) -> None:
-    """Refuse a spectrum of other parameters, vectors that have no unit length, and shares that do not add up.
+    """Refuse vectors that have no unit length, and shares that do not add up or are of other tensors.
 
     Raises:
         UserError: that is so.
     """
-    if spectrum.dim != layout.size:
-        raise UserError(f"a matrix of {spectrum.dim} rows, for {layout.size} parameters")
     for name in ("vector_indices", "share_indices"):
         indices = getattr(spectrum, name)
         if indices is None or not len(indices):

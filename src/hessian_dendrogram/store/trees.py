@@ -1,4 +1,4 @@
-"""What commands do with a tree that is stored: say it in numbers and words, compare it with a layout."""
+"""What commands do with a tree that is stored: say it in numbers and words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
-from ..layout import Layout
 from ..results.tree import BipartitionTree
 
 
@@ -40,13 +38,3 @@ def describe_tree(row: dict[str, Any]) -> str:
     if row["degenerate_cuts"]:
         parts.append(f"{row['degenerate_cuts']} cuts arbitrary (degenerate)")
     return ", ".join(parts)
-
-
-def check_tree(tree: BipartitionTree, layout: Layout) -> None:
-    """Refuse a tree of other parameters.
-
-    Raises:
-        UserError: it is one.
-    """
-    if tree.size != layout.size:
-        raise UserError(f"a tree of {tree.size} parameters, the run has {layout.size}")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..layout import Layout
 from .palette import COLOURS, rgb
 
+MOST_LAYERS = 100  # that are told apart: nobody reads a longer legend, and drawing would take minutes
 _SHADES = (0.0, 0.45, -0.35)  # of the colours, where there are more layers than those
 
 
@@ -21,10 +22,21 @@ def layer_names(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def tensor_layers(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
-    """The layers in the layout's order, and the layer of each tensor: shape (tensors,)."""
+    """The layers in the layout's order, and the layer of each tensor: shape (tensors,).
+
+    Of more than 100 layers the 99 with most parameters are told apart, and all others are one, which comes last.
+    """
     of_tensors = [name.rpartition(".")[0] or name for name in layout.names]
     names = list(dict.fromkeys(of_tensors))
-    return names, np.array([names.index(layer) for layer in of_tensors], dtype=np.int64)
+    numbers = {name: number for number, name in enumerate(names)}
+    layers = np.array([numbers[layer] for layer in of_tensors], dtype=np.int64)
+    if len(names) <= MOST_LAYERS:
+        return names, layers
+    sizes = np.bincount(layers, weights=np.diff(layout.offsets))
+    kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_LAYERS - 1])
+    merged = np.full(len(names), len(kept))
+    merged[kept] = np.arange(len(kept))
+    return [*(names[layer] for layer in kept), f"{len(names) - len(kept):,} smaller layers"], merged[layers]
 
 
 def layer_colours(count: int) -> list[tuple[float, float, float]]:

@@ -1,0 +1,137 @@
+"""Checkpoint files as named tensors, read without executing anything in them and without more memory than they have.
+
+Files of PyTorch and of safetensors are mapped, and of what they hold the state of the model alone is copied. Whatever
+else has their endings, a text, half a file, a pipe, a device, another library's file or a trap, is refused in one line.
+"""
+
+from __future__ import annotations
+
+import errno
+import pickle
+import re
+import stat
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .errors import UserError
+from .pickle_calls import REBUILDING, refused_call
+from .texts import escaped, listed, shortened
+
+_NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
+_DEEPEST = 5  # state dicts in each other; one may hold itself
+_PREFIXES = ("module.", "_orig_mod.")  # put before every name by DistributedDataParallel and torch.compile
+_LARGEST_HEADER = 2**24  # bytes of a .safetensors file's names and shapes: 100,000 tensors
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The named tensors in a checkpoint file.
+
+    PyTorch files are loaded with weights only, so that no code in them runs. A state dict nested under a key such as
+    `state_dict`, `model_state_dict` or `model` is found, what stands beside tensors and is none (`epoch`) is left out,
+    and the prefixes of wrappers (`module.`, `_orig_mod.`) are taken off.
+
+    Raises:
+        UserError: the file is damaged, no regular file, wants to execute code, or holds no state dict.
+    """
+    content = content_of(path)
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping) or not (key := nested_state(content)):
+            break
+        content = content[key]
+    if not isinstance(content, Mapping):
+        kind = type(content).__name__
+        raise UserError(f"{escaped(path)} holds no state dict but one {kind}; save model.state_dict()")
+    tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    state = {name: tensor.detach() for name, tensor in tensors.items() if isinstance(name, str)}
+    if not state:
+        keys = listed(list(content)) or "nothing"
+        raise UserError(f"{escaped(path)} holds no state dict of a model but {keys}; save model.state_dict()")
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return _copied(state, path)
+
+
+def _copied(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The same in memory, since what is mapped changes or vanishes with the file; what is shared stays shared."""
+    dense = {name: tensor for name, tensor in state.items() if tensor.layout == torch.strided and not tensor.is_meta}
+    storages = {name: tensor.untyped_storage() for name, tensor in dense.items()}
+    mapped = {(storage.data_ptr(), storage.nbytes()): storage for storage in storages.values()}
+    if sum(size for _, size in mapped) > path.stat().st_size:
+        raise UserError(f"{escaped(path)} is damaged: its tensors take more room than the file")
+    copies = {place: storage.clone() for place, storage in mapped.items()}
+    copied = dict(state)
+    for name, tensor in dense.items():
+        copy = copies[storages[name].data_ptr(), storages[name].nbytes()]
+        place = tensor.storage_offset(), tensor.size(), tensor.stride()
+        copied[name] = torch.empty(0, dtype=tensor.dtype).set_(copy, *place)
+    return copied
+
+
+def nested_state(content: Mapping[Any, Any]) -> str | None:
+    """The key under which the model's state is."""
+    return next((key for key in _NESTED if isinstance(content.get(key), Mapping)), None)
+
+
+def content_of(path: Path, *, tensors: bool = True) -> Any:
+    """What is in a file, or of .safetensors only the text beside the tensors.
+
+    Raises:
+        UserError: the file is damaged, no regular file, or wants to execute code.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UserError(f"{escaped(path)} is a folder, a pipe or a device; give a regular file")
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return _load_safetensors(path, tensors=tensors)
+        if call := refused_call(path):
+            raise _refusal(path, call)
+        with warnings.catch_warnings(action="ignore"):  # of old formats, once for every reading
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        raise _refusal(path, wanted[1] if wanted else "") from None
+    except Exception as error:  # reading a damaged file ends in errors of many types
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that of a place before the file's beginning
+            raise
+        reason = next(iter(str(error).splitlines()), "it ends too early")
+        if "weights_only" in reason:  # advice to execute what is in the file
+            reason = "it is an archive of another kind, such as TorchScript"
+        raise UserError(
+            f"{escaped(path)} cannot be read as a checkpoint: it is damaged, or no file of its ending "
+            f"({type(error).__name__}: {shortened(reason, 150)})"
+        ) from None
+
+
+def _load_safetensors(path: Path, *, tensors: bool) -> Any:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > min(_LARGEST_HEADER, path.stat().st_size - 8):
+        raise ValueError(f"a header of {length:,} bytes")
+    if tensors:
+        return load_file(path)
+    with safe_open(path, framework="pt") as opened:
+        return opened.metadata() or {}
+
+
+def _refusal(path: Path, call: str) -> UserError:
+    if call.startswith(REBUILDING):
+        return UserError(
+            f"{escaped(path)} holds tensors that are sparse, quantised, nested or without values ({shortened(call)}); "
+            "save dense ones, as model.state_dict() gives them"
+        )
+    more = f"more than tensors ({shortened(call)})" if call else "more than tensors"
+    return UserError(
+        f"{escaped(path)} is damaged, or holds {more} and could execute code; it is not loaded. "
+        "Save model.state_dict() instead"
+    )
