@@ -20,7 +20,7 @@ def pytest_configure():
 
 def numbers(path):
     """Everything a run computed, byte for byte: metrics, weights, spectra; by file name."""
-    kept = ("metrics.csv", "checkpoints", "analyses")
+    kept = ("metrics.csv", "checkpoints", "measures", "analyses")
     return {
         str(file.relative_to(path)): file.read_bytes()
         for name in kept

@@ -62,7 +62,7 @@ def runs(tmp_path_factory):
     shutil.copytree(part / small_run.ANALYSIS, part / "other")
     (part / "other/analysis.json").write_text("{")
     (folder / "partly/metrics.csv").write_text("step,train_loss\n1,x\n")
-    file = part / f"{small_run.ANALYSIS}/00000005/measures.json"
+    file = part.parent / "measures/00000005.json"
     assert "1.0," in file.read_text()
     file.write_text(file.read_text().replace("1.0,", '"x",'))
     for file in (
@@ -441,7 +441,7 @@ def test_a_damaged_part_costs_only_itself(page, runs, app):
     opened = page(app, "partly")
     opened.get_by_text("Loss and accuracy cannot be shown").wait_for()
     if app == "grokking":
-        opened.get_by_text("measures.json is damaged").wait_for()
+        opened.get_by_text("00000005.json is damaged").wait_for()
     else:
         opened.locator(".main-svg").first.wait_for()
     no_error(opened)

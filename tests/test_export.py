@@ -194,7 +194,7 @@ def damage_eigenvalues(analyses):
 
 
 def damage_measures(analyses):
-    file = analyses / "complete" / "00000010" / "measures.json"
+    file = analyses.parent / "measures" / "00000010.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "embedding_norms": [[NASTY]], "restricted_loss": {}}))
 
 

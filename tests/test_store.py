@@ -2,14 +2,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from hessian_dendrogram import Layout, Run, Spectrum
 from hessian_dendrogram.errors import DamagedRunError, LockedRunError, UserError
-from hessian_dendrogram.store import lock
+from hessian_dendrogram.results.stored import stored
+from hessian_dendrogram.store import lock, report
+from hessian_dendrogram.store.compact import compact
+from hessian_dendrogram.store.kinds import KINDS, Kind
 from small_run import as_an_earlier_version_wrote
+
+RESULTS = ROOT / "results"
 
 
 @pytest.fixture
@@ -385,3 +392,83 @@ def test_only_the_state_of_the_latest_checkpoint_is_kept(run):
     assert (tensors["x"].tolist(), facts["state"]) == ([80, 80], {"step": 80})
     with pytest.raises(UserError, match="no training state at step 4"):
         run.training_state(4)
+
+
+# ── any kind of result ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trace:
+    """A kind of result that nobody else knows."""
+
+    samples: np.ndarray = stored("f8", least=0)  # noqa: RUF009
+    probes: int
+    provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if len(self.samples) != self.probes:
+            raise ValueError(f"samples of {self.probes} probes, got {len(self.samples)}")
+
+
+def test_a_kind_of_result_takes_a_dataclass_and_a_line(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(KINDS, "trace", Kind(Trace))
+    trace = Trace(samples=np.arange(3.0), probes=3, provenance={"operator": "hessian"})
+    run.create_analysis("traces", {"configuration": {"samples": 5}, "provenance": {}}, kind="trace")
+    run.save(10, "traces", trace)
+    again = Run(run.path)
+    assert (again.analyses(), again.analyses("trace"), again.kind("traces")) == (["hessian-5"], ["traces"], "trace")
+    for found in (again.result(10, "traces"), compact(again, tmp_path / "small").result(10, "traces")):
+        assert (found.samples.tolist(), found.probes, found.provenance) == ([0, 1, 2], 3, {"operator": "hessian"})
+    assert report.facts(again)["analyses"]["traces"]["results"] == {10: {"probes": 3, "samples": [3]}}
+    assert report.lines(again)[-1] == "    step       10  probes 3, samples [3]"
+    file = run.path / "analyses/traces/00000010/trace.json"
+    for wrong, message in ({"probes": -1}, "probes should be"), ({"probes": 4}, "samples of 4 probes, got 3"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | wrong))
+        with pytest.raises(DamagedRunError, match=message):
+            again.result(10, "traces")
+    with pytest.raises(UserError, match="'traces' has trace; with spectra there are: hessian-5"):
+        again.spectrum(10, "traces")
+    with pytest.raises(UserError, match="'hessian-5' has results of the kind spectrum, not trace"):
+        run.save(0, "hessian-5", trace)
+
+
+def test_an_analysis_of_other_parameters_has_a_layout_of_its_own(run):
+    own = Layout(("part",), ((2,),))
+    run.create_analysis("part", {"configuration": {}, "provenance": {}}, layout=own)
+    small = Spectrum(eigenvalues=[1, 2], error_bounds=0, dim=2, eigenvectors=np.eye(2), vector_indices=[0, 1])
+    run.save_spectrum(10, "part", small, {})
+    again = Run(run.path)
+    assert (again.layout_of("part"), again.layout_of("hessian-5")) == (own, run.layout)
+    assert again.shares(10, "part")[1].tolist() == [[1, 1]]
+
+
+def test_measures_belong_to_a_checkpoint_and_those_of_earlier_versions_are_found(run):
+    run.save_measures(0, {"norm": 1.5}, "hash")
+    again = Run(run.path)
+    assert (again.measures(0), again.measures_source(0), again.measures_source(5)) == ({"norm": 1.5}, "hash", None)
+    (run.path / "measures/00000010.json").unlink()
+    with pytest.raises(DamagedRunError, match=r"00000010\.json is missing"):
+        again.measures(10)
+    (run.path / "analyses/hessian-5/00000010/measures.json").write_text('{"norm": 3.0}')
+    assert again.measures(10) == again.measures(10, "hessian-5") == {"norm": 3.0}
+    with pytest.raises(UserError, match="no measures at step 7"):
+        again.measures(7)
+
+
+@pytest.mark.parametrize("published", sorted(RESULTS.rglob("run.json")), ids=lambda file: file.parent.name)
+def test_the_published_results_are_read_to_the_last_byte(published):
+    """By the fields of their classes, and as they lie there."""
+    found = Run(published.parent)
+    count = 0
+    for name in found.analyses(None):
+        for step in found.analysed_steps(name):
+            folder = found.path / "analyses" / name / f"{step:08d}"
+            result = found.result(step, name)
+            facts = json.loads((folder / f"{found.kind(name)}.json").read_text())
+            assert {key: getattr(result, key) for key in facts} == facts
+            for file in folder.glob("*.npy"):
+                np.testing.assert_array_equal(getattr(result, file.stem), np.load(file))
+                count += 1
+            if (folder / "measures.json").exists():
+                assert found.measures(step, name) == json.loads((folder / "measures.json").read_text())
+    assert count

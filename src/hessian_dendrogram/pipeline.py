@@ -28,6 +28,7 @@ from .solvers.graph.coupling import coupling_graph
 from .solvers.lanczos import check_options, lanczos_spectrum
 from .store import BIPARTITION, Run, checked_name
 from .store.read import LARGEST_JSON
+from .store.spectra import with_shares
 from .weights import load_last_weights, load_weights
 
 logger = logging.getLogger(__name__)
@@ -150,12 +151,14 @@ def analyse(
     for step in tqdm(todo, desc="analysing", unit="checkpoint", leave=False, disable=None if progress else True):
         model = new_model(experiment)
         load_weights(model, run, step)
-        measures = _measures(experiment, model, last, train_data, f"step {step}")
+        if run.measures_source(step) != experiment.source_sha256:
+            measures = _measures(experiment, model, last, train_data, f"step {step}")
+            run.save_measures(step, measures, experiment.source_sha256)
         operator = _hessian(experiment, model, chosen, dtype, device, method, checks_of=operator)
         try:
             spectrum = _spectrum(experiment, operator, progress=progress)
         except InterruptedSolverError as error:
-            kept = _keep_interrupted(run, name, step, _for_storage(error.spectrum, experiment.vectors), measures)
+            kept = _keep_interrupted(run, name, step, _for_storage(error.spectrum, experiment.vectors))
             raise InterruptedSolverError(
                 f"step {step}: {error}; see analysis {kept!r} of {run.path}", error.spectrum
             ) from error
@@ -163,7 +166,7 @@ def analyse(
         facts = {**spectrum.provenance, "samples_total": configuration["samples_total"]}
         facts |= source_facts(experiment, run)
         spectrum = replace(spectrum, provenance=facts)
-        run.save_spectrum(step, name, spectrum, measures)
+        run.save(step, name, with_shares(spectrum, run.layout_of(name)))
     return name
 
 
@@ -237,13 +240,13 @@ def bipartition(
     return name
 
 
-def _keep_interrupted(run: Run, name: str, step: int, spectrum: Spectrum, measures: Mapping[str, Any]) -> str:
+def _keep_interrupted(run: Run, name: str, step: int, spectrum: Spectrum) -> str:
     """Store what a solver had found when its operator failed, beside the analysis, which can take the step again."""
     kept = f"{name}-interrupted"
     if kept not in run.analyses():
         run.create_analysis(kept, run.analysis(name))
     if step not in run.analysed_steps(kept):
-        run.save_spectrum(step, kept, spectrum, measures)
+        run.save(step, kept, with_shares(spectrum, run.layout))
     return kept
 
 
