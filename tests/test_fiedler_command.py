@@ -9,6 +9,7 @@ import torch
 from conftest import TINY, numbers
 from hessian_dendrogram import Hessian, Run, coupling_graph, opening, pipeline, recursive_bipartition
 from hessian_dendrogram.errors import DamagedRunError, UserError
+from hessian_dendrogram.solvers import trees
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.training import load_weights
@@ -151,7 +152,7 @@ def test_bad_input_is_one_line(finished, tmp_path, tiny):
 
 
 def test_a_graph_that_is_too_large_is_refused(finished, tiny, monkeypatch):
-    monkeypatch.setattr(pipeline, "MEMORY_FOR_GRAPH", 1000)
+    monkeypatch.setattr(trees, "MEMORY_FOR_GRAPH", 1000)
     with (
         opening.open_run(tiny, finished) as (opened, load),
         pytest.raises(UserError, match=r"38 parameters has a graph of 0.0 GB, and three .* at most 6 parameters"),

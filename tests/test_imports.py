@@ -20,6 +20,8 @@ COMPUTING = {
     "random_state",
     "opening",
     "pipeline",
+    "analyse",
+    "measures",
     "samples",
     "checkpoints",
     "state_dicts",

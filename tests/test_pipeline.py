@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +7,20 @@ import torch
 
 from conftest import TINY, numbers
 from hessian_dendrogram import Run, opening, pipeline
+from hessian_dendrogram.analyse import Analysis, Session, analyse
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
-from hessian_dendrogram.operators import hessian
+from hessian_dendrogram.operators import OPERATORS, hessian, mean
+from hessian_dendrogram.operators.gauss_newton import GaussNewton
+from hessian_dendrogram.operators.hessian import Hessian
+from hessian_dendrogram.operators.mean import MeanOperator
+from hessian_dendrogram.results.stored import stored
+from hessian_dendrogram.solvers import eigensolvers
+from hessian_dendrogram.solvers.eigensolvers import Exact, Lanczos
+from hessian_dendrogram.solvers.trees import Bipartition
+from hessian_dendrogram.store import report
+from hessian_dendrogram.store.compact import compact
+from hessian_dendrogram.store.kinds import KINDS, Kind
+from hessian_dendrogram.weights import load_weights
 
 
 def everything(experiment, path, **options):
@@ -58,9 +70,9 @@ def test_both_ends_of_the_spectrum_are_those_of_the_whole(finished, tiny, tmp_pa
 
 def test_a_resumed_analysis_takes_products_in_the_same_way(tiny, tmp_path, monkeypatch):
     experiment = replace(tiny, lanczos={"top": 3, "bottom": 3}, vectors=0, steps=8)
-    monkeypatch.setattr(pipeline.Hessian, "fastest_method", lambda *_: "double-backward")
+    monkeypatch.setattr(Hessian, "fastest_method", lambda *_: "double-backward")
     everything(experiment, tmp_path / "run", at=[0])
-    monkeypatch.setattr(pipeline.Hessian, "fastest_method", lambda *_: "forward-over-reverse")
+    monkeypatch.setattr(Hessian, "fastest_method", lambda *_: "forward-over-reverse")
     everything(experiment, tmp_path / "run", at=[0, 8])
     run = Run(tmp_path / "run")
     assert [run.spectrum(step).provenance["products_by"] for step in (0, 8)] == ["double-backward"] * 2
@@ -68,15 +80,16 @@ def test_a_resumed_analysis_takes_products_in_the_same_way(tiny, tmp_path, monke
 
 def test_what_an_interrupted_solver_found_is_kept_beside_the_analysis(tiny, tmp_path, monkeypatch):
     experiment = replace(tiny, lanczos={"top": 3, "bottom": 3}, vectors=1, steps=8)
-    original, left = pipeline.Hessian.matmat, [0]
+    original, left = Hessian.matmat, [0]
 
     def failing(self, V):
-        left[0] -= V.shape[1] if V.shape[1] != 8 else 0  # blocks of 8 are those of `fastest_method`
+        left[0] -= V.shape[1]
         if left[0] < 0:
             raise RuntimeError("out of memory")
         return original(self, V)
 
-    monkeypatch.setattr(pipeline.Hessian, "matmat", failing)
+    monkeypatch.setattr(Hessian, "fastest_method", lambda self: self.method)
+    monkeypatch.setattr(Hessian, "matmat", failing)
     for _ in range(2):
         left[0] = 20
         with pytest.raises(
@@ -90,7 +103,7 @@ def test_what_an_interrupted_solver_found_is_kept_beside_the_analysis(tiny, tmp_
     assert "out of memory" in found.provenance["interrupted"]
     assert np.array_equal(caught.value.spectrum.eigenvalues, found.eigenvalues)
     assert run.analysed_steps("hessian-70") == []
-    monkeypatch.setattr(pipeline.Hessian, "matmat", original)
+    monkeypatch.setattr(Hessian, "matmat", original)
     everything(experiment, tmp_path / "run")
     whole = run.spectrum(0, "hessian-70")
     assert whole.converged.all()
@@ -113,7 +126,7 @@ def test_a_finished_run_computes_nothing_again(finished, tiny, monkeypatch):
     tiny = replace(tiny, data=lambda _: pytest.fail("loaded the data again"))
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"}
     monkeypatch.setattr(pipeline.training, "fit", lambda *_, **__: pytest.fail("trained again"))
-    monkeypatch.setattr(pipeline, "exact_spectrum", lambda *_, **__: pytest.fail("analysed again"))
+    monkeypatch.setattr(eigensolvers, "exact_spectrum", lambda *_, **__: pytest.fail("analysed again"))
     everything(tiny, finished)
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"} == before
 
@@ -284,7 +297,7 @@ def test_a_model_with_random_state_outside_its_state_is_made_alike_every_time(ti
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch, change, message):
-    monkeypatch.setattr(pipeline, "exact_spectrum", lambda *_, **__: pytest.fail("computed before it was refused"))
+    monkeypatch.setattr(eigensolvers, "exact_spectrum", lambda *_, **__: pytest.fail("computed before it was refused"))
     with pytest.raises(UserError, match=message) as caught:
         everything(replace(tiny, **change), tmp_path)
     assert "\n" not in str(caught.value)
@@ -326,9 +339,9 @@ def test_what_an_analysis_cannot_use_is_found_before_training(tiny, tmp_path, ch
 
 def test_the_checks_are_made_once_an_analysis(tiny, tmp_path, monkeypatch):
     calls = []
-    for name in ("checked_loss", "checked_method"):
-        original = getattr(hessian, name)
-        monkeypatch.setattr(hessian, name, lambda *args, name=name, f=original: calls.append(name) or f(*args))
+    for home, name in ((mean, "checked_loss"), (hessian, "checked_method")):
+        original = getattr(home, name)
+        monkeypatch.setattr(home, name, lambda *args, name=name, f=original: calls.append(name) or f(*args))
     everything(tiny, tmp_path / "run")
     assert len(Run(tmp_path / "run").analysed_steps()) > 2
     assert calls == ["checked_loss", "checked_method"]
@@ -353,3 +366,93 @@ def test_a_run_without_checkpoints_has_nothing_to_analyse(tiny, tmp_path):
 def test_analysed_steps_must_have_checkpoints(tiny):
     with pytest.raises(UserError, match=r"analysed_steps \[5\] are not among checkpoint_steps"):
         replace(tiny, analysed_steps=[0, 5, 24])
+
+
+# ── an analysis of any operator, solver and kind of result ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "solver", [Exact(vectors=1), Lanczos(options={"top": 2, "bottom": 2}), Bipartition(min_size=4)]
+)
+def test_an_analysis_names_operator_solver_samples_and_parameters(tiny, tmp_path, solver):
+    analysis = Analysis(operator="gauss-newton", solver=solver, samples=40, parameters=("0.*",))
+    with opening.open_run(replace(tiny, steps=4), tmp_path / "run") as (run, load):
+        pipeline.train(replace(tiny, steps=4), run, load)
+        work = Session(replace(tiny, steps=4), run, load)
+        name = analyse(work, analysis)
+        assert analyse(work, analysis) == name
+        with pytest.raises(UserError, match=r"dtype was 'float64', is now 'float32'"):
+            analyse(work, replace(analysis, dtype="float32"))
+        pipeline.analyse(replace(tiny, steps=4), run, load)
+    assert name == "gauss-newton-40-0" + solver.ending
+    run = Run(tmp_path / "run")
+    assert run.layout_of(name).names == ("0.weight", "0.bias")
+    found = run.result(4, name)
+    assert found.provenance["operator"] == "gauss-newton"
+    assert (run.kind(name), run.analyses()[-1]) == (solver.kind, "hessian-70")
+    model = opening.new_model(tiny)
+    load_weights(model, run, 4)
+    with opening.open_run(replace(tiny, steps=4), tmp_path / "run") as (_, load):
+        data = work.chosen(analysis, load()[0])
+    true = GaussNewton(model, tiny.loss, data, parameters=["0.*"], dtype=torch.float64).to_dense().numpy()
+    if solver.kind == "spectrum":
+        values = np.linalg.eigvalsh(true)
+        wanted = values if found.is_complete else values[np.r_[:2, -2:0]]
+        assert (np.abs(found.eigenvalues - wanted) <= found.error_bounds + 1e-13).all()
+        assert run.shares(4, name)[1].shape[0] == 2
+    else:
+        assert found.size == len(true)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Diagonal:
+    entries: np.ndarray = stored("f8")  # noqa: RUF009
+    provenance: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TakesDiagonal:
+    kind, ending, takes_many_products = "diagonal", ".diagonal", False
+
+    def check(self, size):
+        pass
+
+    def configuration(self, size):
+        return {"solver": "diagonal"}
+
+    def solve(self, operator, *, seed, progress):
+        return Diagonal(entries=operator.to_dense().diagonal().numpy(), provenance=operator.describe())
+
+
+class Doubled(Hessian):
+    name = "doubled"
+
+    def product_of_batch(self, batch, V, place=None, *, method=None):
+        return 2 * super().product_of_batch(batch, V, place, method=method)
+
+    def checked_method(self, wanted):
+        return "double-backward"
+
+    def assembly(self):
+        return "products"
+
+    def to_dense(self, *, progress=False):
+        return MeanOperator.to_dense(self)
+
+
+def test_an_operator_and_a_solver_of_ones_own_go_the_whole_way(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(OPERATORS, "doubled", Doubled)
+    monkeypatch.setitem(KINDS, "diagonal", Kind(Diagonal))
+    experiment = replace(tiny, steps=4)
+    with opening.open_run(experiment, tmp_path / "run") as (run, load):
+        pipeline.train(experiment, run, load)
+        names = [
+            analyse(Session(experiment, run, load), Analysis(operator=operator, solver=TakesDiagonal()))
+            for operator in ("hessian", "doubled")
+        ]
+    assert names == ["hessian-70.diagonal", "doubled-70.diagonal"]
+    run = compact(Run(tmp_path / "run"), tmp_path / "small")
+    plain, doubled = (run.result(4, name).entries for name in names)
+    assert doubled == pytest.approx(2 * plain, rel=1e-12)
+    assert list(report.facts(run)["analyses"]) == sorted(names)
+    assert report.lines(run)[-1] == "    step        4  entries [38]"

@@ -56,6 +56,10 @@ class Hessian(MeanOperator):
         with self.risk.session():
             return plan_assembly(self.risk, self.product_of_batch)
 
+    def assembly(self) -> str:
+        """The way that `to_dense` takes."""
+        return self.plan.method
+
     def to_dense(
         self, *, method: AssemblyMethod | None = None, memory_budget: int = MEMORY_BUDGET, progress: bool = False
     ) -> Tensor:

@@ -209,6 +209,10 @@ class MeanOperator(CurvatureOperator):
             self.method, self.is_method_chosen = self.fastest_method(), True
         return super().to_dense(progress=progress)
 
+    def assembly(self) -> str:
+        """The way that `to_dense` takes."""
+        return "products"
+
     def columns_at_once(self) -> int:
         """On a CPU 16, beyond which nothing was gained (docs/performance.md); on a GPU as many as its memory holds."""
         if self.device.type != "cuda" or self.method == "double-backward":

@@ -1,0 +1,299 @@
+"""What is taken of a network's curvature, and the one loop that takes it at checkpoint after checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from . import samples, training
+from .errors import InterruptedSolverError, UserError
+from .experiment import Experiment
+from .layout import Layout
+from .measures import measured
+from .opening import Load, compare, environment, new_model, source_facts
+from .operators import OPERATORS
+from .operators.derivative_check import Method
+from .operators.mean import MeanOperator
+from .operators.parameters import parameter_layout
+from .samples import Data
+from .solvers.eigensolvers import Exact, Lanczos
+from .solvers.solver import Solver
+from .store import BIPARTITION, Run, checked_name
+from .store.spectra import with_shares
+from .weights import load_last_weights, load_weights
+
+logger = logging.getLogger(__name__)
+
+_CURVATURE_STREAM = 2**31  # tells the choice of curvature samples from the order of any epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What to take of a network's curvature.
+
+    Args:
+        operator: one of `operators.OPERATORS`.
+        solver: what to make of it, such as `Exact(vectors=50)`, `Lanczos(options={"top": 200})` or `Bipartition()`.
+        samples: how many training samples, the first of one seeded permutation; default all.
+        parameters: names or patterns of the parameters; default those of the experiment.
+        dtype: floating-point type of the products, `"float64"` or `"float32"`.
+        name: default the operator, the number of samples, and the solver's ending.
+
+    Raises:
+        UserError: there is no such operator or type, or the name cannot be that of a folder.
+    """
+
+    operator: str = "hessian"
+    solver: Solver = field(default_factory=Exact)
+    samples: int | None = None
+    parameters: tuple[str, ...] | None = None
+    dtype: str = "float64"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise UserError(f"there is no operator {self.operator!r}; there are: {', '.join(OPERATORS)}")
+        if self.dtype not in ("float32", "float64"):
+            raise UserError(f"the type of an analysis is float32 or float64, got {self.dtype!r}")
+        if self.name is not None and checked_name(self.name).endswith(BIPARTITION) and self.solver.kind != "tree":
+            raise UserError(f"names that end in {BIPARTITION} are those of trees; got --name {self.name}")
+
+    def configuration(self, layout: Layout, total: int, seed: int) -> dict[str, Any]:
+        """What a stored analysis is compared with.
+
+        Args:
+            layout: of the parameters.
+            total: how many training samples there are.
+            seed: of the experiment.
+        """
+        count = self.count(total)
+        return {
+            "operator": self.operator,
+            "samples": count,
+            "samples_total": total,
+            # The first of one seeded permutation, so smaller choices nest in larger ones.
+            "sample_order_seed": None if count == total else seed,
+            "dtype": self.dtype,
+            **({} if self.parameters is None else {"parameters": list(self.parameters)}),
+            **self.solver.configuration(layout.size),
+        }
+
+    def count(self, total: int) -> int:
+        """How many samples are taken.
+
+        Raises:
+            UserError: more than there are.
+        """
+        count = total if self.samples is None else self.samples
+        if count > total:
+            raise UserError(f"{count} samples were asked for, the training data has {total}")
+        return count
+
+    def name_for(self, total: int) -> str:
+        """The name under which the results are stored."""
+        if self.name is not None and self.name.endswith(self.solver.ending):
+            return self.name
+        patterns = "-".join(self.parameters or ())
+        part = f"-{re.sub('[^A-Za-z0-9_]+', '-', patterns).strip('-')}" if patterns else ""
+        return (self.name or f"{self.operator}-{self.count(total)}{part}") + self.solver.ending
+
+
+def analysis_of(experiment: Experiment, *, name: str | None = None, dtype: str = "float64") -> Analysis:
+    """The analysis that an experiment's own fields describe."""
+    vectors, options = experiment.vectors, experiment.lanczos
+    solver: Solver = Exact(vectors=vectors) if options is None else Lanczos(options=options, vectors=vectors)
+    return Analysis(solver=solver, samples=experiment.samples, dtype=dtype, name=name)
+
+
+@dataclass(frozen=True)
+class Session:
+    """An experiment at work on a run directory, which is locked.
+
+    Attributes:
+        experiment: what is studied.
+        run: where it is stored.
+        load: gives the training and test samples.
+        device: where products are computed.
+        progress: whether bars with the time left are shown.
+    """
+
+    experiment: Experiment
+    run: Run
+    load: Load
+    device: torch.device | str = "cpu"
+    progress: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many training samples there are."""
+        total: int = self.run.configuration["training_samples"]
+        return total
+
+    def layout(self, analysis: Analysis) -> Layout:
+        """The parameters that an analysis covers."""
+        if analysis.parameters is None:
+            return self.run.layout
+        return parameter_layout(new_model(self.experiment), analysis.parameters)[0]
+
+    def chosen(self, analysis: Analysis, data: Data) -> Data:
+        """The training samples that an analysis takes."""
+        count = analysis.count(self.total)
+        if count == self.total:
+            return data
+        order = training.shuffled(self.total, self.experiment.seed, _CURVATURE_STREAM)
+        return samples.select(data, order[:count])
+
+    def operator(
+        self,
+        analysis: Analysis,
+        model: torch.nn.Module,
+        data: Data,
+        method: Method | None = None,
+        checks_of: MeanOperator | None = None,
+    ) -> MeanOperator:
+        """The operator of an analysis, of a model on some samples."""
+        experiment = self.experiment
+        return OPERATORS[analysis.operator](
+            model,
+            experiment.loss,
+            data,
+            parameters=experiment.parameters if analysis.parameters is None else analysis.parameters,
+            weight=experiment.weight,
+            dtype=getattr(torch, analysis.dtype),
+            device=self.device,
+            # What training takes at once, so can this.
+            batch_size=512 if experiment.batch_size else samples.size(data),
+            method=method,
+            checks_of=checks_of,
+        )
+
+    def steps(self, at: Sequence[int] | None) -> list[int]:
+        """The checkpoints that are wanted: those asked for, or the experiment's choice.
+
+        Raises:
+            UserError: there is none, or one that was asked for is missing.
+        """
+        stored = self.run.steps()
+        if not stored:
+            raise UserError(f"{self.run.path} has no checkpoint to analyse")
+        if at is None:
+            imported = self.run.configuration.get("checkpoints") == "imported"
+            return [step for step in (stored if imported else self.experiment.analysed()) if step in stored]
+        if missing := sorted(set(at) - set(stored)):
+            raise UserError(f"{self.run.path} has no checkpoint at {missing}; it has them at {stored}")
+        return sorted(set(at))
+
+
+def check(session: Session, analysis: Analysis) -> None:
+    """Find what would make `analyse` fail, before hours of training: one product, the plan, memory, the measures.
+
+    Raises:
+        UserError: the number of samples, the loss or its derivatives, the solver's options or the measures cannot be
+            used, or the matrix does not fit in memory.
+    """
+    experiment = session.experiment
+    train_data, _ = session.load()
+    analysis.count(session.total)
+    few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
+    operator = session.operator(analysis, new_model(experiment), few)
+    operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
+    measured(experiment, new_model(experiment), new_model(experiment), train_data, "the untrained model")
+    analysis.solver.check(operator.shape[0])
+    logger.debug("the matrix is assembled by %s", operator.assembly())
+
+
+def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = None) -> str:
+    """Take an analysis at checkpoints that have none of its results yet.
+
+    Args:
+        session: experiment, run and data.
+        analysis: what to take.
+        at: steps; default the experiment's choice, or every checkpoint where they were imported.
+
+    Returns:
+        The analysis' name.
+
+    Raises:
+        UserError: the stored analysis of that name has another configuration, or there is no checkpoint at a step.
+        InterruptedSolverError: the operator failed; what had been found is stored beside the analysis.
+    """
+    experiment, run = session.experiment, session.run
+    layout, steps, name = session.layout(analysis), session.steps(at), analysis.name_for(session.total)
+    configuration = analysis.configuration(layout, session.total, experiment.seed)
+    is_new = name not in run.analyses(None)
+    if not is_new:
+        compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
+        steps = [step for step in steps if step not in run.analysed_steps(name)]
+    if not steps:
+        return name
+    analysis.solver.check(layout.size)
+    train_data, _ = session.load()
+    chosen = session.chosen(analysis, train_data)
+    operator = None
+    if is_new:
+        operator = session.operator(analysis, _model_at(session, steps[0]), chosen)
+        _create(session, analysis, name, configuration, layout, operator)
+    method = run.analysis(name)["provenance"].get("products_by")
+    last = new_model(experiment)
+    load_last_weights(last, run)
+    for step in tqdm(
+        steps, desc="analysing", unit="checkpoint", leave=False, disable=None if session.progress else True
+    ):
+        model = _model_at(session, step)
+        if run.measures_source(step) != experiment.source_sha256:
+            numbers = measured(experiment, model, last, train_data, f"step {step}")
+            run.save_measures(step, numbers, experiment.source_sha256)
+        operator = session.operator(analysis, model, chosen, method, checks_of=operator)
+        try:
+            result = analysis.solver.solve(operator, seed=experiment.seed, progress=session.progress)
+        except InterruptedSolverError as error:
+            kept = _keep_interrupted(run, name, step, error.spectrum)
+            raise InterruptedSolverError(
+                f"step {step}: {error}; see analysis {kept!r} of {run.path}", error.spectrum
+            ) from error
+        facts = {"samples_total": session.total, **source_facts(experiment, run)}
+        _save(run, name, step, result, facts)
+    return name
+
+
+def _model_at(session: Session, step: int) -> torch.nn.Module:
+    model = new_model(session.experiment)
+    load_weights(model, session.run, step)
+    return model
+
+
+def _create(
+    session: Session,
+    analysis: Analysis,
+    name: str,
+    configuration: Mapping[str, Any],
+    layout: Layout,
+    operator: MeanOperator,
+) -> None:
+    """Store a new analysis, and by which way its products are taken, which a resumed one takes again."""
+    provenance = environment(session.device) | source_facts(session.experiment, session.run)
+    if analysis.solver.takes_many_products or operator.assembly() == "products":
+        provenance["products_by"] = operator.fastest_method()
+    record = {"configuration": configuration, "provenance": provenance}
+    session.run.create_analysis(name, record, kind=analysis.solver.kind, layout=layout)
+
+
+def _save(run: Run, name: str, step: int, result: Any, facts: Mapping[str, Any]) -> None:
+    result = replace(result, provenance={**result.provenance, **facts})
+    run.save(step, name, with_shares(result, run.layout_of(name)) if run.kind(name) == "spectrum" else result)
+
+
+def _keep_interrupted(run: Run, name: str, step: int, result: Any) -> str:
+    """Store what a solver had found when its operator failed, beside the analysis, which can take the step again."""
+    kept = f"{name}-interrupted"
+    if kept not in run.analyses(None):
+        run.create_analysis(kept, run.analysis(name), kind=run.kind(name), layout=run.layout_of(name))
+    if step not in run.analysed_steps(kept):
+        _save(run, kept, step, result, {})
+    return kept
