@@ -10,10 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from hessian_dendrogram import Hessian, lanczos_spectrum
+from hessian_dendrogram import Hessian, lanczos_spectrum, progress
 from hessian_dendrogram.errors import InterruptedSolverError, UserError
 from hessian_dendrogram.layout import Layout
-from hessian_dendrogram.solvers import lanczos
 from test_exact_spectrum import Matrix, with_eigenvalues
 
 RANDOM = np.random.default_rng(0)
@@ -194,7 +193,7 @@ def test_progress_counts_converged_pairs_at_each_end(monkeypatch):
         def set_postfix(self, ordered_dict=None, refresh=True, **more):
             shown.append(dict(ordered_dict))
 
-    monkeypatch.setattr(lanczos, "tqdm", Bar)
+    monkeypatch.setattr(progress, "tqdm", Bar)
     lanczos_spectrum(Matrix(with_eigenvalues(np.linspace(-1, 2, 200))), top=6, bottom=4, progress=True)
     assert shown[-1] == {"top": 6, "bottom": 4}
     assert any(0 < sum(numbers.values()) < 10 for numbers in shown)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # as `typing` has it, whose import would take a good part
 if TYPE_CHECKING:
     from typing import Any
 
+    from .analyse import Analysis, Session
     from .experiment import Experiment, top_1_accuracy
     from .layout import Layout
     from .operators.gauss_newton import GaussNewton
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from .operators.small import FunctionOperator, MatrixOperator
     from .results.spectrum import Spectrum
     from .results.tree import BipartitionTree
+    from .solvers.eigensolvers import Exact, Lanczos
     from .solvers.exact import exact_spectrum
     from .solvers.graph.bipartition import recursive_bipartition
     from .solvers.graph.coupling import coupling_graph
     from .solvers.graph.laplacian import FiedlerVector, fiedler_vector
     from .solvers.lanczos import lanczos_spectrum
+    from .solvers.trees import Bipartition
     from .statistics.dendrogram import Barcode, Dendrogram, Gaps, single_linkage
     from .statistics.gap_ratio import gap_ratio, reference_gap_ratio
     from .statistics.relative_gaps import relative_gaps
@@ -38,19 +41,24 @@ __version__ = "0.1.0"
 sys.meta_path.append(Finder())
 
 _HOMES = {
+    "Analysis": "analyse",
     "Barcode": "statistics.dendrogram",
+    "Bipartition": "solvers.trees",
     "BipartitionTree": "results.tree",
     "CurvatureOperator": "operators.operator",
     "Dendrogram": "statistics.dendrogram",
+    "Exact": "solvers.eigensolvers",
     "Experiment": "experiment",
     "FiedlerVector": "solvers.graph.laplacian",
     "FunctionOperator": "operators.small",
     "Gaps": "statistics.dendrogram",
     "GaussNewton": "operators.gauss_newton",
     "Hessian": "operators.hessian",
+    "Lanczos": "solvers.eigensolvers",
     "Layout": "layout",
     "MatrixOperator": "operators.small",
     "Run": "store",
+    "Session": "analyse",
     "Spectrum": "results.spectrum",
     "SpectrumSummary": "statistics.summary",
     "coupling_graph": "solvers.graph.coupling",
@@ -67,19 +75,24 @@ _HOMES = {
 }
 
 __all__ = [
+    "Analysis",
     "Barcode",
+    "Bipartition",
     "BipartitionTree",
     "CurvatureOperator",
     "Dendrogram",
+    "Exact",
     "Experiment",
     "FiedlerVector",
     "FunctionOperator",
     "Gaps",
     "GaussNewton",
     "Hessian",
+    "Lanczos",
     "Layout",
     "MatrixOperator",
     "Run",
+    "Session",
     "Spectrum",
     "SpectrumSummary",
     "coupling_graph",

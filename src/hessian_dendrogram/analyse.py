@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from . import samples, training
 from .errors import InterruptedSolverError, UserError
@@ -21,6 +20,7 @@ from .operators import OPERATORS
 from .operators.derivative_check import Method
 from .operators.mean import MeanOperator
 from .operators.parameters import parameter_layout
+from .progress import bar
 from .samples import Data
 from .solvers.eigensolvers import Exact, Lanczos
 from .solvers.solver import Solver
@@ -111,6 +111,24 @@ def analysis_of(experiment: Experiment, *, name: str | None = None, dtype: str =
     return Analysis(solver=solver, samples=experiment.samples, dtype=dtype, name=name)
 
 
+def analyses_of(experiment: Experiment, *, name: str | None = None, dtype: str = "float64") -> list[Analysis]:
+    """What `run` takes of an experiment: the analyses that it lists, or the one that its own fields describe.
+
+    Raises:
+        UserError: what is listed is no analysis, or a name is given for several.
+    """
+    listed = list(experiment.analyses)
+    if wrong := [one for one in listed if not isinstance(one, Analysis)]:
+        raise UserError(f"analyses must be a list of Analysis, got {samples.describe(wrong[0])} among them")
+    if not listed:
+        return [analysis_of(experiment, name=name, dtype=dtype)]
+    if name is not None:
+        raise UserError(
+            f"--name goes with one analysis; the experiment lists {len(listed)}, each with its own name"
+        )
+    return listed
+
+
 @dataclass(frozen=True)
 class Session:
     """An experiment at work on a run directory, which is locked.
@@ -190,14 +208,22 @@ class Session:
         return sorted(set(at))
 
 
-def check(session: Session, analysis: Analysis) -> None:
+def check(session: Session, analysis: Analysis, at: Sequence[int] | None = None) -> None:
     """Find what would make `analyse` fail, before hours of training: one product, the plan, memory, the measures.
 
+    Nothing is done where the training has come to its end.
+
     Raises:
-        UserError: the number of samples, the loss or its derivatives, the solver's options or the measures cannot be
-            used, or the matrix does not fit in memory.
+        UserError: a step, the number of samples, the loss or its derivatives, the solver's options or the measures
+            cannot be used, or the matrix does not fit in memory.
     """
-    experiment = session.experiment
+    experiment, stored = session.experiment, session.run.steps()
+    if stored and stored[-1] >= experiment.steps:
+        return
+    if missing := sorted(set(at or ()) - {*experiment.checkpoints(), *stored}):
+        raise UserError(
+            f"--at names steps without a checkpoint: {missing}; there will be some at {experiment.checkpoints()}"
+        )
     train_data, _ = session.load()
     analysis.count(session.total)
     few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
@@ -242,9 +268,7 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     method = run.analysis(name)["provenance"].get("products_by")
     last = new_model(experiment)
     load_last_weights(last, run)
-    for step in tqdm(
-        steps, desc="analysing", unit="checkpoint", leave=False, disable=None if session.progress else True
-    ):
+    for step in bar(steps, "analysing", "checkpoint", shown=session.progress):
         model = _model_at(session, step)
         if run.measures_source(step) != experiment.source_sha256:
             numbers = measured(experiment, model, last, train_data, f"step {step}")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,11 @@ At = Annotated[str | None, typer.Option("--at", help="Steps to analyse, as 0,100
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64, for the curvature.")]
 Device = Annotated[str, typer.Option("--device", help="A torch device, such as cpu or cuda.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the analysis; default hessian-SAMPLES.")]
+Operator = Annotated[str, typer.Option("--operator", help="hessian or gauss-newton.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameters", metavar="PATTERN", help="Take these alone, as conv1.*; may be given again."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -69,20 +75,23 @@ def run(
     """Train, take the Hessian's spectrum at the checkpoints, draw the figures. Resumes what was interrupted."""
     with _torch_needed():
         from . import opening, pipeline
+        from .analyse import Session, analyses_of, check
+        from .analyse import analyse as take
     chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=_vectors(vectors))
-    path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
+    path, steps_to_analyse = _out(out, chosen), _steps(at)
+    wanted = analyses_of(chosen, name=name, dtype=_dtype(dtype))
     _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
     with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
-        pipeline.check(chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device)
+        session = Session(chosen, opened, load, device, progress=True)
+        for analysis in wanted:
+            check(session, analysis, steps_to_analyse)
         with _stage("training"):
             pipeline.train(chosen, opened, load, device=device, progress=True)
         with _stage("Hessians and spectra"):
-            analysis = pipeline.analyse(
-                chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
-            )
+            names = [take(session, analysis, steps_to_analyse) for analysis in wanted]
         with _stage("figures"):
-            _draw(opened, analysis)
-    _finish(opened, analysis)
+            _draw(opened, names)
+    _finish(opened, names)
 
 
 @app.command(
@@ -101,20 +110,28 @@ def analyse(
     vectors: Vectors = None,
     at: At = None,
     dtype: Dtype = "float64",
+    operator: Operator = "hessian",
+    parameters: Parameters = None,
     device: Device = "cpu",
     name: Name = None,
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Take another analysis of a run, or analyse checkpoints that someone else trained."""
     with _torch_needed():
-        from . import opening, pipeline
+        from . import opening
+        from .analyse import Session, analysis_of
+        from .analyse import analyse as take
         from .checkpoints import find_checkpoints
+        from .importing import import_checkpoints, read_checkpoints
     chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
-    path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
+    path, steps_to_analyse = _out(out, chosen), _steps(at)
+    analysis = replace(
+        analysis_of(chosen, name=name, dtype=_dtype(dtype)), operator=operator, parameters=_patterns(parameters)
+    )
     if step is not None and not checkpoints:
         raise UserError(f"--step is the step of a file that --checkpoints names; got --step {step} without one")
     files = find_checkpoints(checkpoints, step, tell=_print) if checkpoints else {}
-    checkpoints_found = pipeline.read_checkpoints(chosen, files)
+    checkpoints_found = read_checkpoints(chosen, files)
     with opening.open_run(
         chosen,
         path,
@@ -124,14 +141,12 @@ def analyse(
         must_exist=not files,
         corrected=True,
     ) as (opened, load):
-        pipeline.import_checkpoints(opened, checkpoints_found)
-        with _stage("Hessians and spectra"):
-            analysis = pipeline.analyse(
-                chosen, opened, load, name=name, at=steps_to_analyse, dtype=precision, device=device, progress=True
-            )
+        import_checkpoints(opened, checkpoints_found)
+        with _stage("operators and spectra"):
+            names = [take(Session(chosen, opened, load, device, progress=True), analysis, steps_to_analyse)]
         with _stage("figures"):
-            _draw(opened, analysis)
-    _finish(opened, analysis)
+            _draw(opened, names)
+    _finish(opened, names)
 
 
 @app.command(epilog="Example: hessian-dendrogram fiedler mnist --out runs/mnist --data-dir data/mnist --samples 1000")
@@ -149,43 +164,42 @@ def fiedler(
         int | None, typer.Option("--min-size", help="Leave parts of so many parameters; default a hundredth of all.")
     ] = None,
     dtype: Dtype = "float64",
+    operator: Operator = "hessian",
+    parameters: Parameters = None,
     device: Device = "cpu",
     name: Name = None,
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Cut the coupling graph |H_ij| of a trained run along Fiedler vectors: parameter dendrograms."""
     with _torch_needed():
-        from . import opening, pipeline
+        from . import opening
+        from .analyse import Analysis, Session
+        from .analyse import analyse as take
+        from .solvers.trees import Bipartition
     chosen = _experiment(experiment, samples=samples)
-    path, steps_to_analyse, precision = _out(out, chosen), _steps(at), _dtype(dtype)
+    path, steps_to_analyse = _out(out, chosen), _steps(at)
     options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
+    analysis = Analysis(
+        operator=operator,
+        solver=Bipartition(**options),
+        samples=chosen.samples,
+        parameters=_patterns(parameters),
+        dtype=_dtype(dtype),
+        name=name,
+    )
     with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True) as (
         opened,
         load,
     ):
-        with _stage("Hessians and cuts"):
-            analysis = pipeline.bipartition(
-                chosen,
-                opened,
-                load,
-                name=name,
-                at=steps_to_analyse,
-                dtype=precision,
-                device=device,
-                progress=True,
-                **options,
-            )
+        with _stage("operators and cuts"):
+            names = [take(Session(chosen, opened, load, device, progress=True), analysis, steps_to_analyse)]
         with _stage("figures"):
-            if not opened.figures_are_current(analysis):
-                from . import figures
-
-                figures.draw_bipartition(opened, analysis, opened.figures_folder(analysis))
-                opened.mark_figures(analysis)
+            _draw(opened, names)
     from .store import report
 
-    for step in opened.analysed_steps(analysis):
-        _print(f"step {step}: {report.in_one_line(opened, analysis, step)}")
-    _print(f"figures: {opened.figures_folder(analysis)}")
+    for step in opened.analysed_steps(names[0]):
+        _print(f"step {step}: {report.in_one_line(opened, names[0], step)}")
+    _print(f"figures: {opened.figures_folder(names[0])}")
 
 
 @app.command(epilog="Example: hessian-dendrogram plot runs/digits --to paper/figures")
@@ -199,17 +213,14 @@ def plot(
     from . import figures, store
 
     opened = store.Run(run)
-    names = [analysis] if analysis else [*opened.analyses(), *opened.bipartition_analyses()]
+    names = [analysis] if analysis else opened.analyses(None)
     if not names:
         raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
     is_inside = to is None or run.resolve() in (to.resolve(), *to.resolve().parents)
     with store.lock(run) if is_inside else nullcontext():
         for name in names:
             folder = to / name if to else opened.figures_folder(name)
-            if name in opened.bipartition_analyses():
-                figures.draw_bipartition(opened, name, folder)
-            else:
-                figures.draw(opened, name, folder)
+            figures.draw_any(opened, name, folder)
             if not to:
                 opened.mark_figures(name)
             _print(f"figures: {folder}")
@@ -319,12 +330,14 @@ def _vectors(text: str | None) -> int | str | None:
         raise UserError(f"--vectors takes a number or all, got {text!r}") from None
 
 
-def _dtype(name: str) -> Any:
-    import torch
-
+def _dtype(name: str) -> str:
     if name not in ("float32", "float64"):
         raise UserError(f"--dtype is float32 or float64, got {name!r}")
-    return getattr(torch, name)
+    return name
+
+
+def _patterns(given: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(given) if given else None
 
 
 def _device(name: str) -> str:
@@ -364,26 +377,29 @@ def _stage(what: str) -> Iterator[None]:
     _print(f"{what}: {time.perf_counter() - start:.1f} s")
 
 
-def _draw(opened: Run, analysis: str) -> None:
-    """Draw an analysis into the run directory, unless nothing has changed since."""
-    if not opened.figures_are_current(analysis):
-        from . import figures
+def _draw(opened: Run, names: list[str]) -> None:
+    """Draw analyses into the run directory, unless nothing has changed since."""
+    for name in names:
+        if not opened.figures_are_current(name):
+            from . import figures
 
-        figures.draw(opened, analysis, opened.figures_folder(analysis))
-        figures.draw_comparison(opened, opened.figures_folder())
-        opened.mark_figures(analysis)
+            figures.draw_any(opened, name, opened.figures_folder(name))
+            if name in opened.analyses():
+                figures.draw_comparison(opened, opened.figures_folder())
+            opened.mark_figures(name)
 
 
-def _finish(opened: Run, analysis: str) -> None:
+def _finish(opened: Run, names: list[str]) -> None:
     """A short summary, and where to go from here."""
     from .store import report
 
     if metrics := report.last_metrics(opened):
         _print("last metrics: " + report.in_words(metrics))
-    steps = opened.analysed_steps(analysis)
-    for step in sorted({steps[0], steps[-1]}):
-        _print(f"step {step}: {report.in_one_line(opened, analysis, step)}")
-    _print(f"figures: {opened.figures_folder(analysis)}")
+    for name in names:
+        steps = opened.analysed_steps(name)
+        for step in sorted({steps[0], steps[-1]}):
+            _print(f"step {step}: {report.in_one_line(opened, name, step)}")
+        _print(f"figures: {opened.figures_folder(name)}")
     _print(f"next: hessian-dendrogram info {shlex.quote(str(opened.path))}")
 
 

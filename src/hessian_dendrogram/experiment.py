@@ -75,6 +75,8 @@ class Experiment:
         weight: what a batch's targets weigh in the mean loss, where that is not their number (see `Hessian`).
         measures: `measures(model, last, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
             values; `last` is the model at the run's last checkpoint, for what only the trained network can tell.
+        analyses: what `run` takes, each an `Analysis`; default the spectrum that `samples`, `vectors` and `lanczos`
+            describe.
         seed: of the initial weights, the order of the batches and the choice of `samples`.
         source_sha256: hash of the file that defines the experiment, set when the command loads it. Without it, a
             changed model, loss or schedule is noticed only where it changes the other things a run is compared with.
@@ -102,6 +104,7 @@ class Experiment:
     parameters: Sequence[str] | None = None
     weight: Callable[[Tensor], Tensor | float] | None = None
     measures: Callable[[nn.Module, nn.Module, Data], Mapping[str, Any]] | None = None
+    analyses: Sequence[Any] = ()
     seed: int = 42
     source_sha256: str = field(default="", repr=False)
 

@@ -14,7 +14,6 @@ from . import training
 from .analyse import Analysis, Session, analysis_of
 from .analyse import analyse as take
 from .analyse import check as check_analysis
-from .errors import UserError
 from .experiment import Experiment
 from .importing import import_checkpoints as import_checkpoints
 from .importing import read_checkpoints as read_checkpoints
@@ -39,13 +38,9 @@ def check(
         UserError: the name, the number of samples, a step, the loss or its derivatives cannot be used, or the matrix
             does not fit in memory.
     """
-    if run.steps() and run.steps()[-1] >= experiment.steps:
-        return
-    if missing := sorted(set(at or ()) - {*experiment.checkpoints(), *run.steps()}):
-        raise UserError(
-            f"--at names steps without a checkpoint: {missing}; there will be some at {experiment.checkpoints()}"
-        )
-    check_analysis(Session(experiment, run, load, device), analysis_of(experiment, name=name, dtype=_name_of(dtype)))
+    check_analysis(
+        Session(experiment, run, load, device), analysis_of(experiment, name=name, dtype=_name_of(dtype)), at
+    )
 
 
 def train(

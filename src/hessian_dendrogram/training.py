@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from . import random_state, samples, training_state
 from .errors import DamagedRunError, TrainingDivergedError, UserError
 from .experiment import Experiment, Split
+from .progress import bar
 from .samples import Batch, Data
 from .store import Run
 from .texts import shortened
@@ -59,10 +59,7 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
             start = 0
         batches = _batches(experiment, train, start, device)
         before, is_said = training_state.attributes(model), False
-        for step in tqdm(
-            range(start + 1, experiment.steps + 1),
-            desc="training", unit="step", leave=False, disable=None if progress else True,
-        ):  # fmt: skip
+        for step in bar(range(start + 1, experiment.steps + 1), "training", "step", shown=progress):
             inputs, targets = next(batches)
             model.train()
             loss = experiment.loss(samples.call(model, inputs), targets)

@@ -83,8 +83,8 @@ def _(analysis_choice, mo, problems, reading, run, widgets):
 
 
 @app.cell
-def _(reading, run, widgets):
-    layout = run.layout
+def _(analysis, reading, run, widgets):
+    layout = analysis.layout
     metrics, _problem = reading.read_metrics(run)
     widgets.warning(f"Loss and accuracy cannot be shown. {_problem}") if _problem else None
     return layout, metrics

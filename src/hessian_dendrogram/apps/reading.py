@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedRunError, UserError
+from ..layout import Layout
 from ..results.spectrum import Spectrum
 from ..results.tree import BipartitionTree
 from ..statistics.dendrogram import Dendrogram
@@ -70,6 +71,11 @@ class SpectrumAnalysis:
     def title(self) -> str:
         """Where the numbers come from."""
         return describe(str(self.run.configuration.get("experiment", "")), self.spectra[-1])
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The parameters that it covers."""
+        return self.run.layout_of(self.name)
 
     @cached_property
     def dendrograms(self) -> dict[str, dict[int, Dendrogram]]:
@@ -184,6 +190,11 @@ class TreeAnalysis:
     pictures: list[NDArray[np.float32]]
     configuration: Mapping[str, Any]
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The parameters that it covers."""
+        return self.run.layout_of(self.name)
+
     @property
     def title(self) -> str:
         """Where the graphs come from, and how they were cut."""
@@ -201,8 +212,9 @@ def read_trees(run: Run, name: str) -> TreeAnalysis:
     if not steps:
         raise UserError(f"analysis {name!r} of {run.path} has no tree yet; finish it first")
     trees = [run.bipartition(step, name) for step in steps]
-    if any(tree.size != run.layout.size for tree in trees):
-        raise UserError(f"the trees of {name!r} are not of the {run.layout.size} parameters of {run.path}")
+    size = run.layout_of(name).size
+    if any(tree.size != size for tree in trees):
+        raise UserError(f"the trees of {name!r} are not of the {size} parameters of {run.path}")
     pictures = [run.coupling_picture(step, name) for step in steps]
     return TreeAnalysis(run, name, steps, trees, pictures, run.analysis(name)["configuration"])
 
@@ -264,7 +276,7 @@ def read_cluster(
     numbers, shares = run.shares(step, analysis.name)
     inside = (numbers >= start + offset) & (numbers < stop + offset)
     numbers, shares = numbers[inside], shares[:, inside]
-    name = first_convolution(run.layout)
+    name = first_convolution(analysis.layout)
     labels, filters = _vectors_as_filters(run, analysis.name, step, numbers, name, most) if name else ([], [])
     return ClusterVectors(start, stop, numbers, spectrum.eigenvalues[numbers], shares, name, labels, filters)
 
@@ -279,7 +291,8 @@ def _vectors_as_filters(
     columns = np.flatnonzero(np.isin(spectrum.vector_indices, numbers))
     values = spectrum.eigenvalues[spectrum.vector_indices[columns]]
     columns = columns[np.argsort(-np.abs(values), kind="stable")][:most]
-    shape, part = run.layout.shapes[run.layout.names.index(name)], run.layout.slice(name)
+    layout = run.layout_of(analysis)
+    shape, part = layout.shapes[layout.names.index(name)], layout.slice(name)
     labels = [f"λ = {spectrum.eigenvalues[spectrum.vector_indices[column]]:.4g}" for column in columns]
     return labels, [spectrum.eigenvectors[part, column].reshape(shape) for column in columns]
 

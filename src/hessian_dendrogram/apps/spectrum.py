@@ -70,7 +70,7 @@ def _(run, widgets):
 def _(mo, run):
     mo.md(f"""
     At every analysed training checkpoint stand the eigenvalues λ of the loss's Hessian
-    ({run.layout.size:,} parameters). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
+    ({run.layout.size:,} parameters, or those that the analysis names). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
     ε that is the **eigenvalue dendrogram**, whose merge heights are the spectral gaps. Move the sliders, hover
     to read values, and click a cluster in the dendrogram.
 
@@ -149,7 +149,7 @@ def _(analysis, first_convolution, mo):
     if analysis.dendrograms:
         _names += ["Tree", "Film", "n(ε)", "Gaps"]
     _names += ["Levels", "Stats"]
-    if first_convolution(analysis.run.layout):
+    if first_convolution(analysis.layout):
         _names += ["Filters"]
     if analysis.dendrograms:
         _names += ["Compare"]
@@ -304,7 +304,7 @@ def _(
             show(
                 "cluster_shares",
                 charts.layer_shares(
-                    run.layout,
+                    analysis.layout,
                     _cluster.numbers,
                     _cluster.eigenvalues,
                     _cluster.shares,

@@ -32,7 +32,7 @@ def trees_part(run: Run, name: str) -> Part:
     pictures: dict[int | None, go.Figure] = {}
     for position in chosen:
         step, tree = analysis.steps[position], trees[position]
-        dendrograms[step] = charts.parameter_dendrogram(tree, run.layout, k=_CLUSTERS, title=f"step {step:,}")
+        dendrograms[step] = charts.parameter_dendrogram(tree, analysis.layout, k=_CLUSTERS, title=f"step {step:,}")
         pictures[step] = charts.coupling_chart(
             tree, analysis.pictures[position], k=_CLUSTERS, limits=limits, title=f"step {step:,}"
         )
@@ -56,7 +56,7 @@ def trees_part(run: Run, name: str) -> Part:
                 one_chart(
                     "composition",
                     f"Parameters by layer in the largest clusters {at_steps(analysis.steps)}",
-                    charts.composition_chart(axis, trees, run.layout, k=_CLUSTERS),
+                    charts.composition_chart(axis, trees, analysis.layout, k=_CLUSTERS),
                 )
             ],
         ),

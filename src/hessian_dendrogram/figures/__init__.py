@@ -46,6 +46,7 @@ __all__ = [
     "coupling_heatmap",
     "dendrogram_snapshots",
     "draw",
+    "draw_any",
     "draw_bipartition",
     "draw_comparison",
     "first_layer_filters",
@@ -121,13 +122,27 @@ def draw_bipartition(run: Run, analysis: str, folder: Path) -> list[Path]:
     known = run.analysis(analysis)["configuration"]
     title = describe_graph(str(run.configuration.get("experiment", "")), known, trees[0])
     figures = {
-        "parameter_dendrogram": parameter_dendrograms(steps, trees, run.layout, title=title),
+        "parameter_dendrogram": parameter_dendrograms(steps, trees, run.layout_of(analysis), title=title),
         "connectivity": connectivity(steps, trees, metrics=run.metrics(), title=title),
-        "composition": composition(steps, trees, run.layout, title=title),
+        "composition": composition(steps, trees, run.layout_of(analysis), title=title),
         "coupling": coupling_heatmap(steps, trees, pictures, title=title),
     }
     folder.mkdir(parents=True, exist_ok=True)
     return [path for view, figure in figures.items() for path in save(figure, folder / view)]
+
+
+def draw_any(run: Run, analysis: str, folder: Path) -> list[Path]:
+    """Draw every figure that applies to an analysis of whatever kind; of some kinds there are none."""
+    return DRAWINGS.get(run.kind(analysis), _none)(run, analysis, folder)
+
+
+def _none(run: Run, analysis: str, folder: Path) -> list[Path]:  # noqa: ARG001
+    folder.mkdir(parents=True, exist_ok=True)
+    return []
+
+
+DRAWINGS: dict[str, Callable[[Run, str, Path], list[Path]]] = {"spectrum": draw, "tree": draw_bipartition}
+"""What draws the results of each kind."""
 
 
 def draw_comparison(run: Run, folder: Path) -> list[Path]:

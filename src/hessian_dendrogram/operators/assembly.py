@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..errors import UserError
+from ..progress import bar
 
 _ASYMMETRY = {torch.float64: 1e-5, torch.float32: 1e-3}
 """Of the largest entry; arithmetic in float32 inside a float64 model stays below it."""
@@ -40,13 +40,13 @@ def assemble_by_products(
     """
     n = size
     A = torch.empty(n, n, dtype=torch.float64, device=device)
-    with tqdm(total=n, desc="columns", unit="col", leave=False, disable=None if progress else True) as bar:
+    with bar(n, "columns", "col", shown=progress) as shown:
         for start in range(0, n, columns):
             stop = min(start + columns, n)
             block = torch.zeros(n, stop - start, dtype=dtype, device=device)
             block[torch.arange(start, stop), torch.arange(stop - start)] = 1
             A[:, start:stop] = product(block)
-            bar.update(stop - start)
+            shown.update(stop - start)
     return checked_symmetric(A, max(_ASYMMETRY[dtype], 100 * roundoff))
 
 

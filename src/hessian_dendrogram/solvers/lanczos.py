@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..errors import InterruptedSolverError, UserError
 from ..operators.operator import CurvatureOperator
+from ..progress import bar
 from ..results.spectrum import Spectrum
 from .krylov import ROUNDING, KrylovBasis, ProductError, strips
 
@@ -94,12 +94,10 @@ def lanczos_spectrum(
     )
     top, bottom = ends.top, ends.bottom
     krylov = KrylovBasis(operator, capacity, seed)
-    with tqdm(
-        total=top + bottom, desc="eigenpairs", unit="pair", leave=False, disable=None if progress else True
-    ) as bar:
+    with bar(top + bottom, "eigenpairs", "pair", shown=progress) as shown:
         verified = num_bottom = None
         try:
-            num_bottom = _iterate(krylov, ends, block_size, max_products, bar)
+            num_bottom = _iterate(krylov, ends, block_size, max_products, shown)
             verified = _verified(krylov, ends, num_bottom)
             return _with_trace(_with_arithmetic(verified, operator, seed), krylov, trace_probes)
         except ProductError as error:

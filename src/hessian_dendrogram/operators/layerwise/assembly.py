@@ -13,8 +13,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from ...progress import bar
 from ...samples import Batch
 from ..assembly import check_finite
 from ..risk import Risk
@@ -130,9 +130,7 @@ def assemble_layerwise(
     """
     chunk = max(1, memory_budget // 2 // max(1, bytes_per_sample))
     accumulator = Accumulator(risk.layout.size, risk.device, memory_budget // 2)
-    with tqdm(
-        total=risk.data.count, desc="samples", unit="sample", leave=False, disable=None if progress else True
-    ) as bar:
+    with bar(risk.data.count, "samples", "sample", shown=progress) as shown:
         for inputs, targets, share in risk.data.weighted(chunk):
             assert isinstance(inputs, Tensor)
             inputs = inputs.detach()
@@ -143,7 +141,7 @@ def assemble_layerwise(
                     raise NotAChainError("the loss depends on the parameters not only through the outputs")
                 loss = partial(_share_of_loss, risk, targets, share)
                 chain.propagate(inputs, loss, accumulator)
-            bar.update(len(targets))
+            shown.update(len(targets))
     matrix = accumulator.finish(chain.indices)
     check_finite(matrix)
     return matrix
