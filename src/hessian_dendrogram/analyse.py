@@ -123,9 +123,7 @@ def analyses_of(experiment: Experiment, *, name: str | None = None, dtype: str =
     if not listed:
         return [analysis_of(experiment, name=name, dtype=dtype)]
     if name is not None:
-        raise UserError(
-            f"--name goes with one analysis; the experiment lists {len(listed)}, each with its own name"
-        )
+        raise UserError(f"--name goes with one analysis; the experiment lists {len(listed)}, each with its own name")
     return listed
 
 

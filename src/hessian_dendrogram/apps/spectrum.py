@@ -70,7 +70,7 @@ def _(run, widgets):
 def _(mo, run):
     mo.md(f"""
     At every analysed training checkpoint stand the eigenvalues λ of the loss's Hessian
-    ({run.layout.size:,} parameters, or those that the analysis names). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
+    ({run.layout.size:,} parameters). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
     ε that is the **eigenvalue dendrogram**, whose merge heights are the spectral gaps. Move the sliders, hover
     to read values, and click a cluster in the dendrogram.
 
@@ -281,7 +281,6 @@ def _(
     position,
     problems,
     reading,
-    run,
     segment,
     show,
     tree,
