@@ -166,7 +166,7 @@ class Workplace:
 
 def _draw_little() -> None:
     """Figures of nothing, and of each kind of analysis one: what is looked at is how they are written."""
-    for name in {*figures.__all__} - {"draw", "draw_bipartition", "draw_comparison"}:
+    for name in {*figures.__all__} - {"draw", "draw_any", "draw_bipartition", "draw_comparison"}:
         setattr(figures, name, lambda *_, **__: Figure(figsize=(1, 1)))
     save, some = figures.save, ("gaps", "coupling", "comparison")
     figures.save = lambda figure, stem: save(figure, stem) if stem.name in some else []
