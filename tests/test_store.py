@@ -127,6 +127,14 @@ def test_a_row_that_a_killed_writer_left_unfinished_is_replaced(run):
     assert run.metrics()["loss"].tolist() == [2.0, 1.25]
 
 
+def test_zero_bytes_at_the_end_of_metrics_are_no_unfinished_row(run):
+    run.append_metrics({"step": 0, "loss": 1.0})
+    with (run.path / "metrics.csv").open("ab") as file:
+        file.write(bytes(40))
+    with pytest.raises(DamagedRunError, match=r"metrics\.csv is damaged: line 3: it has zero bytes"):
+        run.metrics()
+
+
 def damage(file, how):
     content = file.read_bytes()
     if how == "missing":

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from ..errors import UserError
 from .read import LARGEST_JSON, tensor_checksum
 
 _SUFFIX = ".partial"
@@ -61,14 +62,17 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Make or replace the JSON file `path`.
 
     Raises:
-        ValueError: the value has numbers that are not finite, or is larger than a reader takes.
+        UserError: it is larger than a reader takes.
+        ValueError: the value has numbers that are not finite.
     """
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    if len(text) > LARGEST_JSON:
-        raise ValueError(
-            f"{path.name} would have {len(text) / 2**20:.1f} MiB; at most {LARGEST_JSON // 2**20} are read"
+    text = json.dumps(value, indent=2, allow_nan=False)
+    if len(text) >= LARGEST_JSON:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    if len(text) >= LARGEST_JSON:
+        raise UserError(
+            f"{path.name} would have {len(text) / 2**20:.1f} MiB; at most {LARGEST_JSON // 2**20} are written and read"
         )
-    write_text(path, text)
+    write_text(path, text + "\n")
 
 
 def write_array(path: Path, array: NDArray[Any]) -> str:

@@ -146,6 +146,8 @@ class Metrics:
                 if not line.endswith(b"\n"):
                     if len(line) == _LONGEST_LINE:
                         raise self._damaged(number, f"it has more than {_LONGEST_LINE - 1:,} characters")
+                    if b"\0" in line:  # as a power cut leaves them: rows were there
+                        raise self._damaged(number, "it has zero bytes in place of characters")
                     return
                 try:
                     yield line[:-1].decode("ascii")
