@@ -18,6 +18,8 @@ from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", NO_COLOR="1")
 
+from hessian_dendrogram.compact import compact
+
 import damage_run as small
 from damage_arrays import of_arrays
 from damage_child import be_quick, outcomes
@@ -29,7 +31,6 @@ from damage_tensors import of_tensors
 from damage_texts import of_csv, of_json
 from hessian_dendrogram import Run, figures
 from hessian_dendrogram.cli import app
-from hessian_dendrogram.compact import compact
 from hessian_dendrogram.export import export_page
 
 SLOW = ("notebook fiedler", "notebook grokking", "notebook spectrum", "export", "plot --to", "plot")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hessian_dendrogram import Run, Spectrum, recursive_bipartition
-from hessian_dendrogram.bipartition import coupling_picture
 from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
 
 LAYOUT = Layout(("conv.weight", "conv.bias", "linear.weight"), ((1, 1, 2, 2), (1,), (2, 3)))
 STEPS = (5, 40)
