@@ -48,7 +48,7 @@ def test_weakly_coupled_blocks_are_found_by_default(sizes, coupling):
     assert tree.conductances[0] <= np.sqrt(2 * tree.eigenvalues[0])
 
 
-@pytest.mark.parametrize(("small", "large"), [(2, 4), (50, 5000)])
+@pytest.mark.parametrize(("small", "large"), [(2, 4), (20, 2000), pytest.param(50, 5000, marks=pytest.mark.slow)])
 def test_unequal_pairs_are_split_at_their_weak_link(small, large):
     n = small + large
     W = np.zeros((n, n))

@@ -132,7 +132,7 @@ def test_analyse_takes_checkpoints_of_others(finished, tmp_path):
     assert values[0] == values[1] == values[2]
     torch.save(torch.nn.Linear(3, 6).state_dict(), tmp_path / "weights" / "step_8.pt")
     line = error_of(command(*arguments, cwd=tmp_path), 2)
-    assert "step_8.pt does not fit the model: 0.weight is missing" in line
+    assert "step_8.pt (step 8) does not fit the model: 0.weight is missing" in line
 
 
 def test_analyse_adds_another_analysis(finished):

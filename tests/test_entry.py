@@ -74,7 +74,9 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["logging", "hessian_dendrogram.cli", "typer", "hessian_dendrogram.report", "numpy"])
+@pytest.mark.parametrize(
+    "module", ["logging", "hessian_dendrogram.cli", "typer", "hessian_dendrogram.store.report", "numpy"]
+)
 def test_ctrl_c_while_a_command_is_imported(run, module):
     result = command(module, "info", run, start=("-c", INTERRUPTED_IMPORT))
     assert result.returncode == 130

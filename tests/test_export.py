@@ -195,14 +195,28 @@ def damage_eigenvalues(analyses):
 
 def damage_measures(analyses):
     file = analyses.parent / "measures" / "00000010.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "embedding_norms": [[NASTY]], "restricted_loss": {}}))
+    record = json.loads(file.read_text())
+    record["measures"] |= {"embedding_norms": [[NASTY]], "restricted_loss": {}}
+    file.write_text(json.dumps(record))
 
 
 def damage_analysis(analyses):
     (analyses / "complete" / "analysis.json").write_text("{")
 
 
-@pytest.mark.parametrize("damage", [damage_eigenvalues, damage_measures, damage_analysis])
+def test_damaged_measures_cost_their_own_pictures_alone(whole, tmp_path):
+    before = export_page(whole, tmp_path / "before.html").num_charts
+    damage_measures(whole.path / "analyses")
+    written = export_page(whole, tmp_path / "page.html")
+    [line] = written.left_out
+    assert line.startswith("measures: ")
+    assert "00000010.json is damaged" in line
+    page = Page(tmp_path / "page.html")
+    assert {"Spectra: partial", "Spectra: complete"} <= {*page.words}
+    assert 0 < before - written.num_charts <= 2
+
+
+@pytest.mark.parametrize("damage", [damage_eigenvalues, damage_analysis])
 def test_a_damaged_analysis_is_left_out_and_nothing_else(damage, whole, tmp_path):
     damage(whole.path / "analyses")
     written = export_page(whole, tmp_path / "page.html")

@@ -99,7 +99,10 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("name", LARGE)
+SLOW = ("bulk and outliers", "ten decades")  # most of a minute each
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in LARGE])
 def test_size_20000(name):
     values = np.sort(LARGE[name])
     spectrum = lanczos_spectrum(Reflected(values), top=40, bottom=40, tolerance=1e-8, memory_budget=2**28)

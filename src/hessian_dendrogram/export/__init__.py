@@ -62,8 +62,11 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
     spectra, trees = _chosen(run, analysis)
     found = {name: _try(left_out, name, partial(reading.read_spectra, run, name)) for name in spectra}
     known = {name: one for name, one in found.items() if one}
+    # They belong to checkpoints, which several analyses may have.
+    measures = {name: _try(left_out, "measures", partial(reading.read_measures, one)) for name, one in known.items()}
+    left_out[:] = dict.fromkeys(left_out)
     kinds = [
-        [_try(left_out, name, partial(spectra_part, one, metrics)) for name, one in known.items()],
+        [_try(left_out, name, partial(spectra_part, one, metrics, measures[name])) for name, one in known.items()],
         [_try(left_out, "comparison", partial(comparison_part, known))] if len(known) > 1 else [],
         [_try(left_out, name, partial(trees_part, run, name)) for name in trees],
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -10,7 +11,6 @@ from .. import charts
 from ..apps.reading import SpectrumAnalysis
 from ..results.spectrum import Spectrum
 from ..views.eigenvalue_axis import axis_of_spectra
-from ..views.measures import FOURIER
 from ..views.numbers import summary_columns
 from ..views.segments import TITLES
 from ..views.steps import key_positions
@@ -19,9 +19,10 @@ from .page import Chart, Part, Section, facts, table
 from .words import Metrics, at_steps, folded, is_number, one_chart, with_error
 
 _KNOWN = {name: title if name == "all" else f"the {title}" for name, title in TITLES.items()}
+Measures = Sequence[Mapping[str, Any]]
 
 
-def spectra_part(analysis: SpectrumAnalysis, metrics: Metrics | None) -> Part:
+def spectra_part(analysis: SpectrumAnalysis, metrics: Metrics | None, measures: Measures | None) -> Part:
     """Every chart of an analysis, with loss and accuracy under the spectra where those are known."""
     axis = charts.StepAxis.of(analysis.steps)
     sections = [
@@ -34,7 +35,7 @@ def spectra_part(analysis: SpectrumAnalysis, metrics: Metrics | None) -> Part:
         _summary(analysis, axis),
         _histogram(analysis),
     ]
-    if fourier := _fourier(analysis, axis, metrics):
+    if measures and (fourier := _fourier(analysis, axis, metrics, measures)):
         sections.append(fourier)
     drawn = [section for section in sections if section.charts]
     return Part(f"Spectra: {analysis.name}", _spectra_facts(analysis), drawn)
@@ -227,10 +228,11 @@ def _histogram(analysis: SpectrumAnalysis) -> Section:
     )
 
 
-def _fourier(analysis: SpectrumAnalysis, axis: charts.StepAxis, metrics: Metrics | None) -> Section | None:
+def _fourier(
+    analysis: SpectrumAnalysis, axis: charts.StepAxis, metrics: Metrics | None, measures: Measures
+) -> Section | None:
     """The Fourier view of modular addition; `None` where it was not measured."""
-    measures = [analysis.run.measures(step, analysis.name) for step in analysis.steps]
-    if not all(isinstance(row, dict) and name in row for row in measures for name in FOURIER):
+    if not charts.has_fourier_measures(measures):
         return None
     figure = charts.fourier_chart(axis, analysis.spectra, measures, metrics or {})
     text = (

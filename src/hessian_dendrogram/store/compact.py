@@ -73,9 +73,9 @@ def compact(
             elif _identity(copy, name) != _identity(run, name):
                 raise UserError(f"{target} has another analysis {name!r} than {run.path}; give a new folder")
             for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):
+                _copy_measures(run, copy, step)
                 result, narrow = kind.compacted(run.result(step, name), run.layout_of(name), vectors)
                 copy.save(step, name, result, narrow=narrow)
-        _copy_measures(run, copy)
     return copy
 
 
@@ -94,8 +94,8 @@ def _identity(run: Run, name: str) -> tuple[Any, Any, str]:
     return record["configuration"], record.get("provenance"), run.kind(name)
 
 
-def _copy_measures(run: Run, copy: Run) -> None:
-    for step in sorted({step for name in copy.analyses(None) for step in copy.analysed_steps(name)}):
-        if copy.measures_source(step) is None:
-            with suppress(UserError):  # there are none
-                copy.save_measures(step, run.measures(step), run.measures_source(step) or "")
+def _copy_measures(run: Run, copy: Run, step: int) -> None:
+    """Before any result of the step, so that none is ever without them."""
+    if copy.measures_source(step) is None:
+        with suppress(UserError):  # there are none
+            copy.save_measures(step, run.measures(step), run.measures_source(step) or "")

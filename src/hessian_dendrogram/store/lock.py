@@ -87,6 +87,7 @@ def _places(path: Path) -> Iterator[tuple[Path, str]]:
     for name, names, below in (
         ("checkpoints", "[0-9]+", None),
         ("training_state", "[0-9]+", None),
+        ("measures", r"[0-9]+\.json", None),
         ("analyses", ".+", "[0-9]+"),
         ("figures", r".+\.(png|pdf)", r".+\.(png|pdf|json)"),
     ):

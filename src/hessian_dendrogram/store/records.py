@@ -141,6 +141,11 @@ def confirm_analysis(file: Path, record: Mapping[str, Any]) -> Layout | None:
             f"{file} is damaged, or of a newer version: its kind cannot be {_shown(record['kind'])}; there are "
             f"{', '.join(KINDS)}"
         )
+    return own_layout(file, record)
+
+
+def own_layout(file: Path, record: Mapping[str, Any]) -> Layout | None:
+    """The layout of an analysis, where that is not the run's."""
     return _layout(file, record["layout"]) if "layout" in record else None
 
 

@@ -148,7 +148,7 @@ class Run:
     def layout_of(self, analysis: str) -> Layout:
         """Which parameters the results of an analysis cover: those of the run, or its own choice."""
         file = self._analysis_folder(analysis) / "analysis.json"
-        return records.confirm_analysis(file, read_json(file, self.path)) or self.layout
+        return records.own_layout(file, read_json(file, self.path)) or self.layout
 
     def analysed_steps(self, analysis: str | None = None) -> list[int]:
         """The steps at which an analysis has a result, ascending."""
@@ -387,9 +387,9 @@ class Run:
         """Store a spectrum with the shares of its eigenvectors, and the experiment's own measures at that step."""
         if shares is not None:
             spectrum = replace(spectrum, share_indices=shares[0], shares=shares[1])
-        self.save(step, analysis, with_shares(spectrum, self.layout_of(analysis)))
         if self.measures_source(step) is None:
             self.save_measures(step, measures)
+        self.save(step, analysis, with_shares(spectrum, self.layout_of(analysis)))
 
     def save_bipartition(
         self,
