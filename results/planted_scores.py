@@ -34,12 +34,11 @@ from hessian_dendrogram import (
     reference_gap_ratio,
     single_linkage,
 )
-from hessian_dendrogram.results.tree import SPLITS
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiments.planted import planted
-from hessian_dendrogram.results.tree import LAPLACIANS
 from hessian_dendrogram.figures.style import COLOURS, STYLE, new_figure
 from hessian_dendrogram.results.spectrum import Spectrum
+from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS
 from hessian_dendrogram.training import load_weights
 
 SEEDS = range(5)
