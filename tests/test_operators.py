@@ -231,3 +231,32 @@ def test_views_of_the_users_tensors_are_not_kept():
     assert (H @ torch.ones(8, dtype=torch.float64)).isfinite().all()
     assert not H.risk.data._kept
     assert Hessian(nn.Linear(3, 2).double(), F.cross_entropy, (data[0].float(), data[1])).risk.data._kept
+
+
+@pytest.mark.parametrize(("size", "measured"), [(16, 0), (40, 1)])
+def test_the_faster_way_is_measured_once_where_that_is_worth_it(monkeypatch, size, measured):
+    from hessian_dendrogram.operators import mean
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.linspace(-1, 1, size))
+
+        def forward(self, x):
+            return torch.tanh(x * self.scale)
+
+    calls = []
+    monkeypatch.setattr(mean, "WORTH_MEASURING", 30)
+    monkeypatch.setattr(Hessian, "fastest_method", lambda self: calls.append(1) or "double-backward")
+    torch.manual_seed(0)
+    data = torch.randn(5, size).double(), torch.randn(5, size).double()
+
+    def loss(outputs, targets):
+        return (outputs - targets).square().mean()
+
+    H = Hessian(Scaled().double(), loss, data)
+    expected = Hessian(Scaled().double(), loss, data, method="double-backward").to_dense()
+    for _ in range(2):
+        assert H.to_dense().numpy() == pytest.approx(expected.numpy(), abs=1e-15)
+    assert len(calls) == measured
+    assert (H.describe()["products_by"] == "double-backward") == bool(measured)

@@ -18,7 +18,7 @@ from .measures import measured
 from .opening import Load, compare, environment, new_model, source_facts
 from .operators import OPERATORS
 from .operators.derivative_check import Method
-from .operators.mean import MeanOperator
+from .operators.mean import WORTH_MEASURING, MeanOperator
 from .operators.parameters import parameter_layout
 from .progress import bar
 from .samples import Data
@@ -300,7 +300,8 @@ def _create(
 ) -> None:
     """Store a new analysis, and by which way its products are taken, which a resumed one takes again."""
     provenance = environment(session.device) | source_facts(session.experiment, session.run)
-    if analysis.solver.takes_many_products or operator.assembly() == "products":
+    is_long = operator.assembly() == "products" and operator.shape[0] >= WORTH_MEASURING
+    if analysis.solver.takes_many_products or is_long:
         provenance["products_by"] = operator.fastest_method()
     record = {"configuration": configuration, "provenance": provenance}
     session.run.create_analysis(name, record, kind=analysis.solver.kind, layout=layout)

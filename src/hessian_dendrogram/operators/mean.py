@@ -30,6 +30,10 @@ from .trial import look_at
 
 logger = logging.getLogger(__name__)
 
+WORTH_MEASURING = 1000
+"""Rows of a matrix from which on it is measured which way of taking its columns is faster, and said; below, the first
+that is right is taken, so that two runs agree to the last bit."""
+
 
 class MeanOperator(CurvatureOperator):
     """A mean over batches. A subclass gives it a name, `product_of_batch` and `checked_method`.
@@ -200,12 +204,14 @@ class MeanOperator(CurvatureOperator):
         return arithmetic_error(few.risk, lambda V: few._summed(V, keep=False), seed)
 
     def to_dense(self, *, progress: bool = False) -> Tensor:
-        """The whole matrix, symmetric to the last bit: shape (n, n), float64; by the way that is measured to be faster.
+        """The whole matrix, symmetric to the last bit: shape (n, n), float64.
+
+        Of `WORTH_MEASURING` rows or more, by the way of taking products that is measured to be faster.
 
         Args:
             progress: show a bar with the time left.
         """
-        if not self.is_method_chosen:
+        if not self.is_method_chosen and self.shape[0] >= WORTH_MEASURING:
             self.method, self.is_method_chosen = self.fastest_method(), True
         return super().to_dense(progress=progress)
 
