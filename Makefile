@@ -60,6 +60,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/exact_hessian.py --dtype float64
 	$(BIN)/python benchmarks/samples.py
 	$(BIN)/python benchmarks/checks.py
+	$(BIN)/python benchmarks/products.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/dense_eigensolver.py
 
