@@ -456,3 +456,16 @@ def test_an_operator_and_a_solver_of_ones_own_go_the_whole_way(tiny, tmp_path, m
     assert doubled == pytest.approx(2 * plain, rel=1e-12)
     assert list(report.facts(run)["analyses"]) == sorted(names)
     assert report.lines(run)[-1] == "    step        4  entries [38]"
+
+
+def test_measures_that_look_at_the_last_checkpoint_are_taken_again_once_there_is_a_later_one(tiny, tmp_path):
+    def apart(model, last, data):
+        return {"apart": float((model[0].weight - last[0].weight).norm())}
+
+    found = []
+    for steps, name in ((4, "short"), (8, "long")):
+        everything(replace(tiny, steps=steps, measures=apart), tmp_path / "run", at=[0], name=name)
+        found.append(Run(tmp_path / "run").measures(0)["apart"])
+        weights = [Run(tmp_path / "run").weights(step)["0.weight"] for step in (0, steps)]
+        assert found[-1] == pytest.approx(np.linalg.norm(weights[0] - weights[1]), rel=1e-5)
+    assert found[0] != found[1]

@@ -453,7 +453,11 @@ def test_an_analysis_of_other_parameters_has_a_layout_of_its_own(run):
 def test_measures_belong_to_a_checkpoint_and_those_of_earlier_versions_are_found(run):
     run.save_measures(0, {"norm": 1.5}, "hash")
     again = Run(run.path)
-    assert (again.measures(0), again.measures_source(0), again.measures_source(5)) == ({"norm": 1.5}, "hash", None)
+    assert (again.measures(0), again.measures_source(0), again.measures_source(5)) == (
+        {"norm": 1.5},
+        ("hash", None),
+        None,
+    )
     (run.path / "measures/00000010.json").unlink()
     with pytest.raises(DamagedRunError, match=r"00000010\.json is missing"):
         again.measures(10)

@@ -268,9 +268,9 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     load_last_weights(last, run)
     for step in bar(steps, "analysing", "checkpoint", shown=session.progress):
         model = _model_at(session, step)
-        if run.measures_source(step) != experiment.source_sha256:
-            numbers = measured(experiment, model, last, train_data, f"step {step}")
-            run.save_measures(step, numbers, experiment.source_sha256)
+        source = experiment.source_sha256, run.steps()[-1]  # measures may look at the last checkpoint, too
+        if not experiment.source_sha256 or run.measures_source(step) != source:
+            run.save_measures(step, measured(experiment, model, last, train_data, f"step {step}"), *source)
         operator = session.operator(analysis, model, chosen, method, checks_of=operator)
         try:
             result = analysis.solver.solve(operator, seed=experiment.seed, progress=session.progress)

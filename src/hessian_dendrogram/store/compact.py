@@ -98,4 +98,4 @@ def _copy_measures(run: Run, copy: Run, step: int) -> None:
     """Before any result of the step, so that none is ever without them."""
     if copy.measures_source(step) is None:
         with suppress(UserError):  # there are none
-            copy.save_measures(step, run.measures(step), run.measures_source(step) or "")
+            copy.save_measures(step, run.measures(step), *(run.measures_source(step) or ()))

@@ -243,12 +243,13 @@ class Run:
             raise DamagedRunError(f"{file} is missing")
         raise UserError(f"{self.path} has no measures at step {step}")
 
-    def measures_source(self, step: int) -> str | None:
-        """The hash of the experiment's file that the measures at a step are of; `None` where there are none yet."""
+    def measures_source(self, step: int) -> tuple[str, int | None] | None:
+        """Of which file the measures at a step are, and of which last checkpoint; `None` where there are none yet."""
         file = self.path / "measures" / f"{_folder_name(step)}.json"
         if not is_there(file, self.path):
             return None
-        return str(read_json(file, self.path).get("source_sha256", ""))
+        record = read_json(file, self.path)
+        return str(record.get("source_sha256", "")), record.get("last_step")
 
     def training_state(self, step: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """What `save_training_state` stored for a step."""
@@ -369,11 +370,13 @@ class Run:
         with atomic.new_folder(self._target("analyses", analysis, _folder_name(step))) as folder:
             files.write_result(folder, result, narrow or {})
 
-    def save_measures(self, step: int, measures: Mapping[str, Any], source_sha256: str = "") -> None:
-        """Store what the experiment's own hook measured at a step, and the hash of the file that has it."""
+    def save_measures(
+        self, step: int, measures: Mapping[str, Any], source_sha256: str = "", last_step: int | None = None
+    ) -> None:
+        """Store what the experiment's own hook measured at a step, the hash of its file, and the run's last step."""
         file = self._target("measures", f"{_folder_name(step)}.json")
         file.parent.mkdir(exist_ok=True)
-        atomic.write_json(file, records.measures_record(measures, source_sha256))
+        atomic.write_json(file, {**records.measures_record(measures, source_sha256), "last_step": last_step})
 
     def save_spectrum(
         self,
