@@ -28,7 +28,7 @@ from hessian_dendrogram.pipeline import train
 from hessian_dendrogram.results.tree import Laplacian
 from hessian_dendrogram.solvers.graph import bipartition
 from hessian_dendrogram.solvers.graph.laplacian import ConnectedGraph, FiedlerVector
-from hessian_dendrogram.training import load_weights
+from hessian_dendrogram.models.loop import load_weights
 
 REPEATS = 4
 

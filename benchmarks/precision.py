@@ -20,7 +20,7 @@ from hessian_dendrogram.opening import new_model, open_run
 from hessian_dendrogram.pipeline import train
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.statistics.summary import summarise
-from hessian_dendrogram.training import load_weights
+from hessian_dendrogram.models.loop import load_weights
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ from hessian_dendrogram.experiments.planted import planted
 from hessian_dendrogram.figures.style import COLOURS, STYLE, new_figure
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS
-from hessian_dendrogram.training import load_weights
+from hessian_dendrogram.models.loop import load_weights
 
 SEEDS = range(5)
 COUPLINGS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5)

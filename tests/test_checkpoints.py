@@ -7,8 +7,8 @@ import torch
 
 from checkpoint_files import ADAM, SCHEDULE, STATE, write
 from hessian_dendrogram import cli
-from hessian_dendrogram.checkpoints import find_checkpoints, step_in_name
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.models.checkpoint_files import find_checkpoints, step_in_name
 
 TINY = Path(__file__).parent / "tiny.py"
 

@@ -9,10 +9,10 @@ import torch
 from conftest import TINY, numbers
 from hessian_dendrogram import Hessian, Run, coupling_graph, opening, pipeline, recursive_bipartition
 from hessian_dendrogram.errors import DamagedRunError, UserError
+from hessian_dendrogram.models.loop import load_weights
 from hessian_dendrogram.solvers import trees
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
 from hessian_dendrogram.store.compact import compact
-from hessian_dendrogram.training import load_weights
 from test_cli import command, error_of
 
 

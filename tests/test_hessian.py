@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from cases import CASES, Case
 from hessian_dendrogram import Hessian
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.models.samples import map_inputs
 from hessian_dendrogram.operators import hessian as hessian_module
 from hessian_dendrogram.operators import mean
 from hessian_dendrogram.operators.risk import Risk
-from hessian_dendrogram.samples import map_inputs
 
 
 def double(value):

@@ -11,22 +11,15 @@ import hessian_dendrogram
 
 PACKAGE = Path(hessian_dendrogram.__file__).parent
 COMPUTING = {
+    "models",
     "operators",
     "solvers",
     "experiments",
     "experiment",
-    "training",
-    "training_state",
-    "random_state",
     "opening",
     "pipeline",
     "analyse",
     "measures",
-    "samples",
-    "checkpoints",
-    "state_dicts",
-    "weights",
-    "importing",
 }
 
 

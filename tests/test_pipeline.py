@@ -9,6 +9,7 @@ from conftest import TINY, numbers
 from hessian_dendrogram import Run, opening, pipeline
 from hessian_dendrogram.analyse import Analysis, Session, analyse
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
+from hessian_dendrogram.models.weights import load_weights
 from hessian_dendrogram.operators import OPERATORS, hessian, mean
 from hessian_dendrogram.operators.gauss_newton import GaussNewton
 from hessian_dendrogram.operators.hessian import Hessian
@@ -20,7 +21,6 @@ from hessian_dendrogram.solvers.trees import Bipartition
 from hessian_dendrogram.store import report
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.kinds import KINDS, Kind
-from hessian_dendrogram.weights import load_weights
 
 
 def everything(experiment, path, **options):

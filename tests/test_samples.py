@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from hessian_dendrogram import samples
+from hessian_dendrogram.models import samples
 
 PAIR = torch.arange(14.0).reshape(7, 2), torch.arange(7)
 

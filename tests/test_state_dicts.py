@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from checkpoint_files import ADAM, OPTIMIZER, STATE, write
-from hessian_dendrogram.checkpoints import find_checkpoints
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.state_dicts import read_state_dict
-from hessian_dendrogram.weights import fit_state
+from hessian_dendrogram.models.checkpoint_files import find_checkpoints
+from hessian_dendrogram.models.state_dicts import read_state_dict
+from hessian_dendrogram.models.weights import fit_state
 
 
 @pytest.mark.parametrize(

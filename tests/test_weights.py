@@ -11,12 +11,13 @@ from torch import nn
 
 from checkpoint_files import STATE
 from conftest import TINY
-from hessian_dendrogram import Run, cli, importing, opening, pipeline
-from hessian_dendrogram.checkpoints import find_checkpoints
+from hessian_dendrogram import Run, cli, opening, pipeline
 from hessian_dendrogram.errors import NotFiniteError, UserError
-from hessian_dendrogram.state_dicts import read_state_dict
-from hessian_dendrogram.training_state import to_numpy
-from hessian_dendrogram.weights import fit_state, load_last_weights
+from hessian_dendrogram.models import checkpoints, importing
+from hessian_dendrogram.models.checkpoint_files import find_checkpoints
+from hessian_dendrogram.models.state_dicts import read_state_dict
+from hessian_dendrogram.models.training_state import to_numpy
+from hessian_dendrogram.models.weights import fit_state, load_last_weights
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_stored_checkpoint_that_is_not_finite_blocks_its_own_step_alone(tiny, 
 
 def test_one_file_is_in_memory_at_a_time(tiny, tmp_path, monkeypatch):
     files = states_in_files(tiny, tmp_path, range(5))
-    known, read, arrays_of = [], importing.read_state_dict, importing.state_arrays
+    known, read, arrays_of = [], checkpoints.read_state_dict, importing.state_arrays
 
     def noted_state(file):
         assert not any(reference() is not None for reference in known)
@@ -138,7 +139,7 @@ def test_one_file_is_in_memory_at_a_time(tiny, tmp_path, monkeypatch):
         known.append(weakref.ref(arrays["0.weight"]))
         return arrays
 
-    monkeypatch.setattr(importing, "read_state_dict", noted_state)
+    monkeypatch.setattr(checkpoints, "read_state_dict", noted_state)
     monkeypatch.setattr(importing, "state_arrays", noted_arrays)
     with opening.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
         for _ in range(2):  # stored, and compared

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .analyse import Analysis, Session
-    from .experiment import Experiment, top_1_accuracy
+    from .experiment import Experiment
     from .layout import Layout
+    from .models.checkpoints import Checkpoints, FileCheckpoints
+    from .models.task import Task
+    from .models.training import Training, top_1_accuracy
     from .operators.gauss_newton import GaussNewton
     from .operators.hessian import Hessian
     from .operators.operator import CurvatureOperator
@@ -45,10 +48,12 @@ _HOMES = {
     "Barcode": "statistics.dendrogram",
     "Bipartition": "solvers.trees",
     "BipartitionTree": "results.tree",
+    "Checkpoints": "models.checkpoints",
     "CurvatureOperator": "operators.operator",
     "Dendrogram": "statistics.dendrogram",
     "Exact": "solvers.eigensolvers",
     "Experiment": "experiment",
+    "FileCheckpoints": "models.checkpoints",
     "FiedlerVector": "solvers.graph.laplacian",
     "FunctionOperator": "operators.small",
     "Gaps": "statistics.dendrogram",
@@ -61,6 +66,8 @@ _HOMES = {
     "Session": "analyse",
     "Spectrum": "results.spectrum",
     "SpectrumSummary": "statistics.summary",
+    "Task": "models.task",
+    "Training": "models.training",
     "coupling_graph": "solvers.graph.coupling",
     "exact_spectrum": "solvers.exact",
     "fiedler_vector": "solvers.graph.laplacian",
@@ -71,7 +78,7 @@ _HOMES = {
     "relative_gaps": "statistics.relative_gaps",
     "single_linkage": "statistics.dendrogram",
     "summarise": "statistics.summary",
-    "top_1_accuracy": "experiment",
+    "top_1_accuracy": "models.training",
 }
 
 __all__ = [
@@ -79,10 +86,12 @@ __all__ = [
     "Barcode",
     "Bipartition",
     "BipartitionTree",
+    "Checkpoints",
     "CurvatureOperator",
     "Dendrogram",
     "Exact",
     "Experiment",
+    "FileCheckpoints",
     "FiedlerVector",
     "FunctionOperator",
     "Gaps",
@@ -95,6 +104,8 @@ __all__ = [
     "Session",
     "Spectrum",
     "SpectrumSummary",
+    "Task",
+    "Training",
     "coupling_graph",
     "exact_spectrum",
     "fiedler_vector",

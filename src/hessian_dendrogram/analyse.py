@@ -8,25 +8,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
-from . import samples, training
 from .errors import InterruptedSolverError, UserError
 from .experiment import Experiment
 from .layout import Layout
 from .measures import measured
+from .models import samples
+from .models.checkpoints import Checkpoints, RunCheckpoints
+from .models.loop import shuffled
+from .models.samples import Data
+from .models.weights import load_last_weights
 from .opening import Load, compare, environment, new_model, source_facts
 from .operators import OPERATORS
 from .operators.derivative_check import Method
 from .operators.mean import WORTH_MEASURING, MeanOperator
+from .operators.operator import CurvatureOperator
 from .operators.parameters import parameter_layout
+from .operators.restricted import RestrictedOperator
 from .progress import bar
-from .samples import Data
 from .solvers.eigensolvers import Exact, Lanczos
 from .solvers.solver import Solver
 from .store import BIPARTITION, Run, checked_name
 from .store.spectra import with_shares
-from .weights import load_last_weights, load_weights
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +48,7 @@ class Analysis:
         operator: one of `operators.OPERATORS`.
         solver: what to make of it, such as `Exact(vectors=50)`, `Lanczos(options={"top": 200})` or `Bipartition()`.
         samples: how many training samples, the first of one seeded permutation; default all.
-        parameters: names or patterns of the parameters; default those of the experiment.
+        parameters: names or patterns of the parameters, or names of the task's groups; default those of the task.
         dtype: floating-point type of the products, `"float64"` or `"float32"`.
         name: default the operator, the number of samples, and the solver's ending.
 
@@ -146,48 +153,70 @@ class Session:
     progress: bool = False
 
     @property
+    def checkpoints(self) -> Checkpoints:
+        """Where the weights are."""
+        return RunCheckpoints(self.run)
+
+    @property
     def total(self) -> int:
         """How many training samples there are."""
         total: int = self.run.configuration["training_samples"]
         return total
 
     def layout(self, analysis: Analysis) -> Layout:
-        """The parameters that an analysis covers."""
-        if analysis.parameters is None:
-            return self.run.layout
-        return parameter_layout(new_model(self.experiment), analysis.parameters)[0]
+        """The parameters that an analysis covers, in the task's groups."""
+        whole, indices = self._whole(analysis, new_model(self.experiment))
+        return whole if indices is None else whole.restricted(indices)
+
+    def _whole(self, analysis: Analysis, model: nn.Module) -> tuple[Layout, NDArray[np.int64] | None]:
+        """The whole tensors of an analysis, and which of their entries it covers, where those are not all."""
+        task = self.experiment.task
+        patterns = task.parameters if analysis.parameters is None else analysis.parameters
+        if not task.groups:
+            return parameter_layout(model, patterns)[0], None
+        everything = parameter_layout(model)[0].grouped(task.groups)
+        if not {*(patterns or ())} & {*task.groups}:
+            names, chosen = parameter_layout(model, patterns)[0].names, None
+        else:
+            chosen = everything.group({"": tuple(patterns or ())})[""]
+            names = tuple(everything.names[i] for i in np.unique(everything.owners()[chosen]))
+        rows = np.flatnonzero(np.isin(everything.owners(), [everything.names.index(name) for name in names]))
+        return everything.restricted(rows), None if chosen is None else np.searchsorted(rows, chosen)
 
     def chosen(self, analysis: Analysis, data: Data) -> Data:
         """The training samples that an analysis takes."""
         count = analysis.count(self.total)
         if count == self.total:
             return data
-        order = training.shuffled(self.total, self.experiment.seed, _CURVATURE_STREAM)
+        order = shuffled(self.total, self.experiment.seed, _CURVATURE_STREAM)
         return samples.select(data, order[:count])
 
     def operator(
         self,
         analysis: Analysis,
-        model: torch.nn.Module,
+        model: nn.Module,
         data: Data,
         method: Method | None = None,
-        checks_of: MeanOperator | None = None,
-    ) -> MeanOperator:
-        """The operator of an analysis, of a model on some samples."""
-        experiment = self.experiment
-        return OPERATORS[analysis.operator](
+        checks_of: CurvatureOperator | None = None,
+    ) -> CurvatureOperator:
+        """The operator of an analysis, of a model on some samples: a mean over them, or a diagonal block of one."""
+        task, training = self.experiment.task, self.experiment.training
+        layout, indices = self._whole(analysis, model)
+        patterns = task.parameters if analysis.parameters is None else analysis.parameters
+        mean = OPERATORS[analysis.operator](
             model,
-            experiment.loss,
+            task.loss,
             data,
-            parameters=experiment.parameters if analysis.parameters is None else analysis.parameters,
-            weight=experiment.weight,
+            parameters=patterns if indices is None else layout.names,
+            weight=task.weight,
             dtype=getattr(torch, analysis.dtype),
             device=self.device,
             # What training takes at once, so can this.
-            batch_size=512 if experiment.batch_size else samples.size(data),
+            batch_size=samples.size(data) if training and training.batch_size is None else 512,
             method=method,
-            checks_of=checks_of,
+            checks_of=None if checks_of is None else mean_of(checks_of),
         )
+        return mean if indices is None else RestrictedOperator(mean, indices)
 
     def steps(self, at: Sequence[int] | None) -> list[int]:
         """The checkpoints that are wanted: those asked for, or the experiment's choice.
@@ -199,8 +228,12 @@ class Session:
         if not stored:
             raise UserError(f"{self.run.path} has no checkpoint to analyse")
         if at is None:
-            imported = self.run.configuration.get("checkpoints") == "imported"
-            return [step for step in (stored if imported else self.experiment.analysed()) if step in stored]
+            experiment, is_imported = self.experiment, self.run.configuration.get("checkpoints") == "imported"
+            if experiment.training and not is_imported:
+                return [step for step in experiment.analysed() if step in stored]
+            if experiment.training or experiment.analysed_steps is None:  # whose steps are none of the imported
+                return stored
+            at = experiment.analysed_steps
         if missing := sorted(set(at) - set(stored)):
             raise UserError(f"{self.run.path} has no checkpoint at {missing}; it has them at {stored}")
         return sorted(set(at))
@@ -216,7 +249,7 @@ def check(session: Session, analysis: Analysis, at: Sequence[int] | None = None)
             cannot be used, or the matrix does not fit in memory.
     """
     experiment, stored = session.experiment, session.run.steps()
-    if stored and stored[-1] >= experiment.steps:
+    if experiment.training is None or (stored and stored[-1] >= experiment.training.steps):
         return
     if missing := sorted(set(at or ()) - {*experiment.checkpoints(), *stored}):
         raise UserError(
@@ -229,7 +262,7 @@ def check(session: Session, analysis: Analysis, at: Sequence[int] | None = None)
     operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
     measured(experiment, new_model(experiment), new_model(experiment), train_data, "the untrained model")
     analysis.solver.check(operator.shape[0])
-    logger.debug("the matrix is assembled by %s", operator.assembly())
+    logger.debug("the matrix is assembled by %s", mean_of(operator).assembly())
 
 
 def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = None) -> str:
@@ -253,6 +286,8 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     is_new = name not in run.analyses(None)
     if not is_new:
         compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
+        if run.layout_of(name).groups != layout.groups:
+            raise UserError(f"analysis {name!r} of {run.path} has other groups of parameters; give another --name")
         steps = [step for step in steps if step not in run.analysed_steps(name)]
     if not steps:
         return name
@@ -284,9 +319,16 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     return name
 
 
-def _model_at(session: Session, step: int) -> torch.nn.Module:
+def mean_of(operator: CurvatureOperator) -> MeanOperator:
+    """The mean over samples that an analysis' operator is, or is a block of."""
+    mean = operator.whole if isinstance(operator, RestrictedOperator) else operator
+    assert isinstance(mean, MeanOperator)
+    return mean
+
+
+def _model_at(session: Session, step: int) -> nn.Module:
     model = new_model(session.experiment)
-    load_weights(model, session.run, step)
+    session.checkpoints.load(step, model)
     return model
 
 
@@ -296,13 +338,14 @@ def _create(
     name: str,
     configuration: Mapping[str, Any],
     layout: Layout,
-    operator: MeanOperator,
+    operator: CurvatureOperator,
 ) -> None:
     """Store a new analysis, and by which way its products are taken, which a resumed one takes again."""
     provenance = environment(session.device) | source_facts(session.experiment, session.run)
-    is_long = operator.assembly() == "products" and operator.shape[0] >= WORTH_MEASURING
+    mean, rows = mean_of(operator), operator.shape[0]
+    is_long = rows >= WORTH_MEASURING and (mean is not operator or mean.assembly() == "products")
     if analysis.solver.takes_many_products or is_long:
-        provenance["products_by"] = operator.fastest_method()
+        provenance["products_by"] = mean.fastest_method()
     record = {"configuration": configuration, "provenance": provenance}
     session.run.create_analysis(name, record, kind=analysis.solver.kind, layout=layout)
 

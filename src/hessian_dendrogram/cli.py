@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,16 +78,29 @@ def run(
         from . import opening, pipeline
         from .analyse import Session, analyses_of, check
         from .analyse import analyse as take
+        from .models.importing import import_checkpoints, read_checkpoints
     chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse = _out(out, chosen), _steps(at)
     wanted = analyses_of(chosen, name=name, dtype=_dtype(dtype))
-    _print(f"{chosen.name}: {chosen.steps} steps, Hessians on {chosen.samples or 'all'} training samples -> {path}")
-    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device)) as (opened, load):
+    length = f"{chosen.training.steps} steps" if chosen.training else "weights that exist"
+    _print(f"{chosen.name}: {length}, Hessians on {chosen.samples or 'all'} training samples -> {path}")
+    found = None
+    if chosen.training is None:
+        if chosen.weights_from is None:
+            raise UserError(f"{chosen.name} has no training and no weights_from; name files: analyse --checkpoints")
+        found = read_checkpoints(chosen.weights_from, partial(opening.new_model, chosen))
+    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), imported=found is not None) as (
+        opened,
+        load,
+    ):
         session = Session(chosen, opened, load, device, progress=True)
+        if found:
+            import_checkpoints(opened, found)
         for analysis in wanted:
             check(session, analysis, steps_to_analyse)
-        with _stage("training"):
-            pipeline.train(chosen, opened, load, device=device, progress=True)
+        if chosen.training:
+            with _stage("training"):
+                pipeline.train(chosen, opened, load, device=device, progress=True)
         with _stage("Hessians and spectra"):
             names = [take(session, analysis, steps_to_analyse) for analysis in wanted]
         with _stage("figures"):
@@ -121,8 +135,8 @@ def analyse(
         from . import opening
         from .analyse import Session, analysis_of
         from .analyse import analyse as take
-        from .checkpoints import find_checkpoints
-        from .importing import import_checkpoints, read_checkpoints
+        from .models.checkpoints import FileCheckpoints
+        from .models.importing import import_checkpoints, read_checkpoints
     chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse = _out(out, chosen), _steps(at)
     analysis = replace(
@@ -130,18 +144,19 @@ def analyse(
     )
     if step is not None and not checkpoints:
         raise UserError(f"--step is the step of a file that --checkpoints names; got --step {step} without one")
-    files = find_checkpoints(checkpoints, step, tell=_print) if checkpoints else {}
-    checkpoints_found = read_checkpoints(chosen, files)
+    source = FileCheckpoints.found(checkpoints, step, tell=_print) if checkpoints else chosen.weights_from
+    found = read_checkpoints(source, partial(opening.new_model, chosen)) if source else None
     with opening.open_run(
         chosen,
         path,
         data_dir=data_dir,
         device=_device(device),
-        imported=bool(files),
-        must_exist=not files,
+        imported=found is not None,
+        must_exist=found is None,
         corrected=True,
     ) as (opened, load):
-        import_checkpoints(opened, checkpoints_found)
+        if found:
+            import_checkpoints(opened, found)
         with _stage("operators and spectra"):
             names = [take(Session(chosen, opened, load, device, progress=True), analysis, steps_to_analyse)]
         with _stage("figures"):

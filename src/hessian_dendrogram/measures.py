@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from . import samples
 from .errors import UserError, user_errors
 from .experiment import Experiment
-from .samples import Data
+from .models import samples
+from .models.samples import Data
 from .store.read import LARGEST_JSON
 
 

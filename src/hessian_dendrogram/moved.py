@@ -38,6 +38,16 @@ MOVED = {
     "fiedler": ["solvers.graph.laplacian", "solvers.graph.coupling", "results.tree"],
     "level_statistics": ["statistics.gap_ratio", "statistics.relative_gaps"],
     "spectrum": ["results.spectrum", "statistics.summary"],
+    "checkpoints": ["models.checkpoint_files", "models.state_dicts"],
+    "importing": ["models.importing"],
+    "pickle_calls": ["models.pickle_calls"],
+    "random_state": ["models.random_state"],
+    "samples": ["models.samples"],
+    "state_dicts": ["models.state_dicts"],
+    "step_names": ["models.step_names"],
+    "training": ["models.loop"],
+    "training_state": ["models.training_state"],
+    "weights": ["models.weights"],
 }
 """Where the contents of each old module are; nothing new is under the old names."""
 

@@ -14,11 +14,12 @@ from typing import Any, cast
 
 import torch
 
-from . import random_state, samples, training
 from .errors import DamagedRunError, UserError, user_errors
 from .experiment import Experiment, Split
+from .models import loop as training
+from .models import random_state, samples
+from .models.samples import Data
 from .operators.parameters import parameter_layout
-from .samples import Data
 from .store import Run, lock
 
 logger = logging.getLogger(__name__)
@@ -63,19 +64,25 @@ def open_run(
         raise UserError(f"{path} is no run directory; train one with `run`, or bring weights with --checkpoints")
     with lock(path):
         configuration = experiment.identity() | {"checkpoints": "imported" if imported else "trained"}
-        layout, left_out = parameter_layout(new_model(experiment), experiment.parameters)
+        layout, left_out = parameter_layout(new_model(experiment), experiment.task.parameters)
+        parameter_layout(new_model(experiment))[0].grouped(experiment.task.groups)  # to refuse them at once
         load = _loader(experiment, data_dir)
         if not (path / "run.json").exists():
             configuration |= _data_identity(load())
-            facts = environment(device) | {"optimizer": describe_optimizer(experiment), "left_out": list(left_out)}
+            facts = environment(device) | {"left_out": list(left_out)}
+            if experiment.training:
+                facts["optimizer"] = describe_optimizer(experiment)
             yield Run.create(path, configuration=configuration, layout=layout, provenance=facts), load
             return
         run = Run(path)
-        if lost := [key for key in (*configuration, *_DATA_KEYS) if key not in run.configuration]:
+        was_trained = experiment.training and "optimizer" in run.record.get("provenance", {})
+        needed = configuration if was_trained else ("experiment", "source_sha256", "seed", "checkpoints")
+        if lost := [key for key in (*needed, *_DATA_KEYS) if key not in run.configuration]:
             raise DamagedRunError(f"{path / 'run.json'} is damaged: its configuration has no {lost[0]}")
         data_identity = {key: run.configuration[key] for key in _DATA_KEYS}
         if must_exist:
-            configuration |= {key: run.configuration[key] for key in ("steps", "checkpoints")}
+            stored = run.configuration
+            configuration |= {key: stored[key] for key in ("steps", "checkpoints") if key in stored}
         is_changed = configuration["source_sha256"] != run.configuration["source_sha256"]
         if is_changed and corrected:
             configuration["source_sha256"] = run.configuration["source_sha256"]
@@ -142,7 +149,7 @@ def compare_optimizer(experiment: Experiment, run: Run) -> None:
 def new_model(experiment: Experiment) -> torch.nn.Module:
     """The untrained model, with the experiment's random seed set; the global random state is left alone."""
     with random_state.seeded(experiment.seed), user_errors("the experiment's model cannot be made"):
-        model = experiment.model()
+        model = experiment.task.model()
     if not isinstance(model, torch.nn.Module):
         raise UserError(f"the experiment's model() must give a torch.nn.Module, gave {samples.describe(model)}")
     return model
@@ -188,7 +195,7 @@ def describe_optimizer(experiment: Experiment) -> str:
     """The optimiser and its settings."""
     model = new_model(experiment)
     with user_errors("the experiment's optimizer cannot be made"):
-        optimizer = experiment.optimizer(model.parameters())
+        optimizer = experiment.training.optimizer(model.parameters()) if experiment.training else None
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise UserError(
             f"the experiment's optimizer() must give a torch.optim.Optimizer, gave {samples.describe(optimizer)}"
@@ -209,7 +216,7 @@ def _loader(experiment: Experiment, data_dir: Path | None) -> Load:
     @cache
     def load() -> Split:
         with user_errors("the experiment's data cannot be loaded"):
-            data: Any = experiment.data(data_dir)
+            data: Any = experiment.task.data(data_dir)
         if not (isinstance(data, tuple) and len(data) == 2 and samples.is_stored(data[0])):
             raise UserError(
                 "data must give (training samples, test samples or None), each a pair of tensors or a Dataset; "

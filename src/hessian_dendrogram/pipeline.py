@@ -5,19 +5,24 @@ The loop over checkpoints is in `analyse.py`; here are the calls for an experime
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import training
 from .analyse import Analysis, Session, analysis_of
 from .analyse import analyse as take
 from .analyse import check as check_analysis
+from .errors import UserError
 from .experiment import Experiment
-from .importing import import_checkpoints as import_checkpoints
-from .importing import read_checkpoints as read_checkpoints
-from .opening import Load, compare_optimizer
+from .models import loop as training
+from .models.checkpoints import FileCheckpoints
+from .models.importing import Checked
+from .models.importing import import_checkpoints as import_checkpoints
+from .models.importing import read_checkpoints as read_source
+from .opening import Load, compare_optimizer, new_model
 from .solvers.trees import Bipartition
 from .store import Run
 
@@ -43,6 +48,15 @@ def check(
     )
 
 
+def read_checkpoints(experiment: Experiment, files: Mapping[int, Path]) -> Checked:
+    """The weights in files that someone else trained, by step, once each fits the model and is finite.
+
+    Raises:
+        UserError: a file cannot be read or does not fit the model, or has infinite or NaN weights.
+    """
+    return read_source(FileCheckpoints(files), partial(new_model, experiment))
+
+
 def train(
     experiment: Experiment, run: Run, load: Load, *, device: torch.device | str = "cpu", progress: bool = False
 ) -> None:
@@ -52,6 +66,8 @@ def train(
         TrainingDivergedError: the loss stopped being finite; everything up to the last good checkpoint is stored.
         UserError: the data or the optimiser differs from what the run was made with.
     """
+    if experiment.training is None:
+        raise UserError(f"experiment {experiment.name!r} has no training: no optimizer, steps and checkpoint_steps")
     if (done := run.steps()) and done[-1] >= experiment.steps:
         run.remove_older_training_states(done[-1])  # a run that was killed beside its last checkpoint may have one
         return

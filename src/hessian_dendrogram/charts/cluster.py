@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..statistics.dendrogram import Dendrogram
-from ..views.layers import layer_colours, tensor_layers
+from ..views.layers import layer_colours, part_layers
 from .look import COLOURS, NEUTRAL, css, hollow, label_of, light, new_chart
 
 _MOST_VECTORS = 60
@@ -63,17 +63,17 @@ def layer_shares(
         layout: of the parameters.
         numbers: which eigenvalues of the spectrum the vectors belong to, shape (m,).
         eigenvalues: theirs, shape (m,).
-        shares: as `Run.shares` gives them, shape (tensors, m).
+        shares: as `Run.shares` gives them, shape (parts, m).
         title: stands above the chart; it says how many of more than 60 vectors are drawn.
     """
-    layers, of_tensors = tensor_layers(layout)
+    layers, of_parts = part_layers(layout)
     names = [label_of(layer) for layer in layers]
     chosen = np.argsort(-np.abs(eigenvalues), kind="stable")[:_MOST_VECTORS]
     chosen = chosen[np.argsort(-eigenvalues[chosen], kind="stable")]
     some = f", the {len(chosen)} of largest magnitude of {len(numbers):,}" if len(chosen) < len(numbers) else ""
     figure = new_chart(title=title + some, height=360)
     by_layer = np.zeros((len(names), shares.shape[1]))
-    np.add.at(by_layer, of_tensors, shares)
+    np.add.at(by_layer, of_parts, shares)
     below = np.zeros(len(chosen))
     for layer, colour in enumerate(layer_colours(len(names))):
         figure.add_bar(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from .. import samples
 from ..errors import UserError, user_errors
-from ..samples import Batch, Data
+from ..models import samples
+from ..models.samples import Batch, Data
 from .interception import ExactSums
 from .stand_in import type_of_that_precision
 

@@ -22,9 +22,9 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from .. import samples
 from ..errors import UserError
-from ..samples import Batch
+from ..models import samples
+from ..models.samples import Batch
 from .risk import Risk
 
 logger = logging.getLogger(__name__)

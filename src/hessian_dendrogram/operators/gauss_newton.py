@@ -19,7 +19,7 @@ from torch.func import grad, jvp, vjp, vmap
 from torch.utils import _pytree
 
 from ..errors import UserError
-from ..samples import Batch
+from ..models.samples import Batch
 from .derivative_check import METHODS, Method
 from .mean import MeanOperator
 from .risk import flat

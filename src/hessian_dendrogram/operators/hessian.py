@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.func import grad, jvp, vmap
 
 from ..errors import UserError
-from ..samples import Batch
+from ..models.samples import Batch
 from .derivative_check import Method, checked_method
 from .layerwise.assembly import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, check_chain, plan_assembly
 from .layerwise.chain import Chain, NotAChainError

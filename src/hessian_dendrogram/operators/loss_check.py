@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import samples
 from ..errors import UserError, user_errors
-from ..samples import Batch
+from ..models import samples
+from ..models.samples import Batch
 from .risk import Risk
 from .trial import checked_scalar, look_at
 

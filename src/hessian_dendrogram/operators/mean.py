@@ -17,9 +17,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from .. import samples
 from ..errors import UserError
-from ..samples import Batch, Data
+from ..models import samples
+from ..models.samples import Batch, Data
 from .arithmetic import arithmetic_error
 from .data import Weight, WeightedData
 from .derivative_check import CHECKED_SAMPLES, METHODS, Method

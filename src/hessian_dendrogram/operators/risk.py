@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
-from .. import samples
 from ..errors import UserError, user_errors
-from ..samples import Batch, Data
+from ..models import samples
+from ..models.samples import Batch, Data
 from .data import Weight, WeightedData
 from .interception import Interception, Observations, Rules
 from .parameters import parameter_layout

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import samples
 from ..errors import UserError, user_errors
-from ..samples import Batch
+from ..models import samples
+from ..models.samples import Batch
 from .interception import REWRITTEN, Interception, Observations, Rules
 from .risk import Risk, graph_leaves
 

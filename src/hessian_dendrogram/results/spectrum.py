@@ -33,6 +33,7 @@ class Spectrum:
         vector_indices: shape (m,): column j belongs to `eigenvalues[vector_indices[j]]`.
         share_indices: the eigenvalues whose eigenvectors' shares are known, though vectors may not be here; shape (s,).
         shares: how much of each of them lies in each tensor of a layout, shape (tensors, s); `None` where not known.
+        group_shares: the same in each of its parts, where it has groups, shape (parts, s).
         provenance: where the numbers come from (operator, samples, dtype, solver, products), as JSON-like values.
 
     Raises:
@@ -51,6 +52,7 @@ class Spectrum:
     vector_indices: NDArray[np.int64] = stored(*INDICES, least=0, part="vectors", default=None)
     share_indices: NDArray[np.int64] | None = stored(*INDICES, least=0, part="shares", default=None)
     shares: NDArray[np.float64] | None = stored(*NUMBERS, axes=2, least=0, most=1.01, part="shares", default=None)
+    group_shares: NDArray[np.float64] | None = stored(*NUMBERS, axes=2, least=0, most=1.01, part="shares", default=None)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,6 +85,8 @@ class Spectrum:
         if converged.shape != values.shape:
             raise UserError(f"converged must have shape {values.shape}, got {converged.shape}")
         vectors, indices = self._checked_vectors(self.eigenvectors, self.vector_indices, len(values))
+        if self.group_shares is not None and self.shares is None:
+            raise UserError("group_shares come with shares")
         if (self.shares is None) != (self.share_indices is None):
             raise UserError("shares and share_indices come together: one index per column")
         for name, value in {

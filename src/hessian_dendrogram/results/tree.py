@@ -204,17 +204,17 @@ class BipartitionTree:
         return labels
 
     def composition(self, layout: Layout, k: int) -> Integers:
-        """How many parameters of each tensor are in each cluster of `cut(k)`: shape (clusters, tensors).
+        """How many parameters of each group or tensor are in each cluster of `cut(k)`: shape (clusters, layout.parts).
 
         Raises:
             UserError: the layout has another size.
         """
         if layout.size != self.size:
             raise UserError(f"the tree has {self.size} parameters, the layout has {layout.size}")
-        owners, tensors = layout.owners(), len(layout.names)
+        owners, parts = layout.part_owners(), len(layout.parts)
         return np.stack(
             [
-                np.bincount(owners[self.order[self.starts[node] : self.stops[node]]], minlength=tensors)
+                np.bincount(owners[self.order[self.starts[node] : self.stops[node]]], minlength=parts)
                 for node in self.cut(k)
             ]
         )

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ..errors import DamagedRunError
+from ..errors import DamagedRunError, UserError
 from ..layout import Layout
 from ..results.stored import facts_of
 from ..results.tree import LAPLACIANS, SPLITS
@@ -146,7 +146,21 @@ def confirm_analysis(file: Path, record: Mapping[str, Any]) -> Layout | None:
 
 def own_layout(file: Path, record: Mapping[str, Any]) -> Layout | None:
     """The layout of an analysis, where that is not the run's."""
-    return _layout(file, record["layout"]) if "layout" in record else None
+    if "layout" not in record:
+        return None
+    layout, groups = _layout(file, record["layout"]), record.get("groups", {})
+    try:
+        if not isinstance(groups, dict) or not all(map(_is_runs, groups.values())):
+            raise UserError("they should be lists of four whole numbers by name")
+        return layout.with_groups_from_json(groups)
+    except UserError as error:
+        raise DamagedRunError(f"{file} is damaged: its groups of parameters cannot be read: {error}") from None
+
+
+def _is_runs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(run, list) and len(run) == 4 and all(map(_count, run)) for run in value
+    )
 
 
 def confirm_result(file: Path, kind: str, record: Mapping[str, Any]) -> dict[str, str]:

@@ -186,17 +186,20 @@ class Run:
         return found
 
     def shares(self, step: int, analysis: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """How much of each eigenvector lies in each tensor, also of eigenvectors that are not stored any more.
+        """How much of each eigenvector lies in each part of the layout, also of eigenvectors that are not stored.
 
         Returns:
-            The numbers of the eigenvalues, shape (m,), and the shares, shape (tensors of the layout, m).
+            The numbers of the eigenvalues, shape (m,), and the shares, shape (parts, m).
         """
         name = self._one(analysis, "spectrum")
+        layout = self.layout_of(name)
         spectrum: Spectrum = self.result(step, name, parts=("shares",))
-        if spectrum.shares is not None and spectrum.share_indices is not None:
-            return spectrum.share_indices, spectrum.shares
-        spectrum = self.result(step, name)
-        return spectrum.vector_indices, self.layout_of(name).shares(spectrum.eigenvectors)
+        if spectrum.shares is None:
+            spectrum = with_shares(self.result(step, name), layout)
+        shares = spectrum.group_shares if layout.groups else spectrum.shares
+        assert spectrum.share_indices is not None
+        assert shares is not None
+        return spectrum.share_indices, shares
 
     def bipartition(self, step: int, analysis: str | None = None) -> BipartitionTree:
         """The tree of recursive Fiedler cuts at a step.
@@ -346,10 +349,12 @@ class Run:
             name: a new one.
             record: `configuration` and `provenance`.
             kind: of its results; default as the name's ending says.
-            layout: the parameters that it covers; default those of the run.
+            layout: the parameters that it covers, and their groups; default those of the run.
         """
         kind = kind or self._old_kind(name)
-        own = {} if layout is None or layout == self.layout else {"layout": layout.to_json()}
+        own: dict[str, Any] = {} if layout is None or layout == self.layout else {"layout": layout.to_json()}
+        if layout is not None and layout.groups:
+            own["groups"] = layout.groups_to_json()
         with atomic.new_folder(self._target("analyses", checked_name(name))) as folder:
             atomic.write_json(folder / "analysis.json", {**record, "kind": kind, **own})
 

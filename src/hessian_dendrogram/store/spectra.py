@@ -64,7 +64,9 @@ def with_shares(spectrum: Spectrum, layout: Layout) -> Spectrum:
     """The same with the shares of its eigenvectors, where it has none yet."""
     if spectrum.shares is not None:
         return spectrum
-    return replace(spectrum, share_indices=spectrum.vector_indices, shares=layout.shares(spectrum.eigenvectors))
+    groups = layout.part_shares(spectrum.eigenvectors) if layout.groups else None
+    shares = layout.shares(spectrum.eigenvectors)
+    return replace(spectrum, share_indices=spectrum.vector_indices, shares=shares, group_shares=groups)
 
 
 def compacted(spectrum: Spectrum, layout: Layout, count: int) -> tuple[Spectrum, dict[str, type[np.floating]]]:
@@ -98,8 +100,13 @@ def check_spectrum(spectrum: Spectrum, layout: Layout) -> None:
     if (np.abs(lengths - 1) > slack).any():
         worst = lengths[np.abs(lengths - 1).argmax()]
         raise UserError(f"the columns of eigenvectors should have unit length, and one has {worst:.4g}")
-    if spectrum.shares is not None and spectrum.share_indices is not None:
-        if spectrum.shares.shape != (len(layout.names), len(spectrum.share_indices)):
-            raise UserError(f"shares of shape {spectrum.shares.shape} for {len(spectrum.share_indices)} vectors")
-        if (np.abs(spectrum.shares.sum(axis=0) - 1) > _WHOLE).any():
-            raise UserError("the shares of a vector should add up to 1")
+    if spectrum.shares is not None and (spectrum.group_shares is None) == bool(layout.groups):
+        raise UserError("there are group_shares where there are groups, and nowhere else")
+    for name, parts in (("shares", layout.names), ("group_shares", layout.parts)):
+        shares = getattr(spectrum, name)
+        if shares is None or spectrum.share_indices is None:
+            continue
+        if shares.shape != (len(parts), len(spectrum.share_indices)):
+            raise UserError(f"{name} of shape {shares.shape} for {len(spectrum.share_indices)} vectors")
+        if (np.abs(shares.sum(axis=0) - 1) > _WHOLE).any():
+            raise UserError(f"the {name} of a vector should add up to 1")

@@ -15,24 +15,33 @@ _SHADES = (0.0, 0.45, -0.35)  # of the colours, where there are more layers than
 def layer_names(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
     """The layers in the layout's order, and the layer of each parameter: shape (size,).
 
-    A tensor `conv1.weight` belongs to the layer `conv1`, one whose name has no dot is a layer of its own.
+    A tensor `conv1.weight` belongs to the layer `conv1`, one whose name has no dot is a layer of its own. Where a
+    layout has groups, these are shown in place of layers.
     """
-    names, of_tensors = tensor_layers(layout)
-    return names, of_tensors[layout.owners()]
+    names, of_parts = part_layers(layout)
+    return names, of_parts[layout.part_owners()]
 
 
-def tensor_layers(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
-    """The layers in the layout's order, and the layer of each tensor: shape (tensors,).
+def part_layers(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
+    """The layers in the layout's order, and the layer of each of its parts: shape (parts,).
 
     Of more than 100 layers the 99 with most parameters are told apart, and all others are one, which comes last.
     """
+    if layout.groups:
+        return _most(list(layout.parts), np.arange(len(layout.parts)), np.bincount(layout.part_owners()))
     of_tensors = [name.rpartition(".")[0] or name for name in layout.names]
     names = list(dict.fromkeys(of_tensors))
     numbers = {name: number for number, name in enumerate(names)}
     layers = np.array([numbers[layer] for layer in of_tensors], dtype=np.int64)
+    return _most(names, layers, np.bincount(layers, weights=np.diff(layout.offsets)))
+
+
+def _most(
+    names: list[str], layers: NDArray[np.int64], sizes: NDArray[np.floating] | NDArray[np.integer]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """The largest layers, as many as are told apart, and the others as one."""
     if len(names) <= MOST_LAYERS:
         return names, layers
-    sizes = np.bincount(layers, weights=np.diff(layout.offsets))
     kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_LAYERS - 1])
     merged = np.full(len(names), len(kept))
     merged[kept] = np.arange(len(kept))

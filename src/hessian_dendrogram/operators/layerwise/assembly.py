@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ...models.samples import Batch
 from ...progress import bar
-from ...samples import Batch
 from ..assembly import check_finite
 from ..risk import Risk
 from .accumulator import Accumulator

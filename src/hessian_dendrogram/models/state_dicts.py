@@ -21,9 +21,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .errors import UserError
+from ..errors import UserError
+from ..texts import escaped, listed, shortened
 from .pickle_calls import REBUILDING, refused_call
-from .texts import escaped, listed, shortened
 
 _NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
 _DEEPEST = 5  # state dicts in each other; one may hold itself

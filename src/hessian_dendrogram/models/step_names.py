@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from .errors import UserError
-from .texts import escaped
+from ..errors import UserError
+from ..texts import escaped
 
 SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt", ".pth.tar")
 _WORDS = {  # in names: what the number at such a word counts; right at another word (resnet18) it counts something else

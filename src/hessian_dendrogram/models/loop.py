@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import DamagedRunError, TrainingDivergedError, UserError
+from ..experiment import Experiment, Split
+from ..progress import bar
+from ..store import Run
+from ..texts import shortened
 from . import random_state, samples, training_state
-from .errors import DamagedRunError, TrainingDivergedError, UserError
-from .experiment import Experiment, Split
-from .progress import bar
 from .samples import Batch, Data
-from .store import Run
-from .texts import shortened
 from .training_state import to_numpy as to_numpy
 from .weights import load_weights as load_weights
 
@@ -39,11 +39,14 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
         TrainingDivergedError: the loss or the weights stopped being finite; the last good checkpoint is stored.
     """
     train, _ = data
-    checkpoints = experiment.checkpoints()
+    task, training = experiment.task, experiment.training
+    if training is None:
+        raise UserError(f"experiment {experiment.name!r} has no training")
+    checkpoints = training.stored()
     with random_state.seeded(experiment.seed):
-        model = experiment.model().to(device)
-        optimizer = experiment.optimizer(model.parameters())
-        scheduler = experiment.scheduler(optimizer) if experiment.scheduler else None
+        model = task.model().to(device)
+        optimizer = training.optimizer(model.parameters())
+        scheduler = training.scheduler(optimizer) if training.scheduler else None
         if isinstance(optimizer, torch.optim.LBFGS):
             raise UserError(
                 "LBFGS evaluates the loss several times in an update, which this loop does not; take another"
@@ -59,10 +62,10 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
             start = 0
         batches = _batches(experiment, train, start, device)
         before, is_said = training_state.attributes(model), False
-        for step in bar(range(start + 1, experiment.steps + 1), "training", "step", shown=progress):
+        for step in bar(range(start + 1, training.steps + 1), "training", "step", shown=progress):
             inputs, targets = next(batches)
             model.train()
-            loss = experiment.loss(samples.call(model, inputs), targets)
+            loss = task.loss(samples.call(model, inputs), targets)
             if not math.isfinite(loss.item()):
                 _diverged(run, f"the training loss is {loss.item()} at step {step}")
             optimizer.zero_grad(set_to_none=True)
@@ -70,8 +73,8 @@ def fit(experiment: Experiment, run: Run, data: Split, device: torch.device, *, 
             optimizer.step()
             if scheduler:
                 scheduler.step()
-            evaluated = step in checkpoints or (experiment.evaluate_every and step % experiment.evaluate_every == 0)
-            if evaluated or step % experiment.log_every == 0:
+            evaluated = step in checkpoints or (training.evaluate_every and step % training.evaluate_every == 0)
+            if evaluated or step % training.log_every == 0:
                 _record(experiment, run, model, data if evaluated else None, step, loss.item())
             if step in checkpoints:
                 _checkpoint(run, step, model, optimizer, scheduler)
@@ -129,19 +132,20 @@ def evaluate(experiment: Experiment, model: nn.Module, data: Data) -> tuple[floa
     """Mean loss and mean accuracy (`None` without one) over all samples, in eval mode."""
     model.eval()
     device = next(model.parameters()).device
+    task, measure = experiment.task, experiment.training.accuracy if experiment.training else None
     loss, accuracy, weight, total = 0.0, 0.0, 0.0, 0
     for inputs, targets in samples.batches(data, _EVALUATION_BATCH):
         outputs = samples.call(model, samples.map_inputs(lambda tensor: tensor.to(device), inputs))
         targets = targets.to(device)
-        batch_weight = float(experiment.weight(targets)) if experiment.weight else len(targets)
+        batch_weight = float(task.weight(targets)) if task.weight else len(targets)
         if batch_weight:
-            loss += experiment.loss(outputs, targets).item() * batch_weight
-        if experiment.accuracy:
-            accuracy += float(experiment.accuracy(outputs, targets)) * len(targets)
+            loss += task.loss(outputs, targets).item() * batch_weight
+        if measure:
+            accuracy += float(measure(outputs, targets)) * len(targets)
         weight, total = weight + batch_weight, total + len(targets)
     if not total:
         raise UserError("the training or test data has no samples")
-    return loss / weight, accuracy / total if experiment.accuracy else None
+    return loss / weight, accuracy / total if measure else None
 
 
 def _diverged(run: Run, what: str) -> None:

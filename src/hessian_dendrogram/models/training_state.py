@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..errors import UserError
 from . import random_state
-from .errors import UserError
 
 _BUFFER = "buffer."  # before the names of buffers; those of the optimiser begin with a number
 

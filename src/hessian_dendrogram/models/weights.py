@@ -8,9 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .errors import NotFiniteError, UserError
-from .store import Run
-from .texts import escaped, shortened
+from ..errors import NotFiniteError, UserError
+from ..store import Run
+from ..texts import escaped, shortened
 
 logger = logging.getLogger(__name__)
 
@@ -72,15 +72,29 @@ def fit_state(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise UserError(f"{what} does not fit the model: {'; '.join(problems[:3])}{more}")
-    constants = {name: tensor.clone() for name, tensor in own.items() if not _is_finite(tensor)}  # as of a mask
+    constants = constants_of(model)
     model.load_state_dict(state)
-    _check_finite(model.state_dict(), constants, what)
+    confirm_finite(model, constants, what)
 
 
-def _check_finite(state: dict[str, Tensor], constants: dict[str, Tensor], what: str) -> None:
-    """Refuse numbers that are not finite, also those that became so in the model's precision."""
+def constants_of(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of an untrained model that are not finite, as those of a mask are."""
+    return {name: tensor.clone() for name, tensor in model.state_dict().items() if not _is_finite(tensor)}
+
+
+def confirm_finite(model: nn.Module, constants: dict[str, Tensor], what: str) -> None:
+    """Refuse numbers that are not finite, also those that became so in the model's precision.
+
+    Args:
+        model: with the weights in it.
+        constants: what `constants_of` gave before.
+        what: in words, for the message.
+
+    Raises:
+        NotFiniteError: there are some that are no constants.
+    """
     found = {}
-    for name, tensor in state.items():
+    for name, tensor in model.state_dict().items():
         if not _is_finite(tensor):
             strange = ~torch.isfinite(tensor)
             if name in constants:

@@ -16,11 +16,11 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import UserError
+from ..errors import UserError
+from ..texts import escaped, listed, shortened
 from .state_dicts import content_of, nested_state
 from .state_dicts import read_state_dict as read_state_dict
 from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, count_in_name, has_number, step_in_name
-from .texts import escaped, listed, shortened
 
 _KEYS = {  # under which trainers store how far they are, the surest first; compared in lower case, letters only
     "step": "globalstep step iternum iteration iter numupdates steps iterations numsteps",

@@ -1,0 +1,89 @@
+"""Checkpoints: where weights come from. Anything with `steps()` and `load(step, model)` is a source of them.
+
+One checkpoint is in memory at a time, however many there are. The steps are those of training, whole and ascending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from torch import nn
+
+from ..errors import UserError
+from ..store import Run
+from ..texts import escaped
+from .checkpoint_files import find_checkpoints
+from .state_dicts import read_state_dict
+from .weights import fit_state, load_weights
+
+
+@runtime_checkable
+class Checkpoints(Protocol):
+    """Weights of one network at several steps of its training."""
+
+    def steps(self) -> Sequence[int]:
+        """The training steps that there are weights of."""
+
+    def load(self, step: int, model: nn.Module) -> None:
+        """Put the weights of a step into a model, in place, all of them."""
+
+
+@dataclass(frozen=True)
+class RunCheckpoints:
+    """The checkpoints of a run directory."""
+
+    run: Run
+
+    def steps(self) -> list[int]:
+        """Those that are stored."""
+        return self.run.steps()
+
+    def load(self, step: int, model: nn.Module) -> None:
+        """See `load_weights`."""
+        load_weights(model, self.run, step)
+
+
+class FileCheckpoints:
+    """State dicts in files, which must stay as they are while they are read.
+
+    Args:
+        files: by step.
+    """
+
+    def __init__(self, files: Mapping[int, Path]) -> None:
+        self._files = dict(files)
+        self._at_first = {step: _state_of(file) for step, file in self._files.items()}
+
+    @classmethod
+    def found(
+        cls, path: Path, step: int | None = None, *, tell: Callable[[str], object] | None = None
+    ) -> FileCheckpoints:
+        """Those in a folder, or the one file; see `find_checkpoints`."""
+        return cls(find_checkpoints(path, step, tell=tell))
+
+    def steps(self) -> list[int]:
+        """Those of the files, ascending."""
+        return sorted(self._files)
+
+    def load(self, step: int, model: nn.Module) -> None:
+        """Read the file of a step.
+
+        Raises:
+            UserError: it cannot be read, does not fit the model, has weights that are not finite, or is not what it
+                was when its step was found.
+        """
+        file = self._files[step]
+        if _state_of(file) != self._at_first[step]:
+            raise UserError(
+                f"{escaped(file)} changed while the files were read, and its step may be another one now; run again "
+                "once nothing writes to it"
+            )
+        fit_state(model, read_state_dict(file), f"{escaped(file)} (step {step})")
+
+
+def _state_of(file: Path) -> tuple[int, int]:
+    known = file.stat()
+    return known.st_size, known.st_mtime_ns

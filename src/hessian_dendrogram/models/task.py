@@ -1,0 +1,61 @@
+"""Task: a model, its loss and its data; whose curvature is taken, however the weights came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..layout import Members
+from .checked import confirm_function, patterns_of, shown
+from .samples import Data
+
+Split = tuple[Data, Data | None]
+
+_FUNCTIONS = {
+    "model": "model() -> the untrained model",
+    "loss": "loss(outputs, targets) -> the mean over a batch",
+    "data": "data(data_dir) -> (training samples, test samples)",
+    "weight": "weight(targets) -> what they weigh",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is learned, and by which network.
+
+    Args:
+        model: makes the untrained model; called once the random seed is set.
+        loss: `loss(outputs, targets)`, the mean over the samples of a batch.
+        data: `data(data_dir)` gives the training and the test samples, each a tensor pair or a map-style `Dataset`; the
+            test samples may be `None`. `data_dir` is the folder the user named, or `None`.
+        weight: what a batch's targets weigh in the mean loss, where that is not their number (see `Hessian`).
+        parameters: names or patterns of the parameters whose curvature is taken; `None` is all that are not frozen.
+        groups: named parts of the parameters, such as attention heads, that take the place of whole tensors in shares
+            of eigenvectors and in compositions of clusters, and can be named as the parameters of an analysis. Each
+            is what `Layout.group` takes: name patterns, pairs of a pattern and an index into its tensors
+            (`("blocks.0.attn.W_Q", 3)`), or flat indices. They have no parameter in common.
+
+    Raises:
+        UserError: what should be a function is none, or what should be several is not.
+    """
+
+    model: Callable[[], nn.Module]
+    loss: Callable[[Any, Tensor], Tensor]
+    data: Callable[[Path | None], Split]
+    weight: Callable[[Tensor], Tensor | float] | None = None
+    parameters: Sequence[str] | None = None
+    groups: Mapping[str, Members] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, signature in _FUNCTIONS.items():
+            if name != "weight" or self.weight is not None:
+                confirm_function(name, signature, getattr(self, name))
+        if self.parameters is not None:
+            object.__setattr__(self, "parameters", patterns_of(self.parameters))
+        if not isinstance(self.groups, Mapping) or not all(isinstance(name, str) and name for name in self.groups):
+            raise UserError(f"groups must be parts of the parameters by name, such as a dict, got {shown(self.groups)}")
