@@ -69,7 +69,7 @@ def main() -> None:
     model.load_state_dict({name: torch.as_tensor(np.array(array)) for name, array in weights.items()})
     data, _ = split(None, fraction=chosen.fraction)
     hessian = Hessian(model, loss, data, batch_size=len(data[1]))
-    hessian.method = hessian.fastest_method()
+    hessian.take_fastest()
     marks = [int(mark) for mark in chosen.marks.split(",")]
     rows = []
     for pair in chosen.blocks.split():

@@ -247,7 +247,7 @@ def test_the_faster_way_is_measured_once_where_that_is_worth_it(monkeypatch, siz
 
     calls = []
     monkeypatch.setattr(mean, "WORTH_MEASURING", 30)
-    monkeypatch.setattr(Hessian, "fastest_method", lambda self: calls.append(1) or "double-backward")
+    monkeypatch.setattr(Hessian, "fastest_method", lambda self, *_: calls.append(1) or "double-backward")
     torch.manual_seed(0)
     data = torch.randn(5, size).double(), torch.randn(5, size).double()
 
@@ -260,3 +260,27 @@ def test_the_faster_way_is_measured_once_where_that_is_worth_it(monkeypatch, siz
         assert H.to_dense().numpy() == pytest.approx(expected.numpy(), abs=1e-15)
     assert len(calls) == measured
     assert (H.describe()["products_by"] == "double-backward") == bool(measured)
+
+
+@pytest.mark.parametrize("is_quicker", [True, False])
+def test_fewer_samples_at_once_are_taken_where_that_is_quicker(monkeypatch, is_quicker):
+    from hessian_dendrogram.operators import mean
+
+    monkeypatch.setattr(mean, "FEW", 16)
+    monkeypatch.setattr(
+        Hessian, "_seconds", lambda self, _: (self.risk.data.batch_size > 16) == is_quicker, raising=True
+    )
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    data = torch.randn(50, 3).double(), torch.randint(2, (50,))
+    H, expected = (Hessian(model, F.cross_entropy, data) for _ in range(2))
+    H.take_fastest()
+    assert (H.risk.data.batch_size, H.num_samples) == (16 if is_quicker else 512, 50)
+    assert H.to_dense().numpy() == pytest.approx(expected.to_dense(method="products").numpy(), abs=1e-14)
+    kept = H.risk.data.batch_size
+    H.take_fastest()
+    assert H.risk.data.batch_size == kept
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*data), batch_size=25)
+    given = Hessian(model, F.cross_entropy, loader)
+    given.take_fastest()
+    assert [len(targets) for _, targets in given.risk.data.batches()] == [25, 25]

@@ -88,7 +88,7 @@ def test_what_an_interrupted_solver_found_is_kept_beside_the_analysis(tiny, tmp_
             raise RuntimeError("out of memory")
         return original(self, V)
 
-    monkeypatch.setattr(Hessian, "fastest_method", lambda self: self.method)
+    monkeypatch.setattr(Hessian, "fastest_method", lambda self, *_: self.method)
     monkeypatch.setattr(Hessian, "matmat", failing)
     for _ in range(2):
         left[0] = 20

@@ -24,7 +24,6 @@ from .models.samples import Data
 from .models.weights import load_last_weights
 from .opening import Load, compare, environment, new_model, source_facts
 from .operators import OPERATORS
-from .operators.derivative_check import Method
 from .operators.mean import WORTH_MEASURING, MeanOperator
 from .operators.operator import CurvatureOperator
 from .operators.parameters import parameter_layout
@@ -196,10 +195,20 @@ class Session:
         analysis: Analysis,
         model: nn.Module,
         data: Data,
-        method: Method | None = None,
+        *,
+        way: Mapping[str, Any] | None = None,
         checks_of: CurvatureOperator | None = None,
     ) -> CurvatureOperator:
-        """The operator of an analysis, of a model on some samples: a mean over them, or a diagonal block of one."""
+        """The operator of an analysis: a mean over samples, or a diagonal block of one.
+
+        Args:
+            analysis: names it.
+            model: with the weights.
+            data: the samples.
+            way: `products_by` and `samples_at_once`, where they have been chosen.
+            checks_of: the operator of another checkpoint of the same analysis.
+        """
+        way = way or {}
         task, training = self.experiment.task, self.experiment.training
         layout, indices = self._whole(analysis, model)
         patterns = task.parameters if analysis.parameters is None else analysis.parameters
@@ -212,8 +221,9 @@ class Session:
             dtype=getattr(torch, analysis.dtype),
             device=self.device,
             # What training takes at once, so can this.
-            batch_size=samples.size(data) if training and training.batch_size is None else 512,
-            method=method,
+            batch_size=way.get("samples_at_once")
+            or (samples.size(data) if training and training.batch_size is None else 512),
+            method=way.get("products_by"),
             checks_of=None if checks_of is None else mean_of(checks_of),
         )
         return mean if indices is None else RestrictedOperator(mean, indices)
@@ -298,7 +308,7 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     if is_new:
         operator = session.operator(analysis, _model_at(session, steps[0]), chosen)
         _create(session, analysis, name, configuration, layout, operator)
-    method = run.analysis(name)["provenance"].get("products_by")
+    chosen_way = run.analysis(name)["provenance"]
     last = new_model(experiment)
     load_last_weights(last, run)
     for step in bar(steps, "analysing", "checkpoint", shown=session.progress):
@@ -306,7 +316,7 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
         source = experiment.source_sha256, run.steps()[-1]  # measures may look at the last checkpoint, too
         if not experiment.source_sha256 or run.measures_source(step) != source:
             run.save_measures(step, measured(experiment, model, last, train_data, f"step {step}"), *source)
-        operator = session.operator(analysis, model, chosen, method, checks_of=operator)
+        operator = session.operator(analysis, model, chosen, way=chosen_way, checks_of=operator)
         try:
             result = analysis.solver.solve(operator, seed=experiment.seed, progress=session.progress)
         except InterruptedSolverError as error:
@@ -345,7 +355,8 @@ def _create(
     mean, rows = mean_of(operator), operator.shape[0]
     is_long = rows >= WORTH_MEASURING and (mean is not operator or mean.assembly() == "products")
     if analysis.solver.takes_many_products or is_long:
-        provenance["products_by"] = mean.fastest_method()
+        mean.take_fastest()
+        provenance |= {"products_by": mean.method, "samples_at_once": mean.risk.data.batch_size}
     record = {"configuration": configuration, "provenance": provenance}
     session.run.create_analysis(name, record, kind=analysis.solver.kind, layout=layout)
 

@@ -73,7 +73,7 @@ _RUN = {
 }  # fmt: skip
 _ENVIRONMENT = {
     "device": _text, "threads": _positive, "machine": _text, "versions": _mapping_of(_text),
-    "optimizer": _text, "left_out": _texts, "products_by": _text,
+    "optimizer": _text, "left_out": _texts, "products_by": _text, "samples_at_once": _positive,
     "source_sha256": _text, "run_source_sha256": _text,
 }  # fmt: skip
 _ANALYSIS = {
