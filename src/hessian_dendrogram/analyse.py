@@ -1,4 +1,7 @@
-"""What is taken of a network's curvature, and the one loop that takes it at checkpoint after checkpoint."""
+"""What is taken of a network's curvature, and the one loop that takes it at checkpoint after checkpoint.
+
+Longer than other files, so that the way from an `Analysis` by the `Session` to what is stored is read in one place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The `hessian-dendrogram` command. Each subcommand imports what it needs when it is called."""
+"""The `hessian-dendrogram` command. Each subcommand imports what it needs when it is called.
+
+Longer than other files: every option of every command is declared here, once, so that one look compares them.
+"""
 
 from __future__ import annotations
 

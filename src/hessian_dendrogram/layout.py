@@ -2,6 +2,8 @@
 
 A curvature matrix over parameters is indexed by a flat vector: the tensors one after another, each flattened in
 row-major order. A `Layout` is the dictionary between the two.
+
+Longer than other files: tensors and groups answer the same questions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What the notebooks read of a run directory, once; everything that can be wrong with it is said in one line."""
+"""What the notebooks read of a run directory, once; everything that can be wrong with it is said in one line.
+
+Longer than other files: whatever a notebook opens goes through here.
+"""
 
 from __future__ import annotations
 

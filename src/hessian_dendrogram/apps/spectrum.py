@@ -11,7 +11,10 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""Eigenvalue dendrograms of any run: `hessian-dendrogram app spectrum --run DIR`."""
+"""Eigenvalue dendrograms of any run: `hessian-dendrogram app spectrum --run DIR`.
+
+Longer than other files: a notebook is one file.
+"""
 
 import marimo
 

@@ -1,4 +1,7 @@
-"""The part of the page for one analysis of spectra, and the one that compares several."""
+"""The part of the page for one analysis of spectra, and the one that compares several.
+
+Longer than other files: one function for each section of a page.
+"""
 
 from __future__ import annotations
 

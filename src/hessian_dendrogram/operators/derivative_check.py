@@ -9,6 +9,8 @@ gradients of so many samples.
 A difference that stays the same for two steps, and to both sides, is a fault. One that does not is a kink of a ReLU or
 a maximum within the step, or exactly here: the samples are halved until each part agrees, with ever smaller steps on
 single samples. NaN never agrees.
+
+Longer than other files: one comparison, with all the cases in which it would be misread.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ is a mean over something else, such as the tokens that are not ignored.
 
 What a risk is asked before it is trusted is in `trial.py` (what does the loss depend on?) and `loss_check.py` (is it a
 mean?).
+
+Longer than other files: whatever evaluates the user's functions is here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ than float64, the products are those of a matrix that is a little off; an estima
 is part of the bound, and makes it an estimate. That no eigenvalue of a converged end is
 missing is experience, not a theorem: a vector that is orthogonal to every start block would not be found. So once both
 ends have converged, a random block in the complement of all that was found has to find nothing that belongs there.
+
+Longer than other files: the iteration, and what vouches for its result, stand together.
 """
 
 from __future__ import annotations

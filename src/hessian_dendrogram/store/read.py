@@ -3,6 +3,8 @@
 A run directory may come from anyone, and from a disk that forgets. A link leads out of it, a FIFO never ends, a header
 may claim more memory than there is, a pickle would be executed. So nothing is opened before it is known to be a regular
 file that is reached without links; sizes are compared with the file's before memory is taken; and no text is evaluated.
+
+Longer than other files: whatever opens a file of a run is here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@
 A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
 written before its checkpoint and an older one removed after it, so the latest checkpoint of a trained run always has
 its state. The directory is untrusted input to a reader: nothing in it is executed, and no link in it is followed.
+
+Longer than other files: every path of a run directory is made here, and nowhere else.
 """
 
 from __future__ import annotations
