@@ -1,0 +1,1 @@
+"""Pages: notebooks in a browser, and one offline page of a run."""

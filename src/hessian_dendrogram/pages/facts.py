@@ -1,0 +1,118 @@
+"""What a page says of a run and of an analysis in words and tables; every text of a run is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..pictures.analysed import Analysed
+from ..results.spectrum import Spectrum
+from ..store import Run
+from ..store.trees import describe_tree, tree_facts
+from ..views.numbers import summary_columns
+from ..views.segments import TITLES
+from ..views.titles import counted
+from .html import facts, table
+
+
+def run_facts(run: Run, metrics: str) -> str:
+    """What was trained, how, and how well."""
+    known, origin, steps = run.configuration, run.record.get("provenance", {}), run.steps()
+    versions = origin.get("versions")
+    return facts(
+        {
+            "experiment": str(known.get("experiment", "")),
+            "parameters": f"{run.layout.size:,}, in {len(run.layout.names)} tensors",
+            "training samples": counted(known.get("training_samples")),
+            "batch size": "all samples" if known.get("batch_size", 0) is None else counted(known.get("batch_size")),
+            "training steps": counted(known.get("steps")),
+            "seed": str(known.get("seed", "")),
+            "checkpoints": f"{known.get('checkpoints', 'stored')}; {len(steps)} stored here",
+            "last measured": metrics,
+            "optimiser": str(origin.get("optimizer") or ""),
+            "versions": ", ".join(f"{name} {one}" for name, one in versions.items())
+            if isinstance(versions, dict)
+            else "",
+        }
+    )
+
+
+def tensor_table(run: Run) -> str:
+    """The parameters, folded."""
+    layout = zip(run.layout.names, run.layout.shapes, strict=True)
+    shapes = [[name, " × ".join(map(str, shape)) or "scalar"] for name, shape in layout]
+    tensors = table(["tensor", "shape"], shapes, caption="Parameters, in the order of the Hessian's rows")
+    return _folded("The parameters", tensors)
+
+
+def analysis_facts(analysed: Analysed) -> str:
+    """What was taken, and with which errors."""
+    known, steps, last = analysed.configuration, analysed.steps, analysed.results[-1]
+    found = {
+        "matrix": str(last.provenance.get("operator", known.get("operator", ""))),
+        "samples": f"{counted(known.get('samples'))} of {counted(known.get('samples_total'))}",
+        "dtype of the curvature": str(known.get("dtype", "")),
+        "steps": f"{len(steps)}, from {steps[0]:,} to {steps[-1]:,}",
+    }
+    if analysed.kind == "spectrum":
+        found |= _spectrum_facts(analysed.results)
+    elif analysed.kind == "tree":
+        found |= {"Laplacian": last.laplacian, "cut at": last.split}
+        found["parts not cut any more"] = f"of at most {last.min_size:,} parameters"
+        found["last step"] = describe_tree(tree_facts(last))
+    return facts(found)
+
+
+def _spectrum_facts(spectra: Sequence[Spectrum]) -> dict[str, str]:
+    last = spectra[-1]
+    counts = {len(spectrum.eigenvalues) for spectrum in spectra}
+    some = f"{counts.pop():,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
+    failed = sum(int((~spectrum.converged).sum()) for spectrum in spectra)
+    total = sum(len(spectrum.eigenvalues) for spectrum in spectra)
+    sources = last.provenance.get("error_sources")
+    bounds: dict[str, float] = {}
+    for spectrum in spectra:
+        for name, part in spectrum.segments().items():
+            bounds[name] = max(bounds.get(name, 0.0), float(spectrum.error_bounds[part].max()))
+    return {
+        "solver": str(last.provenance.get("solver", "")),
+        "eigenvalues at each step": f"{some} of {last.dim:,}",
+        "not converged": f"{failed:,} of {total:,} eigenvalues of all steps" if failed else "none",
+        "largest error bound": ", ".join(f"{bound:.1g} ({TITLES[name]})" for name, bound in bounds.items()),
+        "its sources, at the last step": ", ".join(
+            f"{str(name).replace('_', ' ')} {value:.1g}"
+            for name, value in (sources.items() if isinstance(sources, Mapping) else ())
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ),
+    }
+
+
+def summary_table(analysed: Analysed) -> str:
+    """Extreme and negative eigenvalues, trace and entropy at every step, folded."""
+    columns = summary_columns(analysed.results)
+    with_error, alone = ("largest", "smallest", "trace"), ("num_negative", "num_unresolved_sign")
+    rows = [
+        [
+            f"{step:,}",
+            *(_number(columns[name][i], columns[f"{name}_error"][i]) for name in with_error),
+            *(_number(columns[name][i]) for name in alone),
+            _number(columns["entropy"][i], columns["entropy_error"][i]),
+        ]
+        for i, step in enumerate(analysed.steps)
+    ]
+    header = ["step", "largest λ", "smallest λ", "trace", "surely negative", "sign unresolved", "entropy (nats)"]
+    caption = "Each with its error bound; that of an estimated trace is a standard error"
+    return _folded("The same as a table", table(header, rows, caption=caption))
+
+
+def _number(value: float, error: float | None = None) -> str:
+    """A number with its error; what is not known is a dash."""
+    if not np.isfinite(value):
+        return "—"
+    return f"{value:,.6g}" + ("" if error is None else f" ± {error:.1g}")
+
+
+def _folded(title: str, content: str) -> str:
+    """HTML that is shown when its title, HTML too, is clicked."""
+    return f'<details class="numbers"><summary>{title}</summary>\n{content}\n</details>'

@@ -1,0 +1,86 @@
+// A chart is unpacked and drawn when it comes near the window; a slider, or playing, goes through its training steps.
+"use strict";
+
+const MILLISECONDS = 700; // for which a step stands while it plays
+
+async function unpack(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).json();
+}
+
+async function draw(figure) {
+  const plot = figure.querySelector(".plot");
+  try {
+    const { config, frames } = await unpack(figure.querySelector("script").textContent);
+    const show = (index) => {
+      const { data, layout } = frames[index];
+      // With one revision, what a reader zoomed into or switched off stays so at the next step.
+      return Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
+    };
+    await show(frames.length - 1);
+    if (frames.length > 1) connect(figure, frames, show);
+    figure.dataset.drawn = "yes";
+  } catch (error) {
+    plot.textContent = `This chart cannot be drawn: ${error.message}. Browsers from 2023 on can.`;
+  }
+}
+
+function connect(figure, frames, show) {
+  const slider = figure.querySelector("input");
+  const said = figure.querySelector("output");
+  const button = figure.querySelector("button");
+  let timer = null;
+
+  function go(index) {
+    slider.value = index;
+    slider.setAttribute("aria-valuetext", frames[index].step);
+    said.textContent = frames[index].step;
+    show(index);
+  }
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    button.textContent = "Play";
+  }
+  function play() {
+    if (slider.value === slider.max) go(0);
+    timer = setInterval(() => {
+      go(slider.valueAsNumber + 1);
+      if (slider.value === slider.max) stop();
+    }, MILLISECONDS);
+    button.textContent = "Pause";
+  }
+  slider.addEventListener("input", () => {
+    stop();
+    go(slider.valueAsNumber);
+  });
+  button.addEventListener("click", () => (timer === null ? play() : stop()));
+}
+
+// A link into a folded part unfolds it.
+function reveal() {
+  const target = document.getElementById(location.hash.slice(1));
+  const folded = target?.closest("details:not([open])");
+  if (folded) {
+    folded.open = true;
+    target.scrollIntoView();
+  }
+}
+
+const observer = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting) {
+        observer.unobserve(target);
+        draw(target);
+      }
+    }
+  },
+  { rootMargin: "1000px 0px" },
+);
+for (const figure of document.querySelectorAll("figure.chart")) observer.observe(figure);
+addEventListener("hashchange", reveal);
+// Charts in a folded part do not learn that the window's width has changed.
+addEventListener("toggle", () => dispatchEvent(new Event("resize")), true);
+reveal();

@@ -1,0 +1,136 @@
+"""Several spectra over each other: leading eigenvalues by rank, numbers of clusters, and some numbers over training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import single_linkage
+from ..texts import listed
+from ..views.numbers import summary_columns
+from ..views.palette import COLOURS
+from ..views.segments import resolution_grid
+from .axes import Axis, Log, Steps
+from .facts import Facts
+from .marks import FAINT, SYMBOLS, Line, Mark, Nothing, Points, Remark
+from .picture import Panel, Picture
+from .segments import EPSILON
+from .summary import number_axis
+from .training import log_axis
+
+SENTENCE = (
+    "The same numbers of several spectra, a colour for each: how the leading eigenvalues fall off with their rank, "
+    "and how many clusters are left at each resolution."
+)
+_LEADING = 100
+_NUMBERS = {"largest": "largest eigenvalue", "smallest": "smallest eigenvalue", "trace": "trace"}
+_NUMBERS |= {"num_negative": "eigenvalues below zero by more than their error"}
+
+
+def comparison_of_spectra(spectra: Mapping[str, Spectrum], *, title: str = "") -> Picture:
+    """Show the 100 leading eigenvalues of each spectrum with their error bounds, and n(ε).
+
+    Args:
+        spectra: by a name that says which; checkpoints of one analysis, or analyses of one checkpoint.
+        title: stands above.
+    """
+    return Picture(((_leading(spectra), _counts(spectra)),), title, SENTENCE, height=3.2)
+
+
+def comparison_of_analyses(spectra: Mapping[str, Mapping[int, Spectrum]], *, title: str = "") -> Picture:
+    """Show `comparison_of_spectra` of the last step that all analyses share, and four numbers over training.
+
+    Args:
+        spectra: for each analysis its spectra by training step.
+        title: stands above.
+    """
+    common = set.intersection(*map(set, spectra.values())) if spectra else set()
+    at = Steps(tuple(sorted({step for by_step in spectra.values() for step in by_step})))
+    first: tuple[Panel, ...] = (Panel((Nothing("the analyses share no step"),)),)
+    if common:
+        last = {name: by_step[max(common)] for name, by_step in spectra.items()}
+        first = tuple(make(last, f" at step {max(common):,}") for make in (_leading, _counts))
+    drawn = [_over_training(at, spectra, number) for number in _NUMBERS] if spectra else []
+    rows = first, *(tuple(drawn[start : start + 2]) for start in range(0, len(drawn), 2))
+    return Picture(rows, title, SENTENCE, height=2.2 * len(rows))
+
+
+def _leading(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
+    points, absent, hidden = [], [], []
+    for rank, (name, spectrum) in enumerate(spectra.items()):
+        parts = spectrum.segments()
+        part = parts.get("all", parts.get("top", slice(0, 0)))
+        values, bounds = (array[part][::-1][:_LEADING] for array in (spectrum.eigenvalues, spectrum.error_bounds))
+        shown = np.flatnonzero(values > bounds)
+        if not len(values):
+            absent.append(name)
+        elif len(shown) < len(values):
+            hidden.append(f"{len(values) - len(shown)} of {name}")
+        facts: dict[str, ArrayLike] = {"number": shown + 1, "value": values[shown], "error": bounds[shown]}
+        size = max(2.0, 4.0 - 0.6 * rank)  # smaller in front, so that equal ones are seen behind
+        points.append(_points(rank, name, shown + 1, facts, "number {number} from the top\nλ = ", size))
+    said = [f"left out: no largest eigenvalue of {listed(absent)} has converged"] if absent else []
+    said += [f"no place on this axis, not above their error: {listed(hidden)}"] if hidden else []
+    points = [one for one in points if len(np.asarray(one.x))]
+    x, y = Log((0.9, 1.1 * _LEADING), "rank, from the largest"), "eigenvalue λ\n(bars: error bounds)"
+    return _panel(
+        points, said, x, log_axis(np.concatenate([[], *(one.y for one in points)]), y), "leading eigenvalues" + when
+    )
+
+
+def _counts(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
+    trees = {name: single_linkage(spectrum) for name, spectrum in spectra.items() if "all" in spectrum.segments()}
+    partial = [name for name in spectra if name not in trees]
+    said = [f"left out: not every eigenvalue of {listed(partial)} is known and converged"] if partial else []
+    grid = resolution_grid(list(trees.values()), 300) if trees else np.ones(2)
+    lines: list[Mark] = []
+    for name, tree in trees.items():
+        counts, resolved, rank = tree.num_clusters(grid), grid > tree.resolution, list(spectra).index(name)
+        unresolved = "unresolved: ε ≤ largest gap error"
+        lines.append(Line(grid[~resolved], counts[~resolved], FAINT, 1.0, "dot", stepped=True, label=unresolved))
+        columns: dict[str, ArrayLike] = {"epsilon": grid[resolved], "count": counts[resolved]}
+        columns["name"] = [name] * int(resolved.sum())
+        facts = Facts("{name}\nε = {epsilon:.3g}\nn(ε) = {count:,}", columns)
+        colour = COLOURS[rank % len(COLOURS)]
+        lines.append(Line(grid[resolved], counts[resolved], colour, 1.6, stepped=True, label=name, facts=facts))
+    most = max((float(tree.num_clusters(0.0)) for tree in trees.values()), default=1.0)
+    y = Log((0.8, 1.5 * most), "number of clusters n(ε)")
+    return _panel(lines, said, Log((float(grid[0]), float(grid[-1])), EPSILON), y, "number of clusters" + when)
+
+
+def _over_training(at: Steps, spectra: Mapping[str, Mapping[int, Spectrum]], number: str) -> Panel:
+    """One number of each analysis, side by side at each step, so that none hides another."""
+    points, absent = [], []
+    for rank, (name, by_step) in enumerate(spectra.items()):
+        steps = sorted(by_step)
+        columns = summary_columns([by_step[step] for step in steps])
+        values, errors = columns[number], columns.get(f"{number}_error", np.zeros(len(steps)))
+        facts = {"step": np.array(steps), "value": values, "error": errors}
+        places = at.place(steps) + 0.5 / len(spectra) * (rank - (len(spectra) - 1) / 2)
+        points.append(_points(rank, name, places, facts, "step {step:,}\n", 2.5))
+        if not np.isfinite(values).any():
+            absent.append(name)
+            points.pop()
+    said = [f"left out: not known of {listed(absent)}"] if absent else []
+    values, errors = (np.concatenate([[], *(getattr(one, of) for one in points)]) for of in ("y", "y_errors"))
+    is_positive = number in ("largest", "trace") and np.nanmin(values, initial=np.inf) > 0
+    unit = "eigenvalues" if number == "num_negative" else "units of λ"
+    y = log_axis(values, unit) if is_positive else number_axis(values, errors, unit)
+    return _panel(points, said, at, y, _NUMBERS[number])
+
+
+def _points(rank: int, name: str, x: ArrayLike, facts: Mapping[str, ArrayLike], said: str, size: float) -> Points:
+    colour, symbol = COLOURS[rank % len(COLOURS)], SYMBOLS[rank % len(SYMBOLS)]
+    known = Facts(f"{{name}}\n{said}{{value:.6g}} ± {{error:.1g}}", {**facts, "name": [name] * np.size(x)})
+    return Points(x, facts["value"], colour, symbol, size, y_errors=facts["error"], joined=0.8, label=name, facts=known)
+
+
+def _panel(drawn: Sequence[Mark], said: Sequence[str], x: Log | Steps, y: Axis, title: str) -> Panel:
+    """Marks with a remark of what is missing, or that alone."""
+    text = "; ".join(said)
+    if not drawn:
+        return Panel((Nothing(text or "there is nothing to compare"),), title=title)
+    return Panel((*drawn, *([Remark(text)] if text else [])), x, y, title)

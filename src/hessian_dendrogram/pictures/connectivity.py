@@ -1,0 +1,101 @@
+"""How strongly a coupling graph holds together over training: λ₂, the first cut, isolated parameters; metrics below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..results.tree import BipartitionTree
+from ..views.palette import COLOURS
+from ..views.steps import metric_at
+from .axes import Floats, Linear, Log, Steps
+from .facts import Facts
+from .marks import FAINT, SYMBOLS, Line, Nothing, Points
+from .picture import Panel, Picture
+
+SENTENCE = (
+    "The smaller the algebraic connectivity λ₂ and the conductance of the first cut, the more nearly the graph of all "
+    "coupled parameters falls apart; a hollow mark is an arbitrary cut, along a vector that was one of many."
+)
+_NO_CUT = "no cut was made: min_size is the whole graph"
+_APART = "λ₂ = 0: the graph falls into several components"
+_ARBITRARY = "arbitrary cut: its vector is one of many (degenerate λ₂)"
+
+
+def connectivity(
+    steps: Sequence[int] | Steps,
+    trees: Sequence[BipartitionTree],
+    *,
+    metrics: Mapping[str, Floats] | None = None,
+    title: str = "",
+) -> Picture:
+    """Show the algebraic connectivity over training and what is beside it; a panel of zeros is left out.
+
+    Args:
+        steps: the analysed training steps, ascending.
+        trees: one per step.
+        metrics: as `Run.metrics()` gives them; default none.
+        title: stands above.
+    """
+    at, isolated = Steps.of(steps), [len(tree.isolated) for tree in trees]
+    arbitrary = [bool(tree.is_degenerate[0]) for tree in trees]
+    found, eigenvalues, conductances = (
+        np.array([getattr(tree, name)[0] for tree in trees], float)
+        for name in ("connectivities", "eigenvalues", "conductances")
+    )
+    curves = [_curve(at, eigenvalues, 2, f"eigenvalue of the {trees[0].laplacian} Laplacian", arbitrary)]
+    curves.append(_curve(at, conductances, 4, "conductance", arbitrary))
+    panels = [_connectivity(at, found, arbitrary, any(isolated))]
+    if (eigenvalues > 0).any():  # 0 of components, NaN of no cut
+        y = Linear("eigenvalue, conductance\n(no unit)", (0.0, 1.1 * float(np.nanmax([eigenvalues, conductances]))))
+        panels.append(Panel(tuple(curves), x=at, y=y, title="first cut"))
+    if any(isolated):
+        y = Linear("parameters", (0.0, 1.1 * max(5, *isolated)), ",d")  # room for more than one whole number
+        heading = f"isolated parameters, of {trees[0].size:,}"
+        panels.append(Panel((_curve(at, isolated, 5, "isolated parameters"),), x=at, y=y, title=heading))
+    panels += [panel for kind in ("loss", "accuracy") if (panel := _metric(at, metrics or {}, kind))]
+    return Picture(tuple((panel,) for panel in panels), title, SENTENCE, height=1.5 * len(panels) + 0.3)
+
+
+def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isolated: bool) -> Panel:
+    title = "algebraic connectivity λ₂" + (" without the isolated parameters" if has_isolated else "")
+    if not (found > 0).any():
+        return Panel((Nothing(_NO_CUT if np.isnan(found).all() else f"{_APART} at every step"),), x=at, title=title)
+    y = Log.around(found, "λ₂ (units of |H_ij|)")
+    apart = np.flatnonzero(found == 0)
+    marks: list[Line | Points] = []
+    if len(apart):
+        facts = Facts("step {step:,}: several components", {"step": np.repeat(np.array(at.steps)[apart], 3)})
+        lines = np.repeat(apart, 3), np.tile([*y.limits, np.nan], len(apart))
+        marks.append(Line(*lines, FAINT, 2.0, "dot", label=_APART, facts=facts))
+    marks.append(_curve(at, np.where(found > 0, found, np.nan), 3, "algebraic connectivity λ₂", arbitrary))
+    if any(arbitrary):
+        marks.append(Points([np.nan], [np.nan], FAINT, hollow=[True], label=f"hollow: {_ARBITRARY}"))
+    return Panel(tuple(marks), x=at, y=y, title=title + ("" if has_isolated else "; no parameter is isolated"))
+
+
+def _curve(at: Steps, values: ArrayLike, ink: int, label: str, hollow: Sequence[bool] | None = None) -> Points:
+    """One number over the steps at which it is known."""
+    known = np.asarray(values, float)
+    shown = np.flatnonzero(np.isfinite(known))
+    outlined = np.zeros(len(shown), bool) if hollow is None else np.array(hollow, bool)[shown]
+    columns = {"step": np.array(at.steps)[shown], "value": known[shown]}
+    columns["remark"] = np.where(outlined, f"\n{_ARBITRARY}", "")
+    facts = Facts(f"step {{step:,}}\n{label} {{value:.5g}}{{remark}}", columns)
+    symbol = SYMBOLS[ink % 5]
+    return Points(shown, known[shown], COLOURS[ink], symbol, hollow=outlined, joined=1.2, label=label, facts=facts)
+
+
+def _metric(at: Steps, metrics: Mapping[str, Floats], kind: str) -> Panel | None:
+    """Loss or accuracy; `None` where neither the training's nor the test's is known."""
+    found = {name: metric_at(at.steps, metrics, f"{name}_{kind}") for name in ("train", "test")}
+    curves = [
+        _curve(at, values, ink, name) for ink, (name, values) in enumerate(found.items()) if np.isfinite(values).any()
+    ]
+    if not curves:
+        return None
+    values = np.concatenate([np.asarray(curve.y) for curve in curves])
+    is_log = kind == "loss" and bool((values > 0).all())
+    return Panel(tuple(curves), x=at, y=Log.around(values, kind) if is_log else Linear(kind))

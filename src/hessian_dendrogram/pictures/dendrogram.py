@@ -1,0 +1,184 @@
+"""The eigenvalue dendrogram: the leading eigenvalues large, the whole tree small beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..results.spectrum import Spectrum
+from ..statistics.dendrogram import Dendrogram
+from ..views.segments import NOTHING, TITLES, by_segment
+from ..views.steps import key_positions
+from ..views.tree import MOST_ON_SCREEN, drawing_floor
+from .eigenvalue_tree import Frame, count_text, tree_panel
+from .marks import Nothing
+from .picture import Panel, Picture
+from .segments import nothing
+
+SENTENCE = (
+    "Two clusters of eigenvalues merge at the height of the gap between them; the dashed line is one resolution ε, "
+    "at which each stem it cuts is a cluster, and the largest clusters are coloured. Nothing is drawn in the shade."
+)
+_OPEN_GAPS = 6  # that the first ε leaves open
+_FEWEST, _USUAL, _MOST = 10, 20, 30  # leading eigenvalues
+_WIDTHS = (2.2, 1.0)
+_PRINTED = 300  # merges of a whole tree that is printed small
+
+
+@dataclass(frozen=True, eq=False)
+class Leading:
+    """The eigenvalues at the outer end of a segment, as a dendrogram of their own.
+
+    Attributes:
+        tree: theirs.
+        first: the number of the lowest of them in the segment.
+        name: which they are, in words.
+    """
+
+    tree: Dendrogram
+    first: int
+    name: str
+
+
+def first_epsilon(tree: Dendrogram) -> float:
+    """An ε that leaves the six largest gaps open, three digits of it; with ties as few more or less as possible."""
+    sizes = tree.gaps(_OPEN_GAPS + 1).sizes.tolist()
+    if len(sizes) <= _OPEN_GAPS or sizes[-2] == 0:
+        return drawing_floor(tree)
+    opened, closed = sizes[-2:]
+    middle = float(f"{(opened * closed) ** 0.5 or opened / 2:.3g}")
+    return middle if closed <= middle < opened else closed or drawing_floor(tree)
+
+
+def leading_count(tree: Dendrogram) -> int:
+    """How many eigenvalues lead: 10 to 30, up to the largest resolved ratio of neighbours; 20 without one."""
+    values, sizes, errors = tree.eigenvalues, tree.gap_sizes, tree.gap_errors
+    if not _is_lower_end(tree):  # from the outermost inwards
+        values, sizes, errors = values[::-1], sizes[::-1], errors[::-1]
+    numbers = np.arange(_FEWEST, min(_MOST, len(sizes)) + 1)
+    inner = np.abs(values[numbers]) if len(numbers) else np.empty(0)
+    usable = (sizes[numbers - 1] > errors[numbers - 1]) & (inner > 0) & (inner < np.abs(values[numbers - 1]))
+    if not usable.any():
+        return min(_USUAL, len(values))
+    ratios = np.abs(values[numbers[usable] - 1]) / inner[usable]
+    return int(numbers[usable][ratios.argmax()])
+
+
+def leading(tree: Dendrogram, count: int | None = None) -> Leading:
+    """The `count` outermost eigenvalues; default as `leading_count` chooses. What lies inwards is not shown."""
+    total = len(tree.eigenvalues)
+    number, is_lower = min(count or leading_count(tree), total), _is_lower_end(tree)
+    part = slice(0, number) if is_lower else slice(total - number, total)
+    holes = tree.hole_below and part.start == 0, tree.hole_above and part.stop == total
+    chosen = Dendrogram(tree.eigenvalues[part], tree.error_bounds[part], *holes)
+    return Leading(chosen, part.start, f"the {number:,} {'smallest' if is_lower else 'largest'} eigenvalues")
+
+
+def leading_frame(trees: Sequence[Dendrogram], count: int | None = None) -> Frame:
+    """The axes that hold the leading eigenvalues of several dendrograms and the gaps between them."""
+    parts = [leading(tree, count).tree for tree in trees]
+    known = Frame.around(parts)
+    gaps = np.concatenate([part.gap_sizes for part in parts])
+    positive = gaps[gaps > 0]
+    low = max(known.heights[0], float(positive.min()) / 3) if positive.size else known.heights[0]
+    return Frame(known.axis, (low, known.heights[1]))
+
+
+def dendrogram(
+    tree: Dendrogram,
+    epsilon: float | None = None,
+    *,
+    frame: Frame | None = None,
+    first: Frame | None = None,
+    count: int | None = None,
+    chosen: float | None = None,
+    title: str = "",
+) -> Picture:
+    """Show a dendrogram, with its clusters at ε in colours and marks on the cut that can be clicked.
+
+    Args:
+        tree: of one segment.
+        epsilon: resolution, in units of the eigenvalues; default as `first_epsilon` chooses it.
+        frame: the axes of the whole tree; default its own.
+        first: the axes of the leading eigenvalues; default their own.
+        count: how many eigenvalues lead; default as `leading_count` chooses.
+        chosen: an eigenvalue whose cluster has a ring around its mark; default none.
+        title: stands above, with the number of clusters.
+    """
+    cut = first_epsilon(tree) if epsilon is None else epsilon
+    heading = f"{title}; {count_text(tree, cut)}".removeprefix("; ")
+    known = frame or Frame.around([tree], MOST_ON_SCREEN)
+    row = _row(tree, cut, known, first, count, most=MOST_ON_SCREEN, chosen=chosen)
+    return Picture((row,), heading, SENTENCE, height=3.7, widths=_WIDTHS[: len(row)])
+
+
+def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str = "", most_steps: int = 4) -> Picture:
+    """Show the dendrogram at up to `most_steps` steps, the first and the last among them.
+
+    Each has an ε of its own, and the leading eigenvalues have axes of their own; the whole trees share theirs.
+
+    Args:
+        steps: the analysed training steps, ascending.
+        spectra: one per step; of a partial one both ends stand side by side, each with its leading eigenvalues alone.
+        title: stands above.
+        most_steps: how many steps to show.
+    """
+    chosen = key_positions(len(steps), most_steps)
+    found = by_segment([spectra[position] for position in chosen])
+    if not found:
+        return nothing(title, SENTENCE, NOTHING)
+    is_split = any(name != "all" for name in found)
+    frames = {name: Frame.around(list(trees.values()), _PRINTED) for name, trees in found.items()}
+    rows = []
+    for place, position in enumerate(chosen):
+        row: list[Panel] = []
+        for name, trees in found.items():
+            heading = f"step {steps[position]:,}: {TITLES[name]}"
+            if place not in trees:
+                if not (is_split and name == "all"):
+                    row.append(Panel((Nothing(f"{heading}: none has converged"),)))
+                continue
+            tree = trees[place]
+            cut = first_epsilon(tree)
+            heading = f"step {steps[position]:,}, {count_text(tree, cut)}: "
+            panels = _row(tree, cut, frames[name], title=heading, most=_PRINTED, is_named=False)
+            row += panels[:1] if is_split else panels
+        rows.append(tuple(row))
+    columns = max(len(row) for row in rows)
+    widths = _WIDTHS if not is_split and columns == 2 else (1.0,) * columns
+    return Picture(tuple(rows), title, SENTENCE, height=2.4 * len(rows), widths=widths)
+
+
+def _row(
+    tree: Dendrogram,
+    epsilon: float,
+    frame: Frame,
+    first: Frame | None = None,
+    count: int | None = None,
+    *,
+    title: str = "",
+    most: int,
+    is_named: bool = True,
+    chosen: float | None = None,
+) -> tuple[Panel, ...]:
+    """The leading eigenvalues and the whole; the whole alone where it has no more than those."""
+    whole = f"all {len(tree.eigenvalues):,} eigenvalues"
+    options: Any = {"is_named": is_named, "chosen": chosen}
+    if len(tree.eigenvalues) <= _FEWEST:
+        return (tree_panel(tree, epsilon, frame, title=f"{title}{whole}", most_merges=most, **options),)
+    part = leading(tree, count)
+    known = first or leading_frame([tree], count)
+    if first is None:  # the cut is seen
+        low, high = known.heights
+        known = Frame(known.axis, (min(low, epsilon / 3 or low), max(high, 3 * epsilon)))
+    name = f"{title}{part.name}"
+    large = tree_panel(part.tree, epsilon, known, part_of=(tree, part.first), title=name, **options)
+    return large, tree_panel(tree, epsilon, frame, title=whole, most_merges=most, **options)
+
+
+def _is_lower_end(tree: Dendrogram) -> bool:
+    """Whether the outer end of the segment is the lower one: its upper one adjoins a hole."""
+    return tree.hole_above and not tree.hole_below

@@ -1,0 +1,82 @@
+"""Filters of a convolution as images: of the weights over training, or of eigenvectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..texts import shortened
+from ..views.filters import mosaic
+from .axes import Named
+from .facts import Facts
+from .marks import HeatMap, Region
+from .picture import Panel, Picture
+
+SENTENCE = (
+    "Each image is one filter, and a column has the same one in every row; one colour scale, centred on zero, is that "
+    "of all of them, so that a pale row has small numbers."
+)
+_MOST_FILTERS = 16
+
+
+def filters(
+    labels: Sequence[int | str],
+    arrays: Sequence[NDArray[Any]],
+    *,
+    rows: str = "training step",
+    unit: str = "weight",
+    name: str = "",
+    title: str = "",
+) -> Picture:
+    """Show filters: one row per label, one column per filter.
+
+    Args:
+        labels: what each row is: a training step, or a text.
+        arrays: one per row, shape (filters, channels, height, width). Several channels are shown as their mean, and of
+            more than 16 filters the first 16; the title says both.
+        rows: what the labels are.
+        unit: what the colour means.
+        name: of the tensor.
+        title: stands above.
+    """
+    number, channels = arrays[0].shape[:2]
+    columns = min(number, _MOST_FILTERS)
+    facts = [f"filters of {shortened(name)}" if name else "filters"]
+    facts += [f"mean over {channels:,} input channels"] * (channels > 1)
+    facts += [f"the first {columns} of {number:,}"] * (columns < number)
+    images = np.stack([array[:columns].mean(axis=1, dtype=np.float64) for array in arrays])
+    height, width = images.shape[2:]
+    values = mosaic(images)
+    limit = float(np.abs(images, where=np.isfinite(images), out=np.zeros_like(images)).max()) or 1.0
+    down, across = np.indices(values.shape)
+    heat = HeatMap(
+        np.arange(values.shape[1] + 1),
+        np.arange(values.shape[0] + 1),
+        values,
+        (-limit, limit),
+        unit,
+        colours="diverging",
+        facts=Facts(
+            "{value:.4g} at row {row}, column {column} of filter {filter}",
+            {
+                "value": values,
+                "row": down % (height + 1),
+                "column": across % (width + 1),
+                "filter": across // (width + 1),
+            },
+        ),
+    )
+    texts = [f"{label:,}" if isinstance(label, int) else label for label in labels]
+    x = Named([str(i) for i in range(columns)], _middles(columns, width), "filter", (0.0, float(values.shape[1])))
+    y = Named(texts, _middles(len(texts), height), rows, (float(values.shape[0]), 0.0))
+    panel = Panel((Region(), heat), x=x, y=y, title="; ".join(facts), square=True)
+    room = 0.5 + 5.6 * values.shape[0] / values.shape[1]
+    return Picture(((panel,),), title, SENTENCE, height=min(room, 9.0))
+
+
+def _middles(count: int, length: int) -> list[float]:
+    """Where images of so many pixels, with one between them, have their middles."""
+    return [i * (length + 1) + length / 2 for i in range(count)]

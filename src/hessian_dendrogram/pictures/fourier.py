@@ -1,0 +1,117 @@
+"""The Fourier view of modular addition under the ends of the spectrum, on one step axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..results.spectrum import Spectrum
+from ..views.eigenvalue_axis import EigenvalueAxis
+from ..views.ends import end_slice
+from ..views.palette import COLOURS, UNCONVERGED
+from .axes import Eigenvalues, Floats, Linear, Steps
+from .facts import Facts
+from .marks import INK, SYMBOLS, Dashes, HeatMap, Mark, Nothing, Points, Rule
+from .picture import Panel, Picture
+from .segments import nothing
+from .training import curves, loss_panel
+
+SENTENCE = (
+    "Eigenvalues above what the network has learned: a frequency whose norm grows is one that it computes with, and "
+    "the loss with the key frequencies alone falls as they take over."
+)
+FOURIER = ("embedding_norms", "unembedding_norms", "key_frequencies", "restricted_loss", "excluded_loss")
+"""The measures that are needed, as `experiments.modular_addition.fourier_measures` gives them."""
+_ENDS = {"top": "largest", "bottom": "smallest"}
+_LOSSES = (
+    ("restricted_loss", "loss with the key frequencies alone, all pairs", COLOURS[2], SYMBOLS[2]),
+    ("excluded_loss", "loss without the key frequencies, train", COLOURS[3], SYMBOLS[3]),
+)
+
+
+def has_measures(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there is something to show at every step."""
+    return bool(rows) and all(name in row for row in rows for name in FOURIER)
+
+
+def fourier(
+    steps: Sequence[int] | Steps,
+    spectra: Sequence[Spectrum],
+    measures: Sequence[Mapping[str, Any]],
+    *,
+    metrics: Mapping[str, Floats] | None = None,
+    ends: Sequence[str] = ("top", "bottom"),
+    most: int = 200,
+    title: str = "",
+) -> Picture:
+    """Show eigenvalues at the ends, accuracy, losses, and the norm of every frequency over training.
+
+    Args:
+        steps: the analysed training steps, ascending.
+        spectra: one per step.
+        measures: one per step, with the names in `FOURIER`.
+        metrics: columns as `Run.metrics()` gives them.
+        ends: "top", "bottom" or both.
+        most: eigenvalues of an end, from the outermost.
+        title: stands above.
+    """
+    if not has_measures(measures):
+        return nothing(title, SENTENCE, "this analysis has no Fourier measures")
+    at, known = Steps.of(steps), metrics or {}
+    panels = [_end(at, spectra, end, most) for end in ends]
+    if accuracies := curves(at, known, "accuracy"):
+        panels.append(Panel(tuple(accuracies), x=at, y=Linear("accuracy", (-0.03, 1.03))))
+    losses = [line for line in curves(at, known, "loss") if line.label != "batch"]
+    for name, label, colour, symbol in _LOSSES:
+        values = np.array([row[name] for row in measures], dtype=float)
+        facts = Facts("step {step:,}\n" + label + " {value:.4g}", {"step": at.steps, "value": values})
+        losses.append(
+            Points(
+                np.arange(len(values)), values, colour, symbol, 3.0, joined=1.0, dash="dash", label=label, facts=facts
+            )
+        )
+    panels.append(loss_panel(at, losses))
+    largest = max(float(np.max(row[name])) for row in measures for name in FOURIER[:2])
+    panels += [_norms(at, measures, of, largest or 1.0) for of in ("embedding", "unembedding")]
+    heights = tuple(1.5 if isinstance(panel.y, Eigenvalues) else 1.2 for panel in panels)
+    return Picture(tuple((panel,) for panel in panels), title, SENTENCE, height=sum(heights), heights=heights)
+
+
+def _end(at: Steps, spectra: Sequence[Spectrum], end: str, most: int) -> Panel:
+    """A dash for each eigenvalue; the axis holds the unconverged ones, too, which are crosses."""
+    parts = [(spectrum, end_slice(spectrum, end, most)) for spectrum in spectra]
+    places = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
+    values, bounds, good = (
+        np.concatenate([getattr(spectrum, name)[part] for spectrum, part in parts])
+        for name in ("eigenvalues", "error_bounds", "converged")
+    )
+    name = f"{_ENDS[end]} eigenvalues"
+    if not good.any():
+        return Panel((Nothing(f"none of the {name} has converged"),))
+    columns = {"step": np.array(at.steps)[places], "value": values, "bound": bounds}
+    facts = Facts("step {step:,}\nλ = {value:.6g} ± {bound:.1g}", {key: all_[good] for key, all_ in columns.items()})
+    failed = Facts("step {step:,}\n{value:.4g}, not converged", {key: all_[~good] for key, all_ in columns.items()})
+    axis = EigenvalueAxis.around((values[good], bounds[good]), (values[~good], 0.0))
+    marks: list[Mark] = [Rule(0.0, colour=INK, width=0.5)] if axis.low < 0 < axis.high else []
+    label = "one eigenvalue and its error bound"
+    marks.append(Dashes(places[good], values[good], bounds[good], COLOURS[0], label=label, facts=facts))
+    label = "" if good.all() else "not converged"
+    marks.append(Points(places[~good], values[~good], UNCONVERGED, "x", 2.5, label=label, facts=failed))
+    heading = f"{name} (at most {most:,} of a step), error ≤ {bounds[good].max():.1g}"
+    return Panel(tuple(marks), x=at, y=Eigenvalues(axis, "λ"), title=heading)
+
+
+def _norms(at: Steps, measures: Sequence[Mapping[str, Any]], of: str, largest: float) -> Panel:
+    norms = np.array([row[f"{of}_norms"] for row in measures], dtype=float).T
+    step, frequency = np.broadcast_arrays(at.steps, np.arange(1, len(norms) + 1)[:, None])
+    said = f"step {{step:,}}\nfrequency {{frequency}}\n{of} norm {{norm:.4g}}"
+    facts = Facts(said, {"step": step, "frequency": frequency, "norm": norms})
+    edges = np.arange(norms.shape[1] + 1) - 0.5, np.arange(len(norms) + 1) + 0.5
+    heat = HeatMap(*edges, norms, (0.0, largest), "norm of a frequency", facts=facts)
+    key = np.asarray(measures[-1]["key_frequencies"])
+    label, facts = "key frequency of the last step", Facts("key frequency {frequency}", {"frequency": key})
+    triangles = Points(np.full(len(key), at.limits[1]), key, COLOURS[1], "triangle-left", 3.5, label=label, facts=facts)
+    axis = Linear("frequency", (0.5, len(norms) + 0.5), ",d")
+    return Panel((heat, triangles), x=at, y=axis, title=f"{of}: norm of each frequency")

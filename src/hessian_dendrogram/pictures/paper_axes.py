@@ -1,0 +1,80 @@
+"""The axes of a picture as scales and ticks of a matplotlib panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.scale import SymmetricalLogScale
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ..views.eigenvalue_axis import LINEAR_DECADES
+from .axes import LONGEST_NAME, Axis, Eigenvalues, Linear, Log, Named, Steps, wrapped
+from .paper import plain
+
+_MOST = {"x": 9, "y": 14}  # labels of eigenvalues for which a whole page has room
+CHARACTERS = {"x": 105, "y": 80}  # of a name for which a whole page has room
+_MANY_STEPS = 8  # more than these stand upright
+
+
+def apply_axis(axes: Axes, axis: Axis, which: str) -> None:
+    """Scale the axis `which` ("x" or "y") of a panel, and put its ticks and its name there."""
+    panel_axis = axes.xaxis if which == "x" else axes.yaxis
+    if isinstance(axis, Eigenvalues):
+        _eigenvalues(axes, axis, which)
+    elif isinstance(axis, Log):
+        axes.set(**{f"{which}scale": "log", f"{which}lim": axis.limits})
+    elif isinstance(axis, Named):
+        places = np.arange(len(axis.names)) if axis.places is None else np.asarray(axis.places)
+        panel_axis.set_ticks(
+            places, [plain(name, LONGEST_NAME) for name in axis.names], size=5.5 if len(places) > 12 else 6.5
+        )
+    elif isinstance(axis, Steps):
+        ticks = axis.ticks()
+        panel_axis.set_ticks([at for at, _ in ticks], [text for _, text in ticks])
+        if which == "x":
+            axes.tick_params(axis="x", rotation=90 if len(ticks) > _MANY_STEPS else 0)
+        axes.set(**{f"{which}lim": axis.limits})
+    else:
+        _numbers(axes, axis, which)
+    if isinstance(axis, Linear | Named) and axis.limits is not None:
+        axes.set(**{f"{which}lim": axis.limits})
+    if axis.label and not (isinstance(axis, Steps) and axis.unlabelled):
+        width = CHARACTERS[which] * share(axes, which)
+        axes.set(**{f"{which}label": plain(wrapped(axis.label, max(20, round(width))))})
+
+
+def _eigenvalues(axes: Axes, axis: Eigenvalues, which: str) -> None:
+    panel_axis = axes.xaxis if which == "x" else axes.yaxis
+    # matplotlib makes the linear part linscale / (1 - 1 / base) decades long.
+    scale = SymmetricalLogScale(panel_axis, base=10, linthresh=axis.axis.threshold, linscale=0.9 * LINEAR_DECADES)
+    axes.set(**{f"{which}scale": scale, f"{which}lim": axis.limits})
+    ticks = axis.ticks(max(4, round(_MOST[which] * min(1.0, 1.4 * share(axes, which)))))
+    panel_axis.set_ticks([at for at, text in ticks if text], [text for _, text in ticks if text])
+    panel_axis.set_ticks([at for at, text in ticks if not text], minor=True)
+
+
+def share(axes: Axes, which: str) -> float:
+    """How much of the page a panel has in one direction."""
+    place = axes.get_subplotspec()
+    if place is None:
+        return 1.0
+    grid: Any = place.get_gridspec()
+    ratios, span = (
+        (grid.get_width_ratios(), place.colspan) if which == "x" else (grid.get_height_ratios(), place.rowspan)
+    )
+    return float(sum(ratios[span.start : span.stop]) / sum(ratios))
+
+
+def _numbers(axes: Axes, axis: Linear, which: str) -> None:
+    panel_axis = axes.xaxis if which == "x" else axes.yaxis
+    if axis.form:
+        form = axis.form
+        is_whole = form.endswith("d")
+        panel_axis.set_major_locator(MaxNLocator(6, integer=is_whole))
+        panel_axis.set_major_formatter(
+            FuncFormatter(lambda value, _: format(round(value) if is_whole else value, form).replace("-", "−"))
+        )
+    elif axis.limits is None:
+        axes.ticklabel_format(axis="x" if which == "x" else "y", useOffset=False, scilimits=(-3, 5))

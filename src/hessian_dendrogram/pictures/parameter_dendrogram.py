@@ -1,0 +1,150 @@
+"""The parameter dendrogram: nested cuts of a coupling graph, and under them the layers that the leaves are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layout import Layout
+from ..results.tree import BipartitionTree
+from ..views.branches import branch_layers, describe_tree, layer_counts
+from ..views.layers import layer_colours, layer_names
+from ..views.steps import key_positions
+from .axes import Floats, Linear, Named
+from .facts import Facts
+from .marks import INK, Areas, Bars, Branches, Line, Mark, Points, Remark, Tree
+from .picture import Panel, Picture
+
+Integers = NDArray[np.int64]
+SENTENCE = (
+    "A cut divides a set of parameters where it is coupled least, and stands as high as the levels of cuts below it; a "
+    "branch has the colour of the layer with two thirds of its parameters, and the strip the shares of all in a leaf."
+)
+CLUSTER = "#8A3FFC"  # no layer has it
+_MIXED = "#8C8C8C"
+_STRIP, _SPACE = 0.36, 0.06  # heights of the strip and of the space above it, relative to the tree
+_ISOLATED = 0.05  # of the width of the tree, at most
+_HOVER, _HEIGHTS = 40, (0.12, 0.37, 0.63, 0.88)  # points from left to right and in a leaf that say its layers
+_MOST_LAYERS = 8  # that are said of a leaf
+_ARBITRARY = "arbitrary cut: its vector is one of many (degenerate λ₂)"
+_FACTS = (
+    "{kind}\n{size:,} parameters, {share:.0f} % of them of {layer}\neigenvalue of the {laplacian} Laplacian "
+    "{eigenvalue:.4g}\nλ₂ {connectivity:.4g}\nconductance {conductance:.4g}"
+)
+
+
+def parameter_dendrogram(
+    steps: Sequence[int],
+    trees: Sequence[BipartitionTree],
+    layout: Layout,
+    *,
+    k: int | None = None,
+    title: str = "",
+    most: int = 4,
+) -> Picture:
+    """Show the trees at up to `most` steps, over a strip of the layers in every leaf.
+
+    Isolated parameters stand at the right, on at most a twentieth of the width, however many there are.
+
+    Args:
+        steps: the analysed training steps, ascending.
+        trees: one per step.
+        layout: of the parameters; its groups, where it has some, are shown in place of layers.
+        k: mark the clusters of `tree.cut(k)`; default none.
+        title: stands above.
+        most: how many steps to show.
+    """
+    chosen = key_positions(len(steps), most)
+    names, layers = layer_names(layout)
+    rows = []
+    for position in chosen:
+        tree = trees[position]
+        heading = f"step {steps[position]:,}: {describe_tree(tree)}"
+        heading += f", {len(tree.isolated):,} isolated" if tree.isolated.size else ""
+        name = "parameters, in the order of the tree" if position == chosen[-1] else ""
+        rows.append((_panel(tree, layer_counts(tree, layers, len(names)), names, k, heading, name),))
+    return Picture(tuple(rows), title, SENTENCE, height=2.3 * len(rows) if len(rows) > 1 else 3.9)
+
+
+def layer_inks(count: int) -> list[str]:
+    """The colours of so many layers, as marks have them."""
+    return ["#{:02X}{:02X}{:02X}".format(*(round(255 * part) for part in rgb)) for rgb in layer_colours(count)]
+
+
+def _panel(tree: BipartitionTree, counts: Integers, names: list[str], k: int | None, title: str, name: str) -> Panel:
+    top = max(1, int(tree.levels[0]))
+    strip, floor, inks = _STRIP * top, (_STRIP + _SPACE) * top, layer_inks(len(names))
+    width = len(tree.order) + min(len(tree.isolated), _ISOLATED * len(tree.order))
+    places, heights = (tree.starts + tree.stops).astype(float) / 2, floor + tree.levels.astype(float)
+    owners, known = branch_layers(counts), _columns(tree, counts, names)
+    hanging = [np.flatnonzero((owners == layer) & (tree.parents >= 0)) for layer in range(-1, len(names))]
+    labels = ["no layer has two thirds" if len(hanging[0]) else "", *names]
+    marks: list[Mark] = [
+        *_leaves(tree, counts[tree.leaves], names, inks, width, strip),
+        Tree(
+            places,
+            heights,
+            tree.parents,
+            tuple(map(Branches, hanging, [_MIXED, *inks], [1.2] * len(labels), labels)),
+            Facts(_FACTS, known),
+        ),
+    ]
+    arbitrary, clusters = np.flatnonzero(tree.is_degenerate), np.empty(0, int) if k is None else tree.cut(k)
+    for nodes, look in (
+        (arbitrary, Points([], [], INK, size=3.5, label=_ARBITRARY)),
+        (clusters, Points([], [], CLUSTER, "diamond", 5.0, label=f"a cluster of cut({k})")),
+    ):
+        facts = Facts(_FACTS, {column: of_nodes[nodes] for column, of_nodes in known.items()})
+        hollow = np.full(len(nodes), nodes is arbitrary)
+        if len(nodes):
+            marks.append(replace(look, x=places[nodes], y=heights[nodes], hollow=hollow, facts=facts))
+    if len(tree.parents) == 1:
+        marks.append(Remark("no cut was made: min_size is the whole graph"))
+    ticks = range(0, top + 1, -(-top // 6))
+    levels = [strip / 2, *(floor + tick for tick in ticks)]
+    y = Named(["leaves", *map(str, ticks)], levels, "levels below", (0.0, floor + 1.05 * top))
+    return Panel(tuple(marks), x=Linear(name, (0.0, width), ",d"), y=y, title=title)
+
+
+def _columns(tree: BipartitionTree, counts: Integers, names: list[str]) -> dict[str, NDArray[np.generic]]:
+    """What is said of each node."""
+    fallen = np.array([f"{len(below):,} components" if below else "leaf" for below in tree.children])
+    return {
+        "kind": np.where(tree.is_degenerate, _ARBITRARY, np.where(tree.eigenvalues > 0, "cut", fallen)),
+        "size": tree.stops - tree.starts,
+        "share": 100 * counts.max(axis=1) / counts.sum(axis=1),
+        "layer": np.array(names, dtype=object)[counts.argmax(axis=1)],
+        "laplacian": np.full(len(fallen), tree.laplacian),
+        "eigenvalue": tree.eigenvalues,
+        "connectivity": tree.connectivities,
+        "conductance": tree.conductances,
+    }
+
+
+def _leaves(
+    tree: BipartitionTree, counts: Integers, names: list[str], inks: list[str], width: float, height: float
+) -> list[Mark]:
+    """An area for each layer: a bar for each leaf would be hundreds of elements. An unseen line says what they are."""
+    starts, stops = tree.starts[tree.leaves], tree.stops[tree.leaves]
+    sizes, edges, end = stops - starts, np.stack([starts, stops], axis=1).ravel(), len(tree.order)
+    shares = counts / sizes[:, None]
+    marks: list[Mark] = [Areas(edges, np.repeat(height * shares.T, 2, axis=1), inks, names)]
+    numbers = -(-_HOVER * sizes // end)
+    pairs = zip(starts, stops, numbers, strict=True)
+    across = np.concatenate([np.linspace(start, stop, 2 * count + 1)[1::2] for start, stop, count in pairs])
+    said = [_said(*leaf, names) for leaf in zip(sizes.tolist(), shares, strict=True)]
+    facts = Facts("{said}", {"said": np.tile(np.repeat(np.array(said, dtype=object), numbers), len(_HEIGHTS))})
+    marks.append(Line(np.tile(across, len(_HEIGHTS)), np.repeat(_HEIGHTS, len(across)) * height, "", facts=facts))
+    if tree.isolated.size:
+        facts = Facts("{count:,} isolated parameters: no coupling to any other", {"count": [len(tree.isolated)]})
+        label, middle = "isolated (not to scale)", (end + width) / 2
+        marks.append(Bars([middle], [0.0], [height], width - end, hatched=True, label=label, facts=facts))
+    return marks
+
+
+def _said(size: int, shares: Floats, names: list[str]) -> str:
+    most = [layer for layer in np.argsort(-shares, kind="stable")[:_MOST_LAYERS].tolist() if shares[layer] > 0]
+    return f"leaf of {size:,} parameters" + "".join(f"\n{names[layer]}: {shares[layer]:.0%}" for layer in most)

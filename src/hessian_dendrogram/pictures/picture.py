@@ -1,0 +1,89 @@
+"""A picture is data: panels of marks, a title, and the sentence that says how to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from .axes import Axis, Linear, Steps
+from .marks import Mark
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Marks on two axes, drawn in their order.
+
+    Attributes:
+        marks: the first one is behind the others.
+        x, y: the axes.
+        title: above it on the left; plain text, of one or more lines.
+        square: units of both axes have one length, as the pixels of an image.
+        on_paper_only: left out on a screen, where hovering says the same.
+    """
+
+    marks: tuple[Mark, ...]
+    x: Axis = field(default_factory=Linear)
+    y: Axis = field(default_factory=Linear)
+    title: str = ""
+    square: bool = False
+    on_paper_only: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Rows of panels.
+
+    Attributes:
+        rows: the panels of each row, from left to right; fewer in a row than in another leave the rest empty.
+        title: above all of them; plain text.
+        sentence: how to read it.
+        height: in inches of a page that is seven inches wide, without the title and the legend.
+        heights: of the rows relative to each other; default equal.
+        widths: of the columns relative to each other; default equal.
+    """
+
+    rows: tuple[tuple[Panel, ...], ...]
+    title: str = ""
+    sentence: str = ""
+    height: float = 3.5
+    heights: tuple[float, ...] = ()
+    widths: tuple[float, ...] = ()
+
+    def figure(self) -> Figure:
+        """A matplotlib figure for print."""
+        from .with_matplotlib import draw
+
+        return draw(self)
+
+    def chart(self) -> go.Figure:
+        """An interactive plotly figure."""
+        from .with_plotly import draw
+
+        return draw(self)
+
+    def shown(self, *, on_paper: bool) -> list[list[Panel]]:
+        """The rows as they are drawn, without empty ones: steps that stand again below have no numbers and no name."""
+        rows = [[panel for panel in row if on_paper or not panel.on_paper_only] for row in self.rows]
+        rows = [row for row in rows if row]
+        for above, below in pairwise(rows):
+            for column, (panel, other) in enumerate(zip(above, below, strict=False)):
+                if isinstance(panel.x, Steps) and panel.x == other.x:
+                    above[column] = replace(panel, x=replace(panel.x, unlabelled=True))
+        return rows
+
+
+def stacked(first: Picture, *below: Picture) -> Picture:
+    """Pictures below each other as one, with the title and the sentence of the first."""
+    several = (first, *below)
+    heights = [
+        one.height * share / sum(one.heights or (1.0,) * len(one.rows))
+        for one in several
+        for share in one.heights or (1.0,) * len(one.rows)
+    ]
+    rows = tuple(row for one in several for row in one.rows)
+    return replace(first, rows=rows, height=sum(heights), heights=tuple(heights))

@@ -1,0 +1,105 @@
+"""The axes of a picture as those of a plotly chart, and where panels and colour bars stand.
+
+plotly has no symmetric logarithmic axis, so eigenvalues are placed here. Their ticks are 1 to 9 times all powers of
+ten, of which the coarse ones have labels, so that a reader who zooms in still finds some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..views.steps import key_positions
+from .axes import LONGEST_NAME, Axis, Eigenvalues, Linear, Log, Named, Steps, power_of_ten, wrapped
+from .screen import TEXT, light, plain
+
+_LABEL = {"x": 80, "y": 30}  # pixels of an axis that a label takes
+_MANY_STEPS = 8  # more than these stand upright
+
+
+def place(axis: Axis, values: ArrayLike) -> NDArray[np.float32]:
+    """Coordinates of a mark on an axis."""
+    return light(axis.place(values) if isinstance(axis, Eigenvalues) else values)
+
+
+def axis_layout(axis: Axis, which: str, pixels: float) -> dict[str, Any]:
+    """The attributes of an axis of a length in pixels."""
+    known: dict[str, Any] = {"title": {"text": plain(wrapped(axis.label, max(20, int(pixels / 6.5))))}}
+    room = max(3, round(pixels / _LABEL[which]))
+    if isinstance(axis, Eigenvalues):
+        ticks = axis.ticks(room)
+        labelled = {"tickvals": axis.place([at for at, text in ticks if text])}
+        known |= {"range": axis.place(axis.limits).tolist(), "ticktext": [text for _, text in ticks if text]}
+        known |= labelled | {"minor": {"tickvals": axis.place([at for at, text in ticks if not text])}, "tickangle": 0}
+    elif isinstance(axis, Log):
+        known |= {"type": "log", "range": np.log10(axis.limits).tolist(), "nticks": max(4, round(pixels / 70))}
+        if axis.limits[1] > 100 * axis.limits[0]:
+            known["tickfont"] = {"size": 10}  # plotly enlarges powers by a quarter
+    elif isinstance(axis, Named):
+        places = np.arange(len(axis.names)) if axis.places is None else np.asarray(axis.places)
+        known |= {"tickvals": places, "ticktext": [plain(name, LONGEST_NAME) for name in axis.names], "showgrid": False}
+        known["tickfont"] = {"size": 11}
+    elif isinstance(axis, Steps):
+        ticks = axis.ticks(max(2, min(30, round(pixels / 28))))
+        known |= {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks], "showgrid": False}
+        known |= {"range": list(axis.limits), "tickangle": -90 if len(ticks) > _MANY_STEPS else 0}
+        if axis.unlabelled:
+            known |= {"showticklabels": False, "title": {"text": None}}
+    elif axis.form:
+        known |= {"tickformat": axis.form}
+    if isinstance(axis, Linear | Named) and axis.limits is not None:
+        known["range"] = list(axis.limits)
+    return known
+
+
+def domains(shares: Sequence[float], gap: float, *, downwards: bool = False) -> list[tuple[float, float]]:
+    """Cut the unit length into parts with gaps between them."""
+    parts = np.asarray(shares, float) / sum(shares) * (1 - gap * (len(shares) - 1))
+    ends = np.cumsum(parts) + gap * np.arange(len(parts))
+    pairs = np.stack([ends - parts, ends], axis=1)
+    inside = np.clip(1 - pairs[:, ::-1] if downwards else pairs, 0, 1)  # rounding
+    return [(low, high) for low, high in inside.tolist()]
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """Colours and their bar: those of a heat map, or a colour for each name."""
+
+    bar: str
+    limits: tuple[float, float]
+    logarithmic: bool = False
+    colours: str | tuple[str, ...] = "viridis"
+    names: tuple[str, ...] = ()
+
+    def layout(self) -> dict[str, Any]:
+        """Its attributes; values on a logarithmic one are given by their logarithms."""
+        low, high = np.log10(self.limits).tolist() if self.logarithmic else self.limits
+        shown: dict[str, Any] = {"outlinewidth": 0, "ticks": "outside", "thickness": 14, "tickcolor": TEXT}
+        shown["title"] = {"text": plain(self.bar), "side": "right", "font": {"size": 12, "color": TEXT}}
+        if self.names:
+            chosen = key_positions(len(self.names), 6)
+            shown |= {"tickvals": chosen, "ticktext": [plain(self.names[i]) for i in chosen]}
+        elif self.logarithmic:
+            powers = range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)
+            steps = (1, 2, 5) if high - low < 2.5 else (1,)
+            values = [(step, power) for power in powers for step in steps if power + np.log10(step) <= high + 1e-9]
+            shown["tickvals"] = [power + np.log10(step) for step, power in values]
+            shown["ticktext"] = [_number(step, power) for step, power in values]
+        scale: Any = {"viridis": "Viridis", "viridis reversed": "Viridis", "diverging": "RdBu"}
+        if isinstance(self.colours, tuple):
+            ends = np.linspace(0, 1, max(2, len(self.colours))).tolist()
+            known = [[at, one] for at, one in zip(ends, (self.colours * 2)[: len(ends)], strict=True)]
+        else:
+            known = scale[self.colours]
+        is_reversed = self.colours in ("viridis reversed", "diverging")
+        return {"cmin": low, "cmax": high, "colorscale": known, "reversescale": is_reversed, "colorbar": shown}
+
+
+def _number(step: int, power: int) -> str:
+    if 0 <= power <= 4:
+        return f"{step * 10**power:,}"
+    return power_of_ten(power) if step == 1 else f"{step}·{power_of_ten(power)}"

@@ -1,0 +1,89 @@
+"""Spectra and marks that the tests of pictures draw."""
+
+import numpy as np
+
+from hessian_dendrogram.pictures import Panel, Picture, marks
+from hessian_dendrogram.pictures.axes import Linear
+from hessian_dendrogram.pictures.facts import Facts
+from hessian_dendrogram.results.spectrum import Spectrum
+
+
+def complete(values, error_bounds=1e-6, **more):
+    values = np.sort(np.asarray(values, float))
+    return Spectrum(eigenvalues=values, error_bounds=error_bounds, dim=len(values), **more)
+
+
+def realistic(seed=0, count=60, **more):
+    random = np.random.default_rng(seed)
+    bulk = 10 ** random.uniform(-7, -1, count) * random.choice([-1, 1], count)
+    return complete(np.concatenate([bulk, np.zeros(9), [1.0, 5.0, 5.5, 20.0]]), **more)
+
+
+def partial(seed=0, converged=None, num_bottom=5, num_top=6):
+    random = np.random.default_rng(seed)
+    values = np.sort(np.concatenate([-random.uniform(0.01, 0.2, num_bottom), random.uniform(1, 30, num_top)]))
+    bounds = np.where(values < 0, 1e-3, 1e-2)
+    ends = {"num_bottom": num_bottom, "num_top": num_top}
+    return Spectrum(eigenvalues=values, error_bounds=bounds, dim=1000, converged=converged, **ends)
+
+
+AWKWARD = {
+    "one eigenvalue": [complete([3.0])],
+    "one eigenvalue, zero, no error": [complete([0.0], 0.0)],
+    "repeated, no error": [complete([2.0] * 5, 0.0)] * 2,
+    "repeated in two places": [complete([1.0, 1.0, 1.0, 4.0, 4.0], 0.0)],
+    "nothing resolved": [complete([1.0, 1.1, 1.2], 5.0)] * 3,
+    "infinite error bounds": [complete([1.0, 2.0, 4.0], np.inf), complete([1.0, 2.0, 4.0], 1e-3)],
+    "no error": [realistic(error_bounds=0.0)],
+    "tiny and huge": [complete([1e-60, 1e-12, 1e12, 1e60], 0.0)],
+    "only the top": [partial(num_bottom=0), partial(num_bottom=0)],
+    "partial, some unconverged": [partial(converged=np.arange(11) != 7), partial()],
+    "nothing converged": [partial(converged=np.zeros(11, bool))],
+    "one step without anything converged": [partial(converged=np.zeros(11, bool)), partial()],
+    "complete, one unconverged": [realistic(), realistic(converged=np.arange(73) != 40)],
+    "many steps": [realistic(seed, 12) for seed in range(47)],
+}
+
+_FACTS = Facts("{y:.2f}", {"y": [1.0, 2.0]})
+EVERY_MARK = [
+    marks.Line([0, 1, 1, 2], [1.0, 2.0, np.nan, 0.5], label="line"),
+    marks.Line([0, 1], [1.0, 2.0], marks.FAINT, dash="dot", stepped=True, facts=_FACTS),
+    marks.Points([0, 1], [1.0, 2.0], ["#FF0000", "#00FF00"], size=[3.0, 5.0], hollow=[True, False], facts=_FACTS),
+    marks.Points([0, 1], [1.0, 2.0], symbol="x", y_errors=[0.5, np.inf], x_errors=[0.1, 0.2], joined=1.0, label="p"),
+    marks.Points([], [], label="none of them"),
+    marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], colour="#FF0000", errors=[0.1, 0.2], label="bars", facts=_FACTS),
+    marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], upright=False, outline=marks.INK, label="hollow"),
+    marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], hatched=True, label="hatched"),
+    marks.HeatMap(
+        [0, 1, 2], [0, 1, 3], np.array([[1.0, np.nan], [10.0, 100.0]]), (1.0, 100.0), "count", logarithmic=True
+    ),
+    marks.HeatMap(
+        [0, 1, 2], [0, 1, 3], np.array([[-1.0, 0.0], [1.0, 0.5]]), (-1.0, 1.0), "weight", colours="diverging"
+    ),
+    marks.ColourBar(("#000000", "#888888", "#FFFFFF"), ("0", "10", "20"), "step"),
+    marks.Tree(
+        np.array([0.0, 1.0, 0.5]),
+        np.array([0.0, 0.0, 2.0]),
+        np.array([2, 2, -1]),
+        (marks.Branches(np.array([0]), "#FF0000", label="left"), marks.Branches(np.array([1]))),
+        Facts("{h:.1f}", {"h": [0.0, 0.0, 2.0]}),
+    ),
+    marks.Dashes([0, 1], [1.0, 2.0], [0.1, np.inf], "#FF0000", label="dashes", facts=_FACTS),
+    marks.Areas([0, 1, 2], np.array([[0.2, 0.3, 0.4], [0.8, 0.7, 0.6]]), ("#FF0000", "#00FF00"), ("a", "b")),
+    marks.Region(y=(None, 1.0), label="shade"),
+    marks.Region(x=(0.5, None), hatched=True, label="hatch"),
+    marks.Rule(1.0, text="reference 1.0", label="rule"),
+    marks.Rule(1.0, upright=True, dash="dot"),
+    marks.Texts([0, 1], [1.0, 2.0], ["one", "two"], ["#FF0000", marks.FAINT]),
+    marks.Remark("a remark"),
+    marks.Nothing("nothing to see"),
+]
+
+
+def toy():
+    """A picture of two panels."""
+    drawn = (marks.Points([0, 1], [1.0, 2.0], label="points"), EVERY_MARK[8])
+    limits = {"x": Linear(limits=(0.0, 3.0)), "y": Linear("number", limits=(0.0, 3.0))}
+    return Picture(
+        ((Panel(drawn, **limits, title="one"), Panel(drawn[:1], **limits)),), title="a toy", widths=(2.0, 1.0)
+    )
