@@ -192,6 +192,7 @@ def test_a_folder_and_a_file(tmp_path):
                 "left out: checkpoint-500/optimizer.pt: it holds the state of an optimiser",
                 "left out: checkpoint-500/rng_state.pth: its name says rng; rename it if it is a model's",
                 "left out: checkpoint-500/scheduler.pt: it holds the state of a learning-rate scheduler",
+                "left out: checkpoint-500/training_args.bin: its name says args; rename it if it is a model's",
                 "checkpoint-500/model.safetensors  -> step 500 (the number in its folder's name)",
                 "checkpoint-1000/pytorch_model.bin -> step 1000 (the number in its folder's name)",
             ],

@@ -122,6 +122,12 @@ def analyse(
         typer.Option("--checkpoints", help="State dicts (.pt, .pth, .ckpt, .safetensors): a folder, a file, or a run."),
     ] = None,
     step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", help="What stands before the model's names in the files, where unclear.")
+    ] = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Say which file is which step and how it fits, and do nothing else.")
+    ] = False,
     data_dir: DataDir = None,
     samples: Samples = None,
     vectors: Vectors = None,
@@ -147,7 +153,14 @@ def analyse(
     )
     if step is not None and not checkpoints:
         raise UserError(f"--step is the step of a file that --checkpoints names; got --step {step} without one")
-    source = FileCheckpoints.found(checkpoints, step, tell=_print) if checkpoints else chosen.weights_from
+    if prefix is not None and not checkpoints:
+        raise UserError(f"--prefix goes with files that --checkpoints names; got --prefix {prefix} without any")
+    source = chosen.weights_from
+    if checkpoints:
+        source = FileCheckpoints.found(checkpoints, step, prefix=prefix, tell=_print)
+    if only_list:
+        _list(chosen, source)
+        return
     found = read_checkpoints(source, partial(opening.new_model, chosen)) if source else None
     with opening.open_run(
         chosen,
@@ -238,7 +251,7 @@ def plot(
     with store.lock(run) if is_inside else nullcontext():
         for name in names:
             folder = to / name if to else opened.figures_folder(name)
-            figures.draw_any(opened, name, folder)
+            figures.draw(opened, name, folder)
             if not to:
                 opened.mark_figures(name)
             _print(f"figures: {folder}")
@@ -256,7 +269,7 @@ def export(
     from .store import Run
 
     with _plotly_needed():
-        from .export import export_page
+        from .pages.exported import export_page
     written = export_page(Run(run), html, analysis=analysis)
     for line in written.left_out:
         _print(f"left out: {line}")
@@ -303,7 +316,9 @@ def info(
 
 @app.command("app", epilog="Example: hessian-dendrogram app spectrum --run runs/digits")
 def open_app(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="spectrum (opens any run), grokking or fiedler.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="spectrum (opens any run), grokking or parameter-dendrogram.")
+    ],
     run: Annotated[
         Path | None, typer.Option("--run", help="A run directory; default in a checkout: the published results.")
     ] = None,
@@ -312,7 +327,7 @@ def open_app(
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Open an interactive notebook on stored results, at an address that only you are told."""
-    from .apps import serving
+    from .pages import serving
 
     address = serving.prepare(name, run, port)
     _print(f"{name} of {address.run}: {address.url} (Ctrl-C stops it)")
@@ -326,6 +341,26 @@ def _experiment(source: str, **overrides: Any) -> Experiment:
     with _torch_needed():
         from .experiment import load_experiment
     return load_experiment(source, **overrides)
+
+
+def _list(experiment: Experiment, source: Any) -> None:
+    """Which steps a source has, and whether the weights of each fit; everything that is wrong, not the first alone."""
+    from .models.importing import weights_at
+    from .opening import new_model
+
+    if source is None:
+        raise UserError("--list goes with --checkpoints, or with an experiment that has weights_from")
+    problems = []
+    for step in source.steps():
+        try:
+            weights_at(source, step, partial(new_model, experiment))
+        except UserError as error:
+            problems.append(str(error))
+            _print(f"step {step}: {error}")
+        else:
+            _print(f"step {step}: fits")
+    if problems:
+        raise UserError(f"{len(problems):,} of {len(source.steps()):,} checkpoints do not fit; see above")
 
 
 def _out(out: Path | None, experiment: Experiment) -> Path:
@@ -401,7 +436,7 @@ def _draw(opened: Run, names: list[str]) -> None:
         if not opened.figures_are_current(name):
             from . import figures
 
-            figures.draw_any(opened, name, opened.figures_folder(name))
+            figures.draw(opened, name, opened.figures_folder(name))
             if name in opened.analyses():
                 figures.draw_comparison(opened, opened.figures_folder())
             opened.mark_figures(name)

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..texts import escaped, listed, shortened
+from .distributed_checkpoints import is_distributed, numbers_of
+from .shards import INDICES, shards_of
 from .state_dicts import content_of, nested_state
 from .state_dicts import read_state_dict as read_state_dict
 from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, count_in_name, has_number, step_in_name
@@ -87,7 +89,7 @@ def _files(path: Path, tell: Callable[[str], object]) -> list[Path]:
     """The files with a known ending in a folder and in its folders of one step each, or the one file."""
     if not path.exists():
         raise UserError(f"there is no file or folder {escaped(path)}")
-    if not path.is_dir():
+    if not path.is_dir() or is_distributed(path):
         return [path]
     if (path / "run.json").is_file():  # a run directory, whose other files are none of weights
         path = path / "checkpoints"
@@ -101,7 +103,7 @@ def _files(path: Path, tell: Callable[[str], object]) -> list[Path]:
             others.append(folder.name)
     if not files:
         inside = f"; it has the folders {listed(others)}: give one of them" if others else ""
-        looked = f"looked for regular files that end in {', '.join(SUFFIXES)}"
+        looked = f"looked for regular files that end in {', '.join((*SUFFIXES, '.bin'))}, and folders with .metadata"
         raise UserError(f"{escaped(path)} has no checkpoint; {looked}{inside}")
     for name in others:
         tell(f"left out: {escaped(name)}: a folder whose name is not that of a step, such as checkpoint-500")
@@ -109,8 +111,15 @@ def _files(path: Path, tell: Callable[[str], object]) -> list[Path]:
 
 
 def _weights(folder: Path) -> list[Path]:
-    files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    return sorted(f for f in files if f.name.lower().endswith(SUFFIXES) or f.name == "pytorch_model.bin")
+    files = [file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+    indices = [file for file in files if file.name.endswith(INDICES)]
+    named = {name for index in indices for name in shards_of(index)}
+    found = [f for f in files if f.name.lower().endswith((*SUFFIXES, ".bin")) and f.name not in named]
+    pieces = [one for one in folder.iterdir() if one.is_dir() and is_distributed(one)]
+    if any(file.name.startswith("model.safetensors") for file in [*indices, *found]):  # the same in an older format
+        found = [file for file in found if file.name != "pytorch_model.bin"]
+        indices = [file for file in indices if not file.name.startswith("pytorch_model.bin")]
+    return sorted([*indices, *found, *pieces])
 
 
 def _label(file: Path, path: Path) -> str:
@@ -120,7 +129,9 @@ def _label(file: Path, path: Path) -> str:
 def _peek(file: Path) -> Any:
     """What a file holds, of .safetensors only the text beside the tensors; or the error in reading it."""
     try:
-        return content_of(file, tensors=False)
+        if file.is_dir():
+            return {"model": {}, **numbers_of(file)}
+        return {"model": {}} if file.name.endswith(INDICES) else content_of(file, tensors=False)
     except UserError as error:
         return error  # the name may still tell the step, and reading the weights says what is wrong
 

@@ -5,6 +5,7 @@ One checkpoint is in memory at a time, however many there are. The steps are tho
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,13 @@ from ..errors import UserError
 from ..store import Run
 from ..texts import escaped
 from .checkpoint_files import find_checkpoints
+from .naming import matched
+from .pretrained import is_pretrained, pretrained_in, read_pretrained
+from .shards import INDICES, shards_of
 from .state_dicts import read_state_dict
 from .weights import fit_state, load_weights
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -51,18 +57,32 @@ class FileCheckpoints:
 
     Args:
         files: by step.
+        prefix: what stands before the model's names in them, where that could be several.
+        tell: gets a line for everything that is changed to make them fit.
     """
 
-    def __init__(self, files: Mapping[int, Path]) -> None:
+    def __init__(
+        self,
+        files: Mapping[int, Path],
+        *,
+        prefix: str | None = None,
+        tell: Callable[[str], object] | None = None,
+    ) -> None:
         self._files = dict(files)
+        self.prefix, self._tell, self._said = prefix, tell or logger.info, set[str]()
         self._at_first = {step: _state_of(file) for step, file in self._files.items()}
 
     @classmethod
     def found(
-        cls, path: Path, step: int | None = None, *, tell: Callable[[str], object] | None = None
+        cls,
+        path: Path,
+        step: int | None = None,
+        *,
+        prefix: str | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> FileCheckpoints:
         """Those in a folder, or the one file; see `find_checkpoints`."""
-        return cls(find_checkpoints(path, step, tell=tell))
+        return cls(find_checkpoints(path, step, tell=tell), prefix=prefix, tell=tell)
 
     def steps(self) -> list[int]:
         """Those of the files, ascending."""
@@ -81,9 +101,23 @@ class FileCheckpoints:
                 f"{escaped(file)} changed while the files were read, and its step may be another one now; run again "
                 "once nothing writes to it"
             )
-        fit_state(model, read_state_dict(file), f"{escaped(file)} (step {step})")
+        found = matched(read_state_dict(file), model, self.prefix)
+        said = list(found.said)
+        if found.state.keys() - model.state_dict().keys() and (inner := pretrained_in(model)) and is_pretrained(file):
+            found = matched(read_pretrained(file.parent, inner), model)
+            said = [f"names changed by {type(inner).__name__}.from_pretrained", *found.said]
+        fit_state(model, found.state, f"{escaped(file)} (step {step})")
+        for line in said:
+            if line not in self._said:  # once, and not for each of a thousand files
+                self._said.add(line)
+                self._tell(f"{escaped(file.name)}: {line}")
 
 
-def _state_of(file: Path) -> tuple[int, int]:
-    known = file.stat()
-    return known.st_size, known.st_mtime_ns
+def _state_of(file: Path) -> list[tuple[str, int, int]]:
+    """What changes when somebody writes to a file, to the files that an index names, or into a folder."""
+    files = [file]
+    if file.name.endswith(INDICES):
+        files += [file.parent / shard for shard in shards_of(file)]
+    elif file.is_dir():
+        files += sorted(file.iterdir())
+    return [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files]

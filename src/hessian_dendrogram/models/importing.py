@@ -42,7 +42,7 @@ class Checked:
 
     def weights(self, step: int) -> Weights:
         """The state of a model that has been filled."""
-        return _weights(self.source, step, self.new_model)
+        return weights_at(self.source, step, self.new_model)
 
 
 def read_checkpoints(source: Checkpoints, new_model: Callable[[], nn.Module]) -> Checked:
@@ -62,7 +62,7 @@ def read_checkpoints(source: Checkpoints, new_model: Callable[[], nn.Module]) ->
     if twice := sorted({first for first, second in pairwise(steps) if first == second}):
         raise UserError(f"the source of checkpoints has the steps {twice} several times")
     for step in steps:
-        _weights(source, step, new_model)
+        weights_at(source, step, new_model)
     return Checked(source, tuple(steps), new_model)
 
 
@@ -81,7 +81,7 @@ def import_checkpoints(run: Run, checked: Checked) -> None:
             run.save_checkpoint(step, checked.weights(step))
 
 
-def _weights(source: Checkpoints, step: int, new_model: Callable[[], nn.Module]) -> Weights:
+def weights_at(source: Checkpoints, step: int, new_model: Callable[[], nn.Module]) -> Weights:
     """The state of a model that a source has filled."""
     model = new_model()
     if isinstance(source, FileCheckpoints):  # which compare every name, and say more where something is wrong

@@ -8,9 +8,11 @@ are written out in the file, which bounds them by its size.
 
 from __future__ import annotations
 
+import io
 import pickletools
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,21 +33,23 @@ _OLD_NAMES = {"__builtin__.set": "builtins.set", "__builtin__.bytearray": "built
 _PICKLES = 5  # of the format before PyTorch 1.6: a magic number, a version, the machine, the content, keys
 
 
-def refused_call(path: Path) -> str | None:
-    """The first function that a .pt file names and that is not allowed there, or `None`.
+def refused_call(path: Path | io.BytesIO) -> str | None:
+    """The first function that a .pt file, or its content, names and that is not allowed there, or `None`.
 
     Raises:
         Exception: of many types, where the file is damaged or none of PyTorch's.
     """
     if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
+        with path.open("rb") if isinstance(path, Path) else nullcontext(path) as file:
+            file.seek(0)
             for _ in range(_PICKLES):
                 if call := _refused(file):
                     return call
             return None
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        size = path.stat().st_size if isinstance(path, Path) else path.getbuffer().nbytes
+        if sum(entry.file_size for entry in entries) > size:
             raise ValueError("its content is compressed, or listed twice; torch.save does neither")
         for entry in entries:
             if entry.filename.endswith("/data.pkl"):

@@ -23,7 +23,9 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..texts import escaped, listed, shortened
+from .distributed_checkpoints import is_distributed, read_distributed
 from .pickle_calls import REBUILDING, refused_call
+from .shards import INDICES, read_shards
 
 _NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
 _DEEPEST = 5  # state dicts in each other; one may hold itself
@@ -31,8 +33,12 @@ _PREFIXES = ("module.", "_orig_mod.")  # put before every name by DistributedDat
 _LARGEST_HEADER = 2**24  # bytes of a .safetensors file's names and shapes: 100,000 tensors
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The named tensors in a checkpoint file.
+def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
+    """The named tensors in a checkpoint file, in the files that an index names, or in a folder of pieces.
+
+    Args:
+        path: a file, an index such as `model.safetensors.index.json`, or a folder of `torch.distributed.checkpoint`.
+        unwrapped: take off the prefixes of wrappers.
 
     PyTorch files are loaded with weights only, so that no code in them runs. A state dict nested under a key such as
     `state_dict`, `model_state_dict` or `model` is found, what stands beside tensors and is none (`epoch`) is left out,
@@ -41,6 +47,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is damaged, no regular file, wants to execute code, or holds no state dict.
     """
+    if path.name.endswith(INDICES):
+        return _unwrapped(read_shards(path)) if unwrapped else read_shards(path)
+    if path.is_dir() and is_distributed(path):
+        return _unwrapped(read_distributed(path)) if unwrapped else read_distributed(path)
     content = content_of(path)
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping) or not (key := nested_state(content)):
@@ -54,10 +64,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not state:
         keys = listed(list(content)) or "nothing"
         raise UserError(f"{escaped(path)} holds no state dict of a model but {keys}; save model.state_dict()")
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return _copied(state, path)
+    return _copied(_unwrapped(state) if unwrapped else state, path)
+
+
+def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the prefixes of wrappers, in any order, that stand before every name."""
+    while prefix := next((one for one in _PREFIXES if state and all(name.startswith(one) for name in state)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
 
 
 def _copied(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -1,1 +1,0 @@
-"""The interactive notebooks, for marimo: prose, widgets and calls into `charts`. `spectrum` opens any run."""
