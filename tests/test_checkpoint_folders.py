@@ -17,6 +17,7 @@ from conftest import TINY
 from hessian_dendrogram import FileCheckpoints, Run
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints
+from hessian_dendrogram.models.hub import HubCheckpoints, is_repository
 from hessian_dendrogram.models.state_dicts import read_state_dict
 
 
@@ -188,3 +189,47 @@ def test_a_dry_run_says_everything_and_writes_nothing(tiny, tmp_path):
     done = command(*arguments, "--samples", "20")
     assert done.returncode == 0, done.stderr
     assert Run(out).analysed_steps() == [5, 7]
+
+
+# ── the hub ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A cache as the hub's library keeps it, with two revisions and the main branch."""
+    root = tmp_path / "cache" / "models--owner--net-1m"
+    for seed, revision in enumerate(("step1000", "step2000", "main")):
+        digest = str(seed) * 40
+        (root / "snapshots" / digest).mkdir(parents=True)
+        (root / "refs").mkdir(exist_ok=True)
+        (root / "refs" / revision).write_text(digest)
+        save_file(network(seed).state_dict(), root / "snapshots" / digest / "model.safetensors")
+        (root / "snapshots" / digest / "config.json").write_text("{}")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as where it is not installed
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("", [1000, 2000]), ("@step2000", [2000]), ("@step2000,step1000", [1000, 2000])]
+)
+def test_revisions_of_the_hub_are_checkpoints(hub, name, steps):
+    told = []
+    assert is_repository(f"owner/net-1m{name}")
+    source = HubCheckpoints(f"owner/net-1m{name}", tell=told.append)
+    assert source.steps() == steps
+    assert told[-1] == "owner/net-1m@step2000 -> step 2000 (its name)"
+    model = network(7)
+    source.load(2000, model)
+    assert are_equal(network(1).state_dict(), model)
+
+
+def test_a_hub_that_is_not_there_is_one_line(hub, tmp_path):
+    with pytest.raises(UserError, match=r"step3000 is not in the cache.* Download it where there is a network"):
+        HubCheckpoints("owner/net-1m@step3000").load(3000, network())
+    with pytest.raises(UserError, match="no revision of it is named as a step"):
+        HubCheckpoints("owner/other")
+    with pytest.raises(UserError, match="main has no training step in its name"):
+        HubCheckpoints("owner/net-1m@main")
+    (tmp_path / "owner" / "net-1m").mkdir(parents=True)
+    assert not is_repository("owner/net-1m")

@@ -118,8 +118,12 @@ def analyse(
     experiment: ExperimentArgument,
     out: Out = None,
     checkpoints: Annotated[
-        Path | None,
-        typer.Option("--checkpoints", help="State dicts (.pt, .pth, .ckpt, .safetensors): a folder, a file, or a run."),
+        str | None,
+        typer.Option(
+            "--checkpoints",
+            help="State dicts (.pt, .pth, .ckpt, .bin, .safetensors): a folder, a file, a run, or a model of the hub: "
+            "owner/name@step1000.",
+        ),
     ] = None,
     step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
     prefix: Annotated[
@@ -145,6 +149,7 @@ def analyse(
         from .analyse import Session, analysis_of
         from .analyse import analyse as take
         from .models.checkpoints import FileCheckpoints
+        from .models.hub import HubCheckpoints, is_repository
         from .models.importing import import_checkpoints, read_checkpoints
     chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse = _out(out, chosen), _steps(at)
@@ -156,8 +161,10 @@ def analyse(
     if prefix is not None and not checkpoints:
         raise UserError(f"--prefix goes with files that --checkpoints names; got --prefix {prefix} without any")
     source = chosen.weights_from
-    if checkpoints:
-        source = FileCheckpoints.found(checkpoints, step, prefix=prefix, tell=_print)
+    if checkpoints and is_repository(checkpoints):
+        source = HubCheckpoints(checkpoints, prefix=prefix, tell=_print)
+    elif checkpoints:
+        source = FileCheckpoints.found(Path(checkpoints), step, prefix=prefix, tell=_print)
     if only_list:
         _list(chosen, source)
         return

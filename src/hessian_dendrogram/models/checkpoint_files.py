@@ -122,6 +122,19 @@ def _weights(folder: Path) -> list[Path]:
     return sorted([*indices, *found, *pieces])
 
 
+def weights_in(folder: Path) -> Path:
+    """The one file of weights, or index of several, in a folder of one checkpoint.
+
+    Raises:
+        UserError: there is none, or more than one.
+    """
+    found = [file for file in _weights(folder) if not _no_model(file, _peek(file))]
+    if len(found) != 1:
+        names = listed([file.name for file in found]) or "none"
+        raise UserError(f"{escaped(folder)} should have the weights of one checkpoint; it has {names}")
+    return found[0]
+
+
 def _label(file: Path, path: Path) -> str:
     return escaped(file.name if file == path else file.relative_to(path).as_posix())
 
