@@ -3,7 +3,7 @@
 Pages link to other pages, figures and files as these lie in the repository, so that they can be read there. Here a link
 that leaves docs/ is led to a copy: figures of the results go to `figures/`, `CONTRIBUTING.md` becomes a page. A link
 that leads nowhere, or to a file that the site does not have, stops the build. The page of the command is written from
-its own help.
+its own help, that of all pictures from `PICTURES`.
 
 Runs of the results become pages that can be explored, as `hessian-dendrogram export` writes them. They are too large to
 be stored in the repository, so a comment `<!-- explore: RUN -->` stands where the site links to the page of
@@ -102,6 +102,7 @@ def stage(target: Path) -> None:
     lay_out(ROOT / "CONTRIBUTING.md", target)
     (target / "reference").mkdir(exist_ok=True)
     (target / "reference" / "command.md").write_text(command_page(), encoding="utf-8")
+    gallery(target)
     pages = {page.relative_to(target).as_posix() for page in target.rglob("*.md")}
     if different := pages ^ set(navigation()):
         raise SiteError(f"either not in the navigation of zensical.toml, or only there: {', '.join(sorted(different))}")
@@ -119,7 +120,7 @@ def add_runs(target: Path) -> list[str]:
     if find_spec("plotly") is None:
         return []
     from hessian_dendrogram.errors import HessianDendrogramError
-    from hessian_dendrogram.export import export_page
+    from hessian_dendrogram.pages.exported import export_page
     from hessian_dendrogram.store import Run
 
     written = []
@@ -140,6 +141,35 @@ def add_runs(target: Path) -> list[str]:
             written.append(f"{file.relative_to(target)}: {size}")
         page.write_text(text, encoding="utf-8")
     return written
+
+
+def gallery(target: Path) -> None:
+    """Write the page of all pictures, each drawn of the first published analysis that it applies to."""
+    from hessian_dendrogram.pictures import PICTURES, Steps
+    from hessian_dendrogram.pictures.analysed import Analysed, largest_first, read
+    from hessian_dendrogram.store import Run
+
+    runs = [Run(ROOT / "results" / name) for name in ("mnist", "modular-addition")]
+    known: dict[str, list[Analysed]] = {
+        kind: [read(run, name) for run in runs for name in largest_first(run, kind)[:1]]
+        for kind in ("spectrum", "tree")
+    }
+    parts = [
+        "# All pictures",
+        "Every picture that an analysis has: as a figure, in a notebook, and on the exported page.",
+    ]
+    (target / "figures" / "pictures").mkdir(parents=True, exist_ok=True)
+    for name, picture in PICTURES.items():
+        of = next((one for one in known.get(picture.of, []) if picture.applies(one)), None)
+        if of is None:
+            continue
+        made = picture.for_print(of) or (picture.over and picture.over(of, Steps.of(of.steps)))
+        made = made or (picture.at and picture.at(of, len(of.steps) - 1))
+        assert made
+        made.figure().savefig(target / "figures" / "pictures" / f"{name}.png", dpi=150)
+        shown = f"![{picture.title}, of {of.title}.](figures/pictures/{name}.png)"
+        parts += [f"## {picture.title}", f"{picture.sentence} `{name}`", shown]
+    (target / "pictures.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def navigation() -> list[str]:

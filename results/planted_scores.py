@@ -21,6 +21,7 @@ import matplotlib
 import numpy as np
 import torch
 from benchmarks.common import parser, report
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
@@ -36,10 +37,11 @@ from hessian_dendrogram import (
 )
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiments.planted import planted
-from hessian_dendrogram.figures.style import COLOURS, STYLE, new_figure
+from hessian_dendrogram.models.weights import load_weights
+from hessian_dendrogram.pictures.paper import STYLE, WIDTH
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS
-from hessian_dendrogram.models.loop import load_weights
+from hessian_dendrogram.views.palette import COLOURS
 
 SEEDS = range(5)
 COUPLINGS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5)
@@ -130,7 +132,7 @@ def main() -> None:
     options.add_argument("--figure", type=Path, help="where the figure goes, as PNG")
     chosen = options.parse_args()
     with matplotlib.rc_context(STYLE):
-        figure = new_figure(6.6, "")
+        figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
         panels = figure.subplots(3, 2, sharex=True, sharey=True).ravel()
         for axes, (title, make) in zip(panels, cases(), strict=True):
             found = scores(make)

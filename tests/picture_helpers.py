@@ -2,10 +2,15 @@
 
 import numpy as np
 
-from hessian_dendrogram.pictures import Panel, Picture, marks
+from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.pictures import Panel, Picture, marks, with_matplotlib, with_plotly
+from hessian_dendrogram.pictures.analysed import Analysed
 from hessian_dendrogram.pictures.axes import Linear
 from hessian_dendrogram.pictures.facts import Facts
 from hessian_dendrogram.results.spectrum import Spectrum
+
+NASTY = ["a $x$ b", "<b>bold</b>", "%{x}", "_hidden", "{step}", "a\x1b[31m", "n" * 500]
 
 
 def complete(values, error_bounds=1e-6, **more):
@@ -31,6 +36,7 @@ AWKWARD = {
     "one eigenvalue": [complete([3.0])],
     "one eigenvalue, zero, no error": [complete([0.0], 0.0)],
     "repeated, no error": [complete([2.0] * 5, 0.0)] * 2,
+    "all zero": [complete([0.0] * 4, 0.0)],
     "repeated in two places": [complete([1.0, 1.0, 1.0, 4.0, 4.0], 0.0)],
     "nothing resolved": [complete([1.0, 1.1, 1.2], 5.0)] * 3,
     "infinite error bounds": [complete([1.0, 2.0, 4.0], np.inf), complete([1.0, 2.0, 4.0], 1e-3)],
@@ -87,3 +93,80 @@ def toy():
     return Picture(
         ((Panel(drawn, **limits, title="one"), Panel(drawn[:1], **limits)),), title="a toy", widths=(2.0, 1.0)
     )
+
+
+def of_kind(picture, kind):
+    """All marks of a kind in a picture."""
+    return [mark for row in picture.rows for panel in row for mark in panel.marks if isinstance(mark, kind)]
+
+
+def drawn(picture, *, laid_out=False):
+    """The figure and the chart of a picture, with no number in the chart that plotly cannot take.
+
+    Laying a figure out takes ten times longer than making it, and is where matplotlib warns of texts and limits.
+    """
+    figure, chart = with_matplotlib.draw(picture), with_plotly.draw(picture)
+    if laid_out:
+        figure.draw_without_rendering()
+    assert picture.sentence.endswith(".")
+    assert_valid(chart)
+    return figure, chart
+
+
+def assert_valid(chart):
+    """No coordinate of a chart is infinite, and no axis is empty."""
+    for trace in chart.data:
+        for values in (trace.x, trace.y):
+            if values is not None and np.asarray(values).dtype.kind == "f":
+                assert not np.isinf(values).any()
+    for axis in (*chart.select_xaxes(), *chart.select_yaxes()):
+        if axis.range is not None:
+            assert np.isfinite(axis.range).all()
+            assert axis.range[0] != axis.range[1]
+
+
+def measures_of(count):
+    """Fourier measures at so many steps."""
+    norms = np.linspace(0, 3, 56)
+    row = {"embedding_norms": norms.tolist(), "unembedding_norms": (2 * norms).tolist(), "key_frequencies": [3, 40]}
+    return [{**row, "restricted_loss": 0.2 + place, "excluded_loss": 5.0} for place in range(count)]
+
+
+def metrics_of(steps):
+    """Losses and an accuracy at some steps and at one beyond them."""
+    known = np.array([*steps, steps[-1] + 1], float)
+    losses = {"train_loss": 1 / (1 + known), "test_loss": 2 / (1 + known)}
+    return {"step": known, **losses, "train_accuracy": 0 * known + 0.5}
+
+
+class NoRun:
+    """What a run gives that has no metrics, no measures and no weights."""
+
+    path, layout, configuration = "nowhere", Layout(("weight",), ((2,),)), {"experiment": "none"}
+
+    def metrics(self):
+        return {}
+
+    def measures(self, step, name):
+        raise UserError("none")
+
+    def steps(self):
+        return []
+
+
+class MeasuredRun(NoRun):
+    """One with metrics and Fourier measures."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def metrics(self):
+        return metrics_of([10 * i for i in range(self.count)])
+
+    def measures(self, step, name):
+        return measures_of(self.count)[step // 10]
+
+
+def analysed(results, kind="spectrum", run=None):
+    """Results at steps 0, 10, 20 and so on, as if they were read of a run."""
+    return Analysed(run or NoRun(), "analysis", kind, [10 * i for i in range(len(results))], list(results))

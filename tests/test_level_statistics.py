@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.container import ErrorbarContainer
 
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.figures.level_statistics import level_statistics
+from hessian_dendrogram.pictures import level_statistics, marks
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.statistics.gap_ratio import (
     GOE,
@@ -282,37 +281,37 @@ def test_gaps_among_unresolved_neighbours_are_left_out_and_counted():
     assert gaps.num_unresolved == 7
 
 
-def drawn(axes):
-    """Heights of the points of each curve, by label."""
-    curves = [item for item in axes.containers if isinstance(item, ErrorbarContainer)]
-    return {curve.get_label(): np.asarray(curve.lines[0].get_ydata(), float) for curve in curves}
+def panels(steps, spectra):
+    """Heights of the points of each curve of both panels, by label."""
+    rows = level_statistics(steps, spectra).rows
+    return [{mark.label: mark.y for mark in row[0].marks if isinstance(mark, marks.Points)} for row in rows]
 
 
-def test_the_figure_shows_what_was_computed():
+def test_the_picture_shows_what_was_computed():
     spectra = [complete(superposed([400, 400], 0), 1e-6), complete(np.zeros(800)), complete(superposed([800], 0), 1e-6)]
-    upper, lower = level_statistics([0, 10, 50], spectra, title="t").axes
-    expected = [gap_ratio(spectrum).mean for spectrum in spectra[::2]]
-    np.testing.assert_allclose(drawn(upper)["all resolved"], expected)
-    assert list(drawn(upper)) == ["all resolved", "negative", "positive"]
-    assert list(drawn(lower)) == [
+    upper, lower = panels([0, 10, 50], spectra)
+    expected = [gap_ratio(spectra[0]).mean, np.nan, gap_ratio(spectra[2]).mean]  # no point, and a line that breaks
+    np.testing.assert_allclose(upper["all resolved"], expected)
+    assert list(upper) == ["all resolved", "negative", "positive"]
+    assert list(lower) == [
         "step 0: 4 of 4 windows resolved",
         "step 10: 0 of 4 windows resolved",
         "step 50: 4 of 4 windows resolved",
     ]
     windows = gap_ratio_along(spectra[2], count=200)
-    np.testing.assert_allclose(list(drawn(lower).values())[2], [window.gap_ratio.mean for window in windows])
+    np.testing.assert_allclose(list(lower.values())[2], [window.gap_ratio.mean for window in windows])
 
 
-def test_the_figure_of_a_partial_spectrum_has_a_curve_for_each_end():
+def test_the_picture_of_a_partial_spectrum_has_a_curve_for_each_end():
     values = np.sort(superposed([600], 0))
     ends = np.concatenate([values[:210], values[-50:]])
     spectrum = Spectrum(eigenvalues=ends, error_bounds=1e-9, dim=600, num_bottom=210, num_top=50)
-    upper, lower = level_statistics([7], [spectrum]).axes
-    assert list(drawn(upper)) == ["smallest", "largest"]
-    assert list(drawn(lower)) == ["step 7: 1 of 1 windows resolved"]
+    upper, lower = panels([7], [spectrum])
+    assert list(upper) == ["smallest", "largest"]
+    assert list(lower) == ["step 7: 1 of 1 windows resolved"]
 
 
 @pytest.mark.parametrize("spectrum", [complete([3.0]), complete(np.zeros(300)), complete(np.arange(300.0), np.inf)])
-def test_a_figure_of_nothing_resolved_says_so(spectrum):
-    for axes in level_statistics([0], [spectrum]).axes:
-        assert "too few eigenvalues" in axes.texts[0].get_text()
+def test_a_picture_of_nothing_resolved_says_so(spectrum):
+    for row in level_statistics([0], [spectrum]).rows:
+        assert "too few eigenvalues" in row[0].marks[0].text

@@ -4,42 +4,69 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import fcluster, linkage
 
-from hessian_dendrogram.pictures import PICTURES, Panel, Picture, marks, with_matplotlib, with_plotly
+import small_run
+from hessian_dendrogram import figures, store
+from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.layout import Layout
+from hessian_dendrogram.pages.exported import export_page
+from hessian_dendrogram.pages.widgets import tabs_of
+from hessian_dendrogram.pictures import PICTURES, Known, Panel, Picture, marks, stacked, with_matplotlib, with_plotly
+from hessian_dendrogram.pictures.analysed import read
 from hessian_dendrogram.pictures.axes import Eigenvalues, Linear, Log, Named, Steps, reach
 from hessian_dendrogram.pictures.barcode import barcode
 from hessian_dendrogram.pictures.cluster_count import cluster_count_curves, cluster_count_heatmap
+from hessian_dendrogram.pictures.comparison import comparison_of_spectra
 from hessian_dendrogram.pictures.coupling import coupling
-from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms, first_epsilon, leading, leading_count
-from hessian_dendrogram.pictures.eigenvalue_tree import Frame, cluster_colours, tree_panel
+from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms
 from hessian_dendrogram.pictures.facts import Facts
+from hessian_dendrogram.pictures.film import frames
+from hessian_dendrogram.pictures.film_on_screen import film
 from hessian_dendrogram.pictures.gaps import largest_gaps
+from hessian_dendrogram.pictures.histogram import eigenvalue_histogram
 from hessian_dendrogram.pictures.paper import save
+from hessian_dendrogram.pictures.screen import configuration, light
 from hessian_dendrogram.pictures.spectrum_evolution import spectrum_evolution
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
 from hessian_dendrogram.statistics.dendrogram import single_linkage
-from hessian_dendrogram.views.clusters import clusters_at
+from hessian_dendrogram.store.kinds import KINDS, Kind
+from hessian_dendrogram.views.cluster_count import resolved_counts
+from hessian_dendrogram.views.density import bin_edges, split_by_density
 from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.views.palette import COLOURS
-from hessian_dendrogram.views.tree import drawing_floor, link_points
-from picture_helpers import AWKWARD, EVERY_MARK, complete, partial, realistic, toy
+from hessian_dendrogram.views.segments import by_segment
+from hessian_dendrogram.views.steps import key_positions
+from hessian_dendrogram.views.titles import describe
+from picture_helpers import (
+    AWKWARD,
+    EVERY_MARK,
+    NASTY,
+    MeasuredRun,
+    analysed,
+    assert_valid,
+    complete,
+    of_kind,
+    partial,
+    realistic,
+    toy,
+)
 
 SPECTRAL = [name for name, known in PICTURES.items() if known.of == "spectrum"]
-NASTY = ["a $x$ b", "<b>bold</b>", "%{x}", "_hidden", "{step}", "a\x1b[31m", "n" * 500]
+OVER_TRAINING = [name for name in SPECTRAL if PICTURES[name].over]
+MOST = 8_000_000  # bytes: what a notebook still sends
 
 
 def one(*drawn, **axes):
     """A picture of one panel."""
     return Picture(((Panel(drawn, **axes),),))
-
-
-def of_kind(picture, kind):
-    return [mark for row in picture.rows for panel in row for mark in panel.marks if isinstance(mark, kind)]
 
 
 def traces(figure, start):
@@ -74,10 +101,9 @@ def test_a_picture_in_a_dozen_lines_is_drawn_by_both():
 
 @pytest.mark.parametrize("mark", EVERY_MARK, ids=lambda mark: type(mark).__name__)
 def test_every_mark_is_drawn_by_both(mark):
-    empty = one(x=Linear(limits=(0.0, 3.0)), y=Linear(limits=(0.0, 3.0)))
     picture = one(mark, x=Linear(limits=(0.0, 3.0)), y=Linear(limits=(0.0, 3.0)))
-    before, after = (with_matplotlib.draw(each) for each in (empty, picture))
-    assert sum(len(axes.get_children()) for axes in after.axes) > sum(len(axes.get_children()) for axes in before.axes)
+    after = with_matplotlib.draw(picture)
+    assert sum(len(axes.get_children()) for axes in after.axes) > len(Figure().add_subplot().get_children())
     after.draw_without_rendering()
     chart = with_plotly.draw(picture)
     assert len(chart.data) + len(chart.layout.shapes) + len(chart.layout.annotations) > 0
@@ -116,7 +142,7 @@ def test_texts_of_any_origin_are_shown_letter_by_letter(name):
     texts += [note.text for note in chart.layout.annotations]
     for text in texts:
         assert not re.search(r"<(?!br>)|[$%]\{|\$|\x1b", text)
-        assert len(text) < 700
+        assert len(text) < 1200  # of two titles
 
 
 def test_facts_say_the_same_to_both_and_to_a_test():
@@ -131,11 +157,14 @@ def test_facts_say_the_same_to_both_and_to_a_test():
     assert list(trace.customdata[1]) == [1200, 2.5, "&lt;"]
 
 
-def test_the_same_picture_gives_the_same_files(tmp_path):
+def test_files_are_replaced_whole_and_the_same_picture_gives_the_same_bytes(tmp_path):
+    (tmp_path / "a.png").write_text("old")
     first, second = (save(with_matplotlib.draw(toy()), tmp_path / name) for name in "ab")
     assert [path.name for path in first] == ["a.png", "a.pdf"]
     for here, there in zip(first, second, strict=True):
         assert here.read_bytes() == there.read_bytes()
+        assert b"CreationDate" not in here.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "b.pdf", "b.png"]
 
 
 def test_an_error_beyond_the_axis_ends_at_its_edge():
@@ -165,6 +194,39 @@ def test_a_reader_keeps_zoom_and_legend_when_the_chart_is_drawn_again():
     assert with_plotly.draw(toy()).layout.template.layout.uirevision
 
 
+def test_the_camera_saves_what_was_asked_for():
+    for kind in ("svg", "png"):
+        options = configuration("gaps", file_format=kind)["toImageButtonOptions"]
+        assert (options["format"], options["filename"]) == (kind, "gaps")
+
+
+def test_single_precision_never_overflows():
+    assert np.isfinite(light([1e300, -1e300, 1e-300])).all()
+
+
+def test_dashes_are_one_shape_whose_numbers_hovering_says():
+    spectra = [complete([-1.0, 0.5, 2.0], 1e-3), complete([0.25], 0.4)]
+    picture = spectrum_evolution([0, 30], spectra)
+    figure, axis = with_plotly.draw(picture), picture.rows[0][0].y
+    (shape,) = [shape for shape in figure.layout.shapes if shape.type == "path"]
+    (numbers,) = [trace for trace in figure.data if trace.mode == "none"]
+    drawn = sorted((float(x), float(y)) for x, y in re.findall(r"M([-\d.]+),([-\de.+]+)H", shape.path))
+    expected = [(-0.38, v) for v in axis.place([-1.0, 0.5, 2.0])] + [(0.62, axis.place([0.25])[0])]
+    assert np.array(drawn) == pytest.approx(np.array(expected), rel=1e-6)
+    bars = re.findall(r"M([-\d.]+),([-\de.+]+)V([-\de.+]+)", shape.path)
+    assert [float(end) for end in bars[-1]] == pytest.approx([1, *axis.place([-0.15, 0.65])], rel=1e-6)
+    assert numbers.meta["columns"] == ["step", "value", "bound"]
+    rows = {(0, -1, 1e-3), (0, 0.5, 1e-3), (0, 2, 1e-3), (30, 0.25, 0.4)}
+    assert {tuple(row) for row in numbers.customdata.tolist()} == rows
+    assert (np.abs(numbers.x - np.round(numbers.x)) <= 0.38).all()
+    for at, height, (step, value, bound) in zip(numbers.x, numbers.y, numbers.customdata, strict=True):
+        assert (0, 30)[round(float(at))] == step
+        ends = [value, *(np.clip(value + sign * bound, *axis.limits) for sign in (-1, 1))]
+        assert np.abs(axis.place(ends) - height).min() < 1e-6
+    (entry,) = [trace for trace in traces(figure, "one eigenvalue") if trace.showlegend]
+    assert entry.legendgroup == shape.legendgroup == numbers.legendgroup  # switched off together
+
+
 # ── axes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -173,6 +235,75 @@ def test_eigenvalues_stand_where_the_axis_says():
     values = np.array([-3.0, -1e-7, 0.0, 1e-4, 20.0])
     assert axis.value_at(axis.place(values)) == pytest.approx(values)
     assert axis.place([10.0])[0] - axis.place([1.0])[0] == pytest.approx(1)  # a decade is a unit
+
+
+def test_the_linear_part_of_an_axis_hides_no_resolved_eigenvalue_and_is_stated():
+    values = np.array([-2.0, 0.0, 1e-7, 0.03, 50.0])
+    axis = EigenvalueAxis.around((values, 1e-9))
+    assert axis.low < -2
+    assert axis.high > 50
+    assert axis.threshold >= 1e-5 * 50 / 10
+    blurred = EigenvalueAxis.around((values, 0.05))
+    assert blurred.threshold == pytest.approx(0.1)
+    assert "linear within ±10⁻¹" in Eigenvalues(blurred).label
+    resolved = np.where(np.abs(values) > 1, 0.5, 1e-9)
+    assert EigenvalueAxis.around((values, resolved)).threshold == axis.threshold
+    assert EigenvalueAxis.around((values, 1e-12), (1e-6 * values, 1e-12)).threshold < 1e-3 * axis.threshold
+    assert EigenvalueAxis.around((np.zeros(3), 0.0)).threshold == 1.0
+
+
+def test_an_axis_has_one_slope_on_both_sides_of_its_threshold():
+    axis = EigenvalueAxis(threshold=1e-3, low=-1.0, high=1.0)
+    near = 1e-3 * np.array([1 - 1e-6, 1 - 5e-7, 1 + 5e-7, 1 + 1e-6])
+    for sign in (1, -1):
+        below, _, above = np.diff(axis.to_axis(sign * near)) / np.diff(sign * near)
+        assert above == pytest.approx(below, rel=1e-5)
+    assert axis.from_axis(axis.to_axis(near)) == pytest.approx(near, rel=1e-14)
+
+
+def test_a_uniform_spectrum_has_no_edge_at_the_threshold_of_its_axis():
+    values = np.linspace(-5e-3, 5e-3, 100_001)
+    axis = EigenvalueAxis(threshold=1e-3, low=-1e-2, high=1e-2)
+    edges, spectrum = bin_edges(axis), complete(values, 0.0)
+    counts, _ = split_by_density(spectrum, edges)
+    middle = np.abs(edges[:-1] + edges[1:]) / 2 < 4e-3
+    # Equal bins within the threshold, and beyond it bins that grow by a factor of 10 to the 2.87 / 160.
+    assert np.abs(np.diff(np.log(counts[middle]))).max() < 1.1 * np.log(10) * 2.87 / 160
+    assert np.ptp(counts[np.abs(edges[:-1] + edges[1:]) / 2 < 0.95e-3]) <= 1
+    for bars in of_kind(eigenvalue_histogram(spectrum, axis=axis), marks.Bars)[:2]:
+        outwards = np.argsort(np.abs(bars.places))
+        heights = (np.asarray(bars.stops) - np.asarray(bars.starts))[outwards]
+        assert np.abs(np.diff(np.log(heights[1:30]))).max() < 1.1 * np.log(10) * 2.87 / 80
+        assert np.ptp(heights[1:11]) <= 1
+
+
+def test_labels_on_paper_do_not_run_into_each_other():
+    ends = [(-1, 1), (-0.04, 0.9), (-3e-5, 80), (0, 5), (-30, -2e-3)]
+    groups = [np.array([low, 1e-3 * low, 1e-3 * high, high]) for low, high in ends]
+    panels = [Panel((), x=Eigenvalues(EigenvalueAxis.around((values, 1e-12)))) for values in groups]
+    picture = Picture(tuple((panel, panel) for panel in panels), height=7.0, widths=(2.2, 1.0))
+    figure = with_matplotlib.draw(picture)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        shown = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = [label.get_window_extent() for label in shown if label.get_text()]
+        assert len(boxes) >= 2
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize("values", [[3e-3, 3.1e-3], [2.0, 2.0], [7e-5, 9e-5], [1e-9, 1.0], [1e-320, 1e300]])
+def test_a_logarithmic_axis_has_numbers(values):
+    axis = Log.around(values)
+    assert 0 < axis.limits[0] < min(values) <= max(values) < axis.limits[1]
+    picture = one(marks.Line([0, 1], values), y=axis)
+    figure = with_matplotlib.draw(picture)
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    labels = [label for which in ("major", "minor") for label in panel.get_yticklabels(which=which)]
+    texts = {label.get_text() for label in labels if axis.limits[0] <= label.get_position()[1] <= axis.limits[1]}
+    assert len(texts - {""}) >= 2
+    assert np.isfinite(with_plotly.draw(picture).layout.yaxis.range).all()
 
 
 @pytest.mark.parametrize("most", [8, 12, 18, 30])
@@ -217,8 +348,22 @@ def test_analysed_steps_stand_at_equal_distances_and_others_between():
     axis = Steps((0, 10, 1000))
     assert axis.place([0, 5, 505, 1000]).tolist() == [0, 0.5, 1.5, 2]
     assert np.isnan(axis.place([2000])).all()
+    assert axis.limits == (-0.5, 2.5)
     assert Steps((0, 10, 1000), 10, 1000).limits == (0.5, 2.5)
     assert [text for _, text in Steps(tuple(range(0, 4700, 100))).ticks(5)][::4] == ["0", "4,600"]
+    assert [key_positions(count, 4) for count in (25, 1, 2)] == [[0, 8, 16, 24], [0], [0, 1]]
+
+
+def test_pictures_over_training_share_their_step_axis():
+    spectra = [realistic(seed) for seed in range(4)]
+    at = Steps((0, 10, 20, 30), 10, 30)
+    here = analysed(spectra, run=MeasuredRun(4))
+    pictures = [PICTURES[name].over(here, at) for name in OVER_TRAINING if PICTURES[name].applies(here)]
+    assert len(pictures) > 5
+    axes = [panel.x for picture in pictures for row in picture.rows for panel in row if isinstance(panel.x, Steps)]
+    assert {axis.limits for axis in axes} == {(0.5, 3.5)}
+    ranges = {axis.range for axis in with_plotly.draw(pictures[0]).select_xaxes()}
+    assert ranges == {(0.5, 3.5)}
 
 
 # ── awkward results ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,34 +372,68 @@ def test_analysed_steps_stand_at_equal_distances_and_others_between():
 @pytest.mark.parametrize("case", AWKWARD)
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_awkward_spectra_are_drawn_by_both(name, case):
-    spectra = AWKWARD[case]
-    picture = PICTURES[name].make([10 * i for i in range(len(spectra))], spectra, title="a $title$")
-    assert picture.sentence == PICTURES[name].sentence
-    assert picture.sentence.endswith(".")
-    figure = with_matplotlib.draw(picture)
-    if case == "partial, some unconverged":
-        figure.draw_without_rendering()
-    chart = with_plotly.draw(picture)
-    for trace in chart.data:
-        for values in (trace.x, trace.y):
-            assert values is None or not np.isinf(np.asarray(values, float)).any()
-    for axis in (*chart.select_xaxes(), *chart.select_yaxes()):
-        assert axis.range is None or (np.isfinite(axis.range).all() and axis.range[0] != axis.range[1])
+    known, here = PICTURES[name], analysed(AWKWARD[case], run=MeasuredRun(len(AWKWARD[case])))
+    if not known.applies(here):  # there are no weights
+        assert name == "filters"
+        return
+    ends = sorted({0, len(here.steps) - 1})
+    on_screen = [known.over(here, Steps.of(here.steps))] if known.over else [known.at(here, end) for end in ends]
+    printed = known.for_print(here)
+    for picture in filter(None, (printed, *on_screen)):
+        assert picture.sentence == known.sentence
+        assert picture.sentence.endswith(".")
+    assert printed or not known.is_printed
+    if printed:
+        figure = printed.figure()
+        if case == "partial, some unconverged":
+            figure.draw_without_rendering()
+    for picture in filter(None, on_screen):
+        assert_valid(picture.chart())
 
 
 @pytest.mark.parametrize("case", AWKWARD)
-def test_dendrograms_of_awkward_spectra_on_a_screen(case):
-    for spectrum in AWKWARD[case][:3]:
-        for segment in spectrum.segments():
-            tree = single_linkage(spectrum, segment)
-            for epsilon in (None, 0.0, 0.3, 1e9):
-                with_plotly.draw(dendrogram(tree, epsilon))
+def test_dendrograms_of_awkward_spectra_at_any_resolution(case):
+    spectrum = AWKWARD[case][0]
+    for segment in spectrum.segments():
+        tree = single_linkage(spectrum, segment)
+        for epsilon in (0.0, 1e9):
+            assert_valid(with_plotly.draw(dendrogram(tree, epsilon)))
 
 
 def test_nothing_is_said_in_words():
     spectra = [partial(converged=np.zeros(11, bool))]
     for make in (dendrograms, largest_gaps, barcode, cluster_count_heatmap, cluster_count_curves):
         assert "no eigenvalue has converged" in of_kind(make([0], spectra), marks.Nothing)[0].text
+
+
+# ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def large():
+    """25 checkpoints of 5,994 eigenvalues over eight decades, of both signs."""
+    random = np.random.default_rng(0)
+    spectra = []
+    for _ in range(25):
+        bulk = 10 ** random.uniform(-7, -1, 5980) * random.choice([-1, 1], 5980)
+        spectra.append(complete(np.concatenate([bulk, 10 ** random.uniform(0, 1.5, 14)]), 1e-10))
+    return analysed(spectra, run=MeasuredRun(25))
+
+
+@pytest.mark.parametrize("name", [name for name in SPECTRAL if name != "filters"])
+def test_charts_of_a_large_run_are_few_elements_and_small(name, large):
+    known = PICTURES[name]
+    chart = (known.over(large, Steps.of(large.steps)) if known.over else known.at(large, 24)).chart()
+    assert len(chart.data) < 60  # a curve for each step has two
+    assert len(chart.layout.shapes) < 20
+    assert len(chart.to_json()) < MOST / 5
+
+
+def test_films_and_comparisons_of_a_large_run_are_small(large):
+    compared = comparison_of_spectra({"one": large.results[0], "other": large.results[-1]})
+    assert len(with_plotly.draw(compared).to_json()) < MOST / 5
+    trees = by_segment(large.results[:5])["all"]
+    assert 5 * len(film(frames(large.steps, trees, 1e-3)).to_json()) < MOST
 
 
 # ── what is drawn is what was computed ───────────────────────────────────────────────────────────────────────────────
@@ -290,7 +469,9 @@ def test_gaps_are_those_of_the_spectrum_and_unresolved_ones_are_hollow():
     first, second = of_kind(picture, marks.Points)[:2]
     assert (np.asarray(first.y).tolist(), np.asarray(first.hollow).tolist()) == ([2], [True])
     assert (np.asarray(second.y).tolist(), np.asarray(second.hollow).tolist()) == ([1], [False])
+    assert np.asarray(first.y_errors).tolist() == [2.5]
     assert "2 ± 2, unresolved" in first.facts.said(0).replace("2.5", "2")
+    assert "not larger than its error" in [points.label for points in of_kind(picture, marks.Points)]
     (table,) = of_kind(picture, marks.Texts)
     assert list(table.texts) == ["(1)", "2"]
     chart = with_plotly.draw(picture)
@@ -303,13 +484,35 @@ def test_gaps_of_a_segment_are_counted_from_the_end_of_the_spectrum_that_it_has(
     picture = largest_gaps([0], [spectrum])
     said = [points.facts.said(0).split("\n")[-1] for points in of_kind(picture, marks.Points)]
     assert said == [f"eigenvalues {beyond}" for beyond in ("below: 2", "below: 1", "above: 1", "above: 2")]
-    hole = 1.0 - -1.0
-    assert hole not in [float(y) for points in of_kind(picture, marks.Points) for y in points.y]
+    for row, side, beyond in ((picture.rows[1], "below", ["2", "1"]), (picture.rows[3], "above", ["1", "2"])):
+        assert row[0].title.startswith(f"number of eigenvalues {side} the gap")
+        assert list(row[0].marks[0].texts) == beyond
+    # The hole, between -1 and 1, is none of the gaps.
+    assert sorted(float(y) for points in of_kind(picture, marks.Points) for y in points.y) == [1, 1, 3, 4]
+
+
+def test_counts_equal_scipys_and_are_missing_where_unresolved():
+    spectra = {0: realistic(0), 2: realistic(1, error_bounds=0.02)}
+    trees = {i: single_linkage(spectrum) for i, spectrum in spectra.items()}
+    resolutions = np.geomspace(1e-8, 30, 40)
+    counts = resolved_counts(trees, 3, resolutions)
+    assert np.isnan(counts[:, 1]).all()
+    for position, tree in trees.items():
+        reference = linkage(tree.eigenvalues[:, None], "single")
+        for row, epsilon in enumerate(resolutions):
+            if epsilon <= tree.resolution:
+                assert np.isnan(counts[row, position])
+            else:
+                assert counts[row, position] == fcluster(reference, epsilon, "distance").max()
 
 
 def test_n_of_epsilon_below_the_resolution_has_no_colour():
     tree = single_linkage(complete([0.0, 1.0, 3.0], 0.2))
-    (heat,) = of_kind(cluster_count_heatmap([0], [complete([0.0, 1.0, 3.0], 0.2)]), marks.HeatMap)
+    picture = cluster_count_heatmap([0], [complete([0.0, 1.0, 3.0], 0.2)])
+    (heat,), (unresolved,) = of_kind(picture, marks.HeatMap), of_kind(picture, marks.Bars)
+    assert unresolved.hatched
+    assert unresolved.label.startswith("unresolved")
+    assert unresolved.stops == pytest.approx([0.4])
     known = np.isfinite(heat.values[:, 0])
     middles = np.sqrt(np.asarray(heat.y_edges)[:-1] * np.asarray(heat.y_edges)[1:])
     assert (middles[known] > 0.4).all()
@@ -335,24 +538,52 @@ def test_bars_reach_from_birth_to_death_and_are_sorted_by_the_length_that_is_dra
     # Gaps 0.5, 3, 0.2, 10: clusters {0, 0.5} over [0.5, 3], {3.5, 3.7} over [0.2, 3], the four over [3, 10].
     picture = barcode([0], [complete([0.0, 0.5, 3.5, 3.7, 13.7], 1e-3)])
     (bars,), (shade,) = of_kind(picture, marks.Bars), of_kind(picture, marks.Region)
-    assert np.stack([bars.starts, bars.stops], axis=1) == pytest.approx(np.array([[0.2, 3], [0.5, 3], [3, 10]]))
-    lengths = np.log(np.asarray(bars.stops) / np.asarray(bars.starts))
+    assert np.stack([bars.starts, bars.stops], axis=1) == pytest.approx(np.array([[3, 10], [0.2, 3], [0.5, 3]]))
+    lengths = np.asarray(bars.stops) - np.asarray(bars.starts)
     assert (np.diff(lengths) <= 0).all()
-    assert picture.rows[0][0].y.names == ["2 in [3.5, 3.7]", "2 in [0, 0.5]", "4 in [0, 3.7]"]
+    assert picture.rows[0][0].y.names == ["4 in [0, 3.7]", "2 in [3.5, 3.7]", "2 in [0, 0.5]"]
     assert shade.x == (None, pytest.approx(2e-3))
     patches = with_matplotlib.draw(picture).axes[0].patches
     drawn = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in patches if hasattr(bar, "get_x")]
-    assert drawn == [pytest.approx(bar) for bar in [(0.2, 3), (0.5, 3), (3, 10)]]
-    unresolved = of_kind(barcode([0], [complete([0.0, 1.0, 3.0], 1.0)]), marks.Bars)
-    assert [bars.colour for bars in unresolved] == [""]
+    assert drawn == [pytest.approx(bar) for bar in [(3, 10), (0.2, 3), (0.5, 3)]]
+    assert bars.colour == COLOURS[0]
+    (on_screen,) = traces(with_plotly.draw(picture), "longer")
+    ends = np.stack([on_screen.base, on_screen.base + on_screen.x], axis=1)
+    assert ends == pytest.approx(np.array([[3, 10], [0.2, 3], [0.5, 3]]), rel=1e-6)
 
 
-def test_a_bar_born_at_zero_starts_at_the_edge_with_a_triangle():
-    (bars,), (triangle,) = (
-        of_kind(barcode([0], [complete([1.0, 1.0, 4.0], 0.0)]), kind) for kind in (marks.Bars, marks.Points)
-    )
-    assert triangle.symbol == "triangle-left"
-    assert np.asarray(bars.starts).tolist() == np.asarray(triangle.x).tolist() == [1.5]
+def test_bars_that_may_be_errors_are_hollow_and_named():
+    picture = barcode([0], [complete([0.0, 0.5, 3.5, 3.7, 13.7], 0.7)])
+    resolved, unresolved = of_kind(picture, marks.Bars)
+    assert (len(resolved.places), len(unresolved.places)) == (1, 2)
+    assert (bool(resolved.colour), unresolved.colour, unresolved.outline) == (True, "", marks.INK)
+    assert unresolved.label.startswith("unresolved")
+    touching = Spectrum(eigenvalues=[1.0, 1.1, 9.0], error_bounds=1e-3, dim=10, num_top=3)
+    (bars,) = of_kind(barcode([0], [touching]), marks.Bars)
+    assert bars.hatched
+    assert "touches a hole" in bars.label
+
+
+def test_a_bar_born_at_zero_begins_at_zero():
+    (bars,) = of_kind(barcode([0], [complete([1.0, 1.0, 4.0], 0.0)]), marks.Bars)
+    assert np.asarray(bars.starts).tolist() == [0]
+
+
+def test_a_chosen_cluster_has_a_ring_around_its_mark():
+    tree = single_linkage(complete([0.0, 0.5, 3.5, 3.7, 13.7], 1e-3))
+    plain, chosen = (dendrogram(tree, 1.0, chosen=value) for value in (None, 3.6))
+    cut = next(one for one in of_kind(chosen, marks.Points) if one.clickable)
+    (ring,) = [one for one in of_kind(chosen, marks.Points) if one.label == "selected cluster"]
+    assert np.asarray(ring.x).tolist() == [np.asarray(cut.x)[1]]
+    assert len(of_kind(plain, marks.Points)) == len(of_kind(chosen, marks.Points)) - 1
+
+
+def test_pictures_below_each_other_keep_their_heights():
+    one, panel = replace(toy(), height=2.0), toy().rows[0][:1]
+    two = Picture((panel, panel), height=3.0, heights=(2.0, 1.0))
+    both = stacked(one, two)
+    assert (both.title, both.height, both.heights) == ("a toy", 5.0, (2.0, 2.0, 1.0))
+    assert both.rows == (*one.rows, *two.rows)
 
 
 def test_coupling_shows_the_picture_and_the_borders_of_the_clusters():
@@ -373,154 +604,157 @@ def test_coupling_shows_the_picture_and_the_borders_of_the_clusters():
     assert "no parameter is coupled" in of_kind(coupling([7], [tree], [0 * picture]), marks.Nothing)[0].text
 
 
-# ── the dendrogram ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the figures of a run ─────────────────────────────────────────────────────────────────────────────────────────────
+
+OF_A_SPECTRUM = {
+    "spectrum_evolution",
+    "dendrogram",
+    "cluster_count_heatmap",
+    "cluster_count_curves",
+    "gaps",
+    "barcode",
+    "level_statistics",
+    "summary",
+    "fourier",
+    "filters",
+}
+OF_A_TREE = {"connectivity", "composition", "parameter_dendrogram", "coupling"}
 
 
-def stems(mark, colour=None):
-    """The upright lines of a tree as (place, foot, top), of one colour or of all."""
-    found = set()
-    for group in mark.groups:
-        if colour in (None, group.colour):
-            for node in group.nodes.tolist():
-                found.add((mark.places[node], mark.heights[node], mark.heights[mark.parents[node]]))
-    return found
+@pytest.fixture
+def run(tmp_path):
+    """Three steps of a convolutional model: an analysis of spectra, one of trees, and one that has not begun."""
+    run = small_run.write(tmp_path / "run")
+    run.create_analysis("empty", {})
+    return run
 
 
-@pytest.mark.parametrize("epsilon", [1e-4, 0.1, 2.0, 100.0])
-@pytest.mark.parametrize("seed", range(3))
-def test_marks_stand_on_their_branches_and_have_their_colour(seed, epsilon):
-    tree = single_linkage(realistic(seed, error_bounds=1e-9))
-    panel = tree_panel(tree, epsilon, Frame.around([tree]))
-    (mark,) = [mark for mark in panel.marks if isinstance(mark, marks.Tree)]
-    (points,) = [mark for mark in panel.marks if isinstance(mark, marks.Points)]
-    sizes = clusters_at(tree, epsilon).sizes
-    assert len(points.x) == len(sizes)
-    for x, colour in zip(np.asarray(points.x).tolist(), points.colour, strict=True):
-        assert [stem for stem in stems(mark, colour) if stem[0] == x and stem[1] <= epsilon <= stem[2]], (x, colour)
-    # In pixels, too: the mark of a cluster lies on the line that has its colour.
-    picture = one(*panel.marks, x=panel.x, y=panel.y)
-    chart = with_plotly.draw(picture)
-    (dots,) = traces(chart, "a cluster")
-    for x, colour in zip(dots.x.tolist(), dots.marker.color, strict=True):
-        lines = [trace for trace in chart.data if trace.mode == "lines" and trace.line.color == colour]
-        places = np.concatenate([np.asarray(trace.x, float) for trace in lines])
-        assert np.nanmin(np.abs(places - x)) < 1e-5
-    assert dots.mode == "lines+markers"  # clicks on bare markers do not reach Python
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Figures are made and not written, which takes most of the time."""
+    monkeypatch.setattr(figures, "save", lambda figure, stem: [stem])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_every_link_above_the_floor_is_drawn_once(seed):
-    tree = single_linkage(realistic(seed, error_bounds=1e-9))
-    frame = Frame.around([tree])
-    (mark,) = [m for m in tree_panel(tree, 0.1, frame).marks if isinstance(m, marks.Tree)]
-    floor, links = drawing_floor(tree), link_points(tree, frame.axis)
-    expected = {
-        (x, max(foot, floor), top)
-        for link in links[links[:, 1, 1] > floor]
-        for x, foot, top in ((link[0, 0], link[0, 1], link[1, 1]), (link[3, 0], link[3, 1], link[1, 1]))
-    }
-    drawn = stems(mark)
-    cut = {stem for stem in drawn if 0.1 in stem[1:]}  # stems of clusters have a node where ε cuts them
-    whole = {(x, foot, upper[2]) for x, foot, top in cut for upper in cut if top == 0.1 and upper[:2] == (x, 0.1)}
-    rounded = lambda found: sorted(tuple(round(float(part), 9) for part in stem) for stem in found)  # noqa: E731
-    assert rounded((drawn - cut) | whole) == rounded(expected)
-    nodes = np.concatenate([group.nodes for group in mark.groups])
-    assert len(nodes) == len(set(nodes.tolist()))
+@pytest.mark.usefixtures("unwritten")
+def test_every_picture_of_an_analysis_is_drawn(run, tmp_path):
+    folder = tmp_path / "new" / "figures"
+    of_a_tree = f"{small_run.ANALYSIS}.fiedler"
+    for name, expected in ((small_run.ANALYSIS, OF_A_SPECTRUM), (of_a_tree, OF_A_TREE)):
+        assert {path.name for path in figures.draw(run, name, folder)} == expected
+    assert figures.draw_any is figures.draw_bipartition is figures.draw
 
 
-def test_branches_below_the_cut_have_the_colour_of_their_cluster():
-    tree = single_linkage(complete([0.0, 0.1, 0.25, 5.0, 5.3, 9.0], 0.0))
-    assert cluster_colours(tree, 1.0) == [COLOURS[0], COLOURS[1], marks.INK]
-    (mark,) = [m for m in tree_panel(tree, 1.0, Frame.around([tree])).marks if isinstance(m, marks.Tree)]
-    assert sorted({top for _, _, top in stems(mark, COLOURS[0])}) == pytest.approx([0.1, 0.15, 1.0])
-    assert {group.label for group in mark.groups if group.colour == COLOURS[0]} == {"3 in [0, 0.25]"}
-    said = {mark.facts.said(int(mark.parents[node])) for group in mark.groups for node in group.nodes}
-    assert "merge of 6 eigenvalues\nat ε = 4.75" in said
-
-
-def test_printed_dendrograms_say_and_draw_their_epsilon():
-    spectra = [realistic(seed) for seed in range(3)]
-    picture = dendrograms([0, 5, 9], spectra)
-    for spectrum, row in zip(spectra, picture.rows, strict=True):
-        epsilon = first_epsilon(single_linkage(spectrum))
-        assert f"ε = {epsilon:.3g}: n(ε) = 7" in row[0].title
-        assert [mark.at for panel in row for mark in panel.marks if isinstance(mark, marks.Rule)] == [epsilon, epsilon]
-    axes = with_matplotlib.draw(picture).axes[0]
-    dashed = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"]
-    assert dashed == [first_epsilon(single_linkage(spectra[0]))]
-
-
-def test_an_unresolved_number_of_clusters_is_not_given():
-    tree = single_linkage(complete([0.0, 1.0, 3.0], 0.2))
-    assert "n(ε) is unresolved" in dendrogram(tree, 0.3).title
-    assert "n(ε) = 3" in dendrogram(tree, 0.5).title
-
-
-def test_what_leads_ends_at_the_largest_resolved_ratio():
-    bulk = np.linspace(0.01, 0.02, 500)
-    for number in (12, 17, 29):
-        tree = single_linkage(complete(np.concatenate([bulk, np.linspace(1, 2, number)]), 1e-6))
-        assert leading_count(tree) == number
-        assert leading(tree).first == 500
-    few = single_linkage(complete(np.concatenate([bulk, [1.0, 2.0]]), 1e-6))
-    assert 10 <= leading_count(few) <= 30
-    blurred = single_linkage(complete(np.linspace(1, 2, 100), 1.0))
-    assert leading_count(blurred) == 20
-    assert leading_count(single_linkage(complete([1.0, 2.0]))) == 2
-    lower = single_linkage(partial(num_bottom=5), "bottom")
-    assert leading(lower, 3).tree.eigenvalues.tolist() == lower.eigenvalues[:3].tolist()
-    assert leading(lower, 3).name == "the 3 smallest eigenvalues"
-
-
-def test_the_leading_part_has_the_clusters_of_the_whole():
-    values = np.concatenate([np.linspace(0.5, 0.9, 40), [2.0, 2.005, 5.0, 9.0]])
-    tree = single_linkage(complete(values, 1e-9))
-    large, small = dendrogram(tree, 0.05, count=10).rows[0]
-    whole, part = (next(m for m in panel.marks if isinstance(m, marks.Points)) for panel in (small, large))
-    assert list(whole.colour) == list(part.colour) == [COLOURS[0], COLOURS[1], marks.INK, marks.INK]
-    assert [whole.facts.said(i) for i in range(4)] == [
-        part.facts.said(i) for i in range(4)
-    ]  # of 40, though 6 are shown
-
-
-def test_the_hole_is_hatched_up_to_the_edge():
-    tree = single_linkage(partial(), "top")
-    frame = Frame.around([tree])
-    regions = [m for m in tree_panel(tree, 1.0, frame).marks if isinstance(m, marks.Region) and m.hatched]
-    assert [region.x for region in regions] == [(frame.axis.low, tree.eigenvalues[0])]
-
-
-def test_frames_stay_while_checkpoint_and_epsilon_move():
-    trees = [single_linkage(realistic(seed)) for seed in range(2)]
-    frame = Frame.around(trees)
-    charts = [with_plotly.draw(dendrogram(tree, 0.1, frame=frame, first=frame)) for tree in trees]
-    assert charts[0].layout.xaxis2.range == charts[1].layout.xaxis2.range
-    assert charts[0].layout.yaxis2.range == charts[1].layout.yaxis2.range
-
-
-def test_a_large_tree_is_few_elements_and_small():
-    random = np.random.default_rng(0)
-    bulk = 10 ** random.uniform(-7, -1, 5980) * random.choice([-1, 1], 5980)
-    tree = single_linkage(complete(np.concatenate([bulk, 10 ** random.uniform(0, 1.5, 14)]), 1e-10))
-    chart = with_plotly.draw(dendrogram(tree))
-    assert len(chart.data) < 40
-    assert len(chart.to_json()) < 1e6
-
-
-def test_colours_in_print_are_those_of_the_marks():
-    tree = single_linkage(complete([0.0, 0.1, 0.25, 5.0, 5.3, 9.0], 0.0))
-    axes = with_matplotlib.draw(dendrogram(tree, 1.0)).axes[0]
-    faces = [to_hex(face).upper() for face in axes.collections[-1].get_facecolor()]
-    assert faces[:2] == [COLOURS[0].upper(), COLOURS[1].upper()]
-
-
-def test_pictures_need_no_torch_and_load_no_drawing_library():
+def test_files_are_written_without_pyplot_or_global_state(run, tmp_path):
+    folder = tmp_path / "new" / "figures"
+    # The setting "backend" is left out: reading it makes matplotlib load pyplot. Two pictures have most marks.
     code = (
-        "import sys; from hessian_dendrogram.pictures import PICTURES\n"
+        "import sys, hessian_dendrogram as h\n"
+        "from pathlib import Path\n"
+        "from hessian_dendrogram.pictures import PICTURES\n"
+        "h.Run, h.single_linkage\n"
         "assert not {'torch', 'matplotlib', 'plotly'} & set(sys.modules), 'loaded too early'\n"
-        "from hessian_dendrogram.pictures import with_matplotlib\n"
+        "import matplotlib\n"
+        "settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}\n"
+        "before = settings()\n"
+        "from hessian_dendrogram.figures import draw\n"
+        "for name in PICTURES.keys() - {'gaps', 'filters'}: del PICTURES[name]\n"
+        f"paths = draw(h.Run({str(run.path)!r}), {small_run.ANALYSIS!r}, Path({str(folder)!r}))\n"
+        "assert settings() == before\n"
         "assert not {'torch', 'plotly', 'matplotlib.pyplot'} & set(sys.modules)\n"
         "from hessian_dendrogram.pictures import with_plotly\n"
         "assert 'torch' not in sys.modules\n"
+        "print(*paths, sep='\\n')\n"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+    paths = [Path(line) for line in result.stdout.splitlines()]
+    expected = ["gaps.png", "gaps.pdf", "filters.png", "filters.pdf"]
+    assert [path.name for path in paths] == expected
+    assert set(paths) == set(folder.iterdir())
+    for path in paths:
+        assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"%PDF")
+        assert path.stat().st_size > 5000
+
+
+def test_an_analysis_without_a_result_is_refused_and_one_without_pictures_has_none(run, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"'empty'.*no spectrum"):
+        figures.draw(run, "empty", tmp_path / "figures")
+    with pytest.raises(UserError, match="nowhere"):
+        figures.draw(run, "nowhere", tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+    monkeypatch.setitem(KINDS, "other", Kind(Facts))
+    run.create_analysis("others", {}, kind="other")
+    assert figures.draw(run, "others", tmp_path / "figures") == []
+    assert (tmp_path / "figures").is_dir()
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_filters_and_measures_are_left_out_where_there_are_none(tmp_path):
+    (tmp_path / "run").mkdir()
+    run = store.Run.create(tmp_path / "run", configuration={}, layout=Layout(("w",), ((3,),)), provenance={})
+    run.create_analysis("a", {})
+    run.save_spectrum(5, "a", complete([1.0, 2.0, 3.0]), {})
+    drawn = figures.draw(run, "a", tmp_path / "figures")
+    assert {path.name for path in drawn} == OF_A_SPECTRUM - {"filters", "fourier"}
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_analyses_are_compared_where_there_are_two(run, tmp_path):
+    assert figures.draw_comparison(run, tmp_path / "figures") == []
+    run.save_spectrum(0, "empty", realistic(7, 17), {})
+    drawn = figures.draw_comparison(run, tmp_path / "figures")
+    assert [path.name for path in drawn] == ["comparison"]
+
+
+def test_functions_of_earlier_versions_still_make_figures():
+    steps, spectra, shares = [0, 5], [realistic(), realistic(1)], Layout(("w",), ((8,),))
+    W = np.kron(np.eye(2), np.ones((4, 4))) + 0.01
+    np.fill_diagonal(W, 0)
+    trees = [recursive_bipartition(W, min_size=1)] * 2
+    made = {
+        "barcode": figures.barcode(steps, spectra, title="t", count=3),
+        "comparison": figures.comparison({"a": {0: spectra[0]}}, title="t"),
+        "composition": figures.composition(steps, trees, shares, k=2),
+        "coupling_heatmap": figures.coupling_heatmap(steps, trees, [W.astype(np.float32)] * 2, k=2, most=1),
+        "dendrogram_snapshots": figures.dendrogram_snapshots(steps, spectra, title="t", most_steps=1),
+        "first_layer_filters": figures.first_layer_filters([0], [np.ones((2, 1, 3, 3))], name="conv"),
+        "parameter_dendrograms": figures.parameter_dendrograms(steps, trees, shares, most=1),
+    }
+    assert {type(figure) for figure in made.values()} == {Figure}
+    for name in ("cluster_count_curves", "cluster_count_heatmap", "connectivity", "fourier", "largest_gaps"):
+        assert callable(getattr(figures, name))
+    for name in ("level_statistics", "spectrum_evolution", "summary"):
+        assert callable(getattr(figures, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        figures.nothing  # noqa: B018
+
+
+def test_the_title_says_what_is_known_and_no_more():
+    provenance = {"operator": "hessian", "samples": 1437, "samples_total": 60000, "dtype": "float64"}
+    title = describe("digits", complete([1.0], provenance=provenance))
+    assert title == "digits, hessian, 1,437 of 60,000 samples, float64"
+    assert describe("", complete([1.0])) == ""
+
+
+# ── a picture of one's own ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_picture_in_the_registry_is_figure_chart_section_and_tab(run, tmp_path, monkeypatch):
+    def largest(here, at):
+        line = marks.Line(range(len(here.steps)), [spectrum.eigenvalues[-1] for spectrum in here.results], label="λ_1")
+        return Picture(((Panel((line,), x=at, y=Linear("λ_1")),),), sentence="It rises.")
+
+    own = Known(of="spectrum", title="Largest eigenvalue", sentence="It rises.", over=largest, tab="My own")
+    monkeypatch.setitem(PICTURES, "own", own)
+    here = read(run, small_run.ANALYSIS)
+    assert tabs_of(here)["My own"] == {"own": own}
+    for name in PICTURES.keys() - {"own"}:  # the others take long
+        monkeypatch.delitem(PICTURES, name)
+    files = figures.draw(run, small_run.ANALYSIS, tmp_path)
+    assert [path.name for path in files] == ["own.png", "own.pdf"]
+    (trace,) = own.over(here, Steps.of(here.steps)).chart().data
+    assert trace.y == pytest.approx([spectrum.eigenvalues[-1] for spectrum in here.results])
+    written = export_page(run, tmp_path / "page.html", analysis=small_run.ANALYSIS)
+    page = (tmp_path / "page.html").read_text()
+    assert (written.num_charts, written.left_out) == (1, [])
+    assert "Largest eigenvalue at 3 training steps, from 0 to 40" in page
+    assert "<p>It rises.</p>" in page

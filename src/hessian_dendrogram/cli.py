@@ -161,8 +161,8 @@ def analyse(
     if prefix is not None and not checkpoints:
         raise UserError(f"--prefix goes with files that --checkpoints names; got --prefix {prefix} without any")
     source = chosen.weights_from
-    if checkpoints and is_repository(checkpoints):
-        source = HubCheckpoints(checkpoints, prefix=prefix, tell=_print)
+    if checkpoints and is_repository(str(checkpoints)):
+        source = HubCheckpoints(str(checkpoints), prefix=prefix, tell=_print)
     elif checkpoints:
         source = FileCheckpoints.found(Path(checkpoints), step, prefix=prefix, tell=_print)
     if only_list:

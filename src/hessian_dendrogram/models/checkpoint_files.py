@@ -2,6 +2,8 @@
 
 The step is the first that there is of: a step stored in the file, the number at "step" or "iter" in its name, an epoch
 stored in the file, the number at "epoch" in its name, the only number in its name. What is not certain is refused.
+
+Longer than other files: whatever decides which file is which step is read in one place.
 """
 
 from __future__ import annotations

@@ -2,14 +2,16 @@
 
 A picture is data: `picture.figure()` is a figure for print of it, `picture.chart()` an interactive one for a screen;
 either library is imported when it is asked for. `PICTURES` has those that are drawn of every analysis.
+
+A picture over training takes `steps`, the analysed training steps in ascending order (or `Steps`, of which some are
+shown), one result for each of them, where it wants them `metrics` as `Run.metrics()` gives them, and a `title`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from ..views.coupling import picture_limits
-from ..views.filters import first_convolution
 from ..views.steps import key_positions
 from . import comparison as compared
 from . import dendrogram as trees
@@ -27,10 +29,10 @@ from .composition import composition
 from .connectivity import SENTENCE as CONNECTED
 from .connectivity import connectivity
 from .coupling import SENTENCE as COUPLED
-from .coupling import coupling
+from .coupling import coupling, picture_limits
 from .dendrogram import dendrogram, dendrograms
 from .filters import SENTENCE as FILTERED
-from .filters import filters
+from .filters import filters, first_convolution
 from .fourier import fourier
 from .gaps import SENTENCE as LARGEST
 from .gaps import largest_gaps
@@ -109,6 +111,17 @@ def _has_filters(a: Analysed) -> bool:
     return first_convolution(a.run.layout) is not None and bool({*a.steps} & {*a.run.steps()})
 
 
+def _coupling_at(a: Analysed, position: int) -> Picture:
+    """|H| at a step, in the colours of all steps."""
+    tree, limits = a.results[position], picture_limits([tree.picture for tree in a.results])
+    return coupling([a.steps[position]], [tree], [tree.picture], k=_CLUSTERS, limits=limits)
+
+
+def _over(make: Callable[..., Picture], *, has_metrics: bool = False) -> Callable[[Analysed, Steps], Picture]:
+    """Make a picture of all results, on the axis of the steps that are shown."""
+    return lambda a, at: make(at, a.results, **({"metrics": a.metrics} if has_metrics else {}))
+
+
 PICTURES: dict[str, Known] = {
     "spectrum_evolution": Known(
         of="spectrum",
@@ -126,26 +139,12 @@ PICTURES: dict[str, Known] = {
         printed=lambda a: dendrograms(a.steps, a.results),
     ),
     "cluster_count_heatmap": Known(
-        of="spectrum",
-        title="Number of clusters n(ε)",
-        sentence=COUNTS,
-        over=lambda a, at: cluster_count_heatmap(at, a.results),
-        tab="n(ε)",
+        "spectrum", "Number of clusters n(ε)", COUNTS, _over(cluster_count_heatmap), tab="n(ε)"
     ),
     "cluster_count_curves": Known(
-        of="spectrum",
-        title="Number of clusters at each step",
-        sentence=CURVES_SENTENCE,
-        over=lambda a, at: cluster_count_curves(at, a.results),
-        tab="n(ε)",
+        "spectrum", "Number of clusters at each step", CURVES_SENTENCE, _over(cluster_count_curves), tab="n(ε)"
     ),
-    "gaps": Known(
-        of="spectrum",
-        title="Largest gaps",
-        sentence=LARGEST,
-        over=lambda a, at: largest_gaps(at, a.results),
-        tab="Gaps",
-    ),
+    "gaps": Known("spectrum", "Largest gaps", LARGEST, _over(largest_gaps), tab="Gaps"),
     "barcode": Known(
         of="spectrum",
         title="Barcode",
@@ -154,20 +153,8 @@ PICTURES: dict[str, Known] = {
         printed=lambda a: barcode(a.steps, a.results),
         tab="Gaps",
     ),
-    "level_statistics": Known(
-        of="spectrum",
-        title="Level statistics",
-        sentence=RATIOS,
-        over=lambda a, at: level_statistics(at, a.results),
-        tab="Levels",
-    ),
-    "summary": Known(
-        of="spectrum",
-        title="Summary statistics",
-        sentence=NUMBERS,
-        over=lambda a, at: summary(at, a.results, metrics=a.metrics),
-        tab="Stats",
-    ),
+    "level_statistics": Known("spectrum", "Level statistics", RATIOS, _over(level_statistics), tab="Levels"),
+    "summary": Known("spectrum", "Summary statistics", NUMBERS, _over(summary, has_metrics=True), tab="Stats"),
     "histogram": Known(
         of="spectrum",
         title="Histogram",
@@ -195,7 +182,7 @@ PICTURES: dict[str, Known] = {
         of="tree",
         title="How well the graph holds together",
         sentence=CONNECTED,
-        over=lambda a, at: connectivity(at, a.results, metrics=a.metrics),
+        over=_over(connectivity, has_metrics=True),
         tab="Over training",
     ),
     "composition": Known(
@@ -217,13 +204,7 @@ PICTURES: dict[str, Known] = {
         of="tree",
         title="|H| in the order of the tree",
         sentence=COUPLED,
-        at=lambda a, i: coupling(
-            a.steps[i : i + 1],
-            a.results[i : i + 1],
-            [a.results[i].picture],
-            k=_CLUSTERS,
-            limits=picture_limits([tree.picture for tree in a.results]),
-        ),
+        at=_coupling_at,
         printed=lambda a: coupling(a.steps, a.results, [tree.picture for tree in a.results]),
         most_steps=5,
     ),

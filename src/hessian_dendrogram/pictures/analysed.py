@@ -19,8 +19,6 @@ from ..views.segments import by_segment
 from ..views.titles import describe, describe_graph
 from .moving import MovingDendrogram
 
-_NAMES = {"spectrum": "spectrum", "tree": "tree"}
-
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
@@ -97,7 +95,8 @@ def read(run: Run, name: str) -> Analysed:
     """
     steps, kind = run.analysed_steps(name), run.kind(name)
     if not steps:
-        raise UserError(f"analysis {name!r} of {run.path} has no {_NAMES.get(kind, 'result')} yet; finish it first")
+        what = kind if kind in ("spectrum", "tree") else "result"
+        raise UserError(f"analysis {name!r} of {run.path} has no {what} yet; finish it first")
     parts = () if kind == "spectrum" else None
     results = [run.result(step, name, parts=parts) for step in steps]
     size = run.layout_of(name).size

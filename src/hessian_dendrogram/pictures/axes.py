@@ -2,6 +2,8 @@
 
 Marks give their coordinates in the axis's own units: numbers, eigenvalues, or positions of training steps. Numbers on
 axes are written here, in plain text, so that they read the same on paper and on a screen.
+
+Longer than other files: every kind of axis chooses its ticks here.
 """
 
 from __future__ import annotations
@@ -9,27 +11,29 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil, exp, floor, log, log10
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..texts import shortened
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.steps import key_positions
 
 Floats = NDArray[np.float64]
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LONGEST, _LINES = 400, 8  # characters of a line, and lines, of a text of any origin
 LONGEST_NAME = 50
 """Characters of a name on an axis or in a legend."""
-_MINOR = 12  # ticks for each label that has room
 _POWER = 6  # characters of a label such as −10⁻³, with the space beside it
-_DIGIT = 0.3  # of the room that a label takes, for one that is a single digit
+_DIGIT = 0.36  # of the room that a label takes, for a single digit beside a power of ten
 _MOST_STEPS = 30
 
 
 def wrapped(text: str, width: int) -> str:
-    """A text in lines of at most `width` characters."""
-    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width) or [""])
+    """A text in lines of at most `width` characters; of a long one the beginning."""
+    short = "\n".join(shortened(line, _LONGEST) for line in text.split("\n")[:_LINES])
+    return "\n".join(part for line in short.split("\n") for part in textwrap.wrap(line, width) or [""])
 
 
 def power_of_ten(exponent: int) -> str:
@@ -66,10 +70,14 @@ class Log:
 
     @classmethod
     def around(cls, values: ArrayLike, label: str = "") -> Log:
-        """Make the axis that holds all positive values of some, with a margin."""
+        """Make the axis that holds all positive values of some, with room for whole marks at both of its ends."""
         found = np.asarray(values, float)
         found = found[np.isfinite(found) & (found > 0)]
-        return cls((0.7 * float(found.min()), 1.5 * float(found.max())) if found.size else (0.1, 10.0), label)
+        if not found.size:
+            return cls((0.1, 10.0), label)
+        low, high = float(found.min()), float(found.max())
+        room = max(1.4, exp(0.06 * (log(high) - log(low))))
+        return cls((max(low / room, 5e-324), min(high * room, 1e308)), label)
 
 
 @dataclass(frozen=True)
@@ -164,11 +172,12 @@ class Eigenvalues:
         """Invert `place`."""
         return self.axis.from_axis(np.asarray(places, float) * self.axis.threshold)
 
-    def ticks(self, most: int) -> list[tuple[float, str]]:
+    def ticks(self, most: int, most_between: int = 150) -> list[tuple[float, str]]:
         """Places of ticks in units of the eigenvalues and their labels, "" for ticks between the labelled ones.
 
         Args:
             most: how many labels such as 10⁻³ have room on the axis.
+            most_between: how many ticks there are without labels.
         """
         powers = self.axis.ticks(most)
         ruler = self._ruler()
@@ -193,7 +202,9 @@ class Eigenvalues:
             texts |= {value: _multiple(value, digit) if between >= room else str(digit) for value, digit in inner}
         finest = [value for value, _ in ruler]
         powers_alone = [value for value, digit in ruler if digit == 1]
-        minor = next((ticks for ticks in (finest, coarse, powers_alone) if len(ticks) <= _MINOR * most), [])
+        minor = next(
+            (ticks for ticks in (finest, coarse, powers_alone) if len(ticks) <= min(most_between, 7 * most)), []
+        )
         return _ordered(texts, minor)
 
     def _ruler(self) -> list[tuple[float, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
 from ..views.palette import COLOURS
-from ..views.segments import NOTHING, TITLES, by_segment
+from ..views.segments import TITLES, by_segment
 from .axes import Linear, Named
 from .facts import Facts
 from .marks import INK, Bars, Mark, Nothing, Region
@@ -42,20 +42,13 @@ def barcode(
     """Show the `count` longest bars at the first and the last step, a row for each segment.
 
     The length of a bar is death - birth in units of λ, as it is drawn; on a logarithmic axis, chance pairs of
-    neighbours in the bulk would be the longest.
-
-    Args:
-        steps: the analysed training steps, ascending; one of them makes one panel for each segment.
-        spectra: one per step, complete or partial.
-        title: stands above.
-        count: how many bars to show in a panel.
-        segments: which to show, of those that the spectra have.
+    neighbours in the bulk would be the longest. Of the segments that the spectra have, those in `segments` are shown.
     """
     chosen = sorted({0, len(steps) - 1})
     found = by_segment([spectra[position] for position in chosen])
     found = {name: trees for name, trees in found.items() if name in segments}
     if not found:
-        return nothing(title, SENTENCE, NOTHING)
+        return nothing(title, SENTENCE)
     rows, heights = [], []
     for name, trees in found.items():
         longest = max(min(count, len(tree.barcode().births)) for tree in trees.values())

@@ -30,14 +30,7 @@ _LABELS = 14
 
 
 def cluster_eigenvalues(tree: Dendrogram, start: int, stop: int, *, title: str = "") -> Picture:
-    """Show the eigenvalues of a cluster by rank, and both neighbours outside.
-
-    Args:
-        tree: of one segment.
-        start: number of the cluster's first eigenvalue.
-        stop: one more than the number of its last.
-        title: stands above.
-    """
+    """Show the eigenvalues `start` to `stop - 1` of a segment by rank, and both neighbours outside."""
     around = np.arange(max(0, start - 1), min(len(tree.eigenvalues), stop + 1))
     values, bounds = tree.eigenvalues[around], tree.error_bounds[around]
     inside = (around >= start) & (around < stop)
@@ -79,11 +72,10 @@ def layer_shares(
     np.add.at(by_layer, of_parts, shares[:, chosen])
     tops, places = by_layer.cumsum(axis=0), np.arange(len(chosen))
     bars = []
-    for name, part, top, rgb in zip(layers, by_layer, tops, layer_colours(len(layers)), strict=True):
+    for name, part, top, colour in zip(layers, by_layer, tops, layer_colours(len(layers)), strict=True):
         columns: dict[str, ArrayLike] = {"value": eigenvalues[chosen], "number": numbers[chosen] + 1, "share": part}
         columns["layer"] = [name] * len(chosen)
         facts = Facts("λ = {value:.5g} (number {number:,})\n{layer}: {share:.1%} of the eigenvector", columns)
-        colour = "#{:02X}{:02X}{:02X}".format(*(round(255 * one) for one in rgb))
         bars.append(Bars(places, top - part, top, 0.9, colour=colour, label=name, facts=facts))
     shown = places[:: -(-len(chosen) // _LABELS)].tolist()
     texts = [f"{eigenvalues[chosen[place]]:.3g}".replace("-", "−") for place in shown]

@@ -12,14 +12,12 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from ..views.cluster_count import resolved_counts
-from ..views.segments import NOTHING, TITLES, by_segment, resolution_grid
+from ..views.segments import TITLES, by_segment, resolution_grid
 from .axes import Floats, Log, Steps
 from .facts import Facts
 from .marks import FAINT, Bars, ColourBar, Dash, HeatMap, Line, Mark
 from .picture import Panel, Picture
 from .segments import EPSILON, nothing
-from .step_colours import step_colours
 
 SENTENCE = (
     "Colour is the number of clusters that the eigenvalues of a step fall into at a resolution ε: a band of one colour "
@@ -30,20 +28,17 @@ CURVES_SENTENCE = (
     "level part is a clear gap."
 )
 _RESOLUTIONS = 300
+# Five colours of viridis between 0.1 and 0.9 of it, seen on light and on dark paper.
+_ANCHORS = ((0x48, 0x24, 0x75), (0x35, 0x5F, 0x8D), (0x21, 0x91, 0x8C), (0x44, 0xBF, 0x70), (0xBB, 0xDF, 0x27))
+_FACTS = "step {step:,}\nε = {epsilon:.3g}\nn(ε) = {count:,}"
 _COUNT = "number of clusters n(ε)"
 
 
 def cluster_count_heatmap(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
-    """Show n(ε) in colour over training step and resolution; a panel for each segment of partial spectra.
-
-    Args:
-        steps: the analysed training steps, ascending.
-        spectra: one per step, complete or partial.
-        title: stands above.
-    """
+    """Show n(ε) in colour over training step and resolution; a panel for each segment of partial spectra."""
     at, found = Steps.of(steps), by_segment(spectra)
     if not found:
-        return nothing(title, SENTENCE, NOTHING)
+        return nothing(title, SENTENCE)
     grids = {name: resolution_grid(list(trees.values()), _RESOLUTIONS + 1) for name, trees in found.items()}
     middles = {name: np.sqrt(grid[:-1] * grid[1:]) for name, grid in grids.items()}
     counts = {name: resolved_counts(found[name], len(spectra), middle) for name, middle in middles.items()}
@@ -52,26 +47,28 @@ def cluster_count_heatmap(steps: Sequence[int] | Steps, spectra: Sequence[Spectr
     for name, trees in found.items():
         known = {"step": np.broadcast_to(at.steps, counts[name].shape), "count": counts[name]}
         known["epsilon"] = np.broadcast_to(middles[name][:, None], counts[name].shape)
-        heat = HeatMap(
-            np.arange(len(spectra) + 1) - 0.5,
-            grids[name],
-            counts[name],
-            limits=(1.0, max(2.0, most)),
-            bar=_COUNT,
-            logarithmic=True,
-            facts=Facts("step {step:,}\nε = {epsilon:.3g}\nn(ε) = {count:,}", known),
-        )
+        where = np.arange(len(spectra) + 1) - 0.5, grids[name], counts[name]
+        heat = HeatMap(*where, (1.0, max(2.0, most)), _COUNT, logarithmic=True, facts=Facts(_FACTS, known))
         limits = float(grids[name][0]), float(grids[name][-1])
         marks = (_unresolved(trees, len(spectra), limits), heat)
         rows.append((Panel(marks, x=at, y=Log(limits, EPSILON), title=TITLES[name]),))
     return Picture(tuple(rows), title, SENTENCE, height=3.4 * len(rows))
 
 
+def resolved_counts(trees: Mapping[int, Dendrogram], num_steps: int, resolutions: Floats) -> Floats:
+    """Count clusters: shape (resolutions, steps), NaN where n(ε) is unresolved or no eigenvalue of a step is known."""
+    counts = np.full((len(resolutions), num_steps), np.nan)
+    for position, tree in trees.items():
+        resolved = resolutions > tree.resolution
+        counts[resolved, position] = tree.num_clusters(resolutions[resolved])
+    return counts
+
+
 def _unresolved(trees: Mapping[int, Dendrogram], count: int, limits: tuple[float, float]) -> Bars:
     tops = np.full(count, limits[1])
     for position, tree in trees.items():
         tops[position] = np.clip(tree.resolution, *limits)
-    label = "unresolved: ε ≤ largest gap error of the step, or no eigenvalue known"
+    label = "unresolved: ε ≤ largest gap error, or none known"
     return Bars(np.arange(count), np.full(count, limits[0]), tops, thickness=1.0, hatched=True, label=label)
 
 
@@ -80,15 +77,11 @@ def cluster_count_curves(
 ) -> Picture:
     """Show n(ε) as one curve per step, coloured by progress of training; faint and dashed where it is unresolved.
 
-    Args:
-        steps: the analysed training steps, ascending.
-        spectra: one per step, complete or partial.
-        marked: the position of a step whose curve is thick; default none.
-        title: stands above.
+    The curve of the step at the position `marked` is thick.
     """
     at, found = Steps.of(steps), by_segment(spectra)
     if not found:
-        return nothing(title, CURVES_SENTENCE, NOTHING)
+        return nothing(title, CURVES_SENTENCE)
     colours = step_colours(len(spectra))
     rows = []
     for name, trees in found.items():
@@ -101,6 +94,13 @@ def cluster_count_curves(
         x, y = Log((float(grid[0]), float(grid[-1])), EPSILON), Log((0.8, 1.5 * most), _COUNT)
         rows.append((Panel(tuple(marks), x=x, y=y, title=TITLES[name]),))
     return Picture(tuple(rows), title, CURVES_SENTENCE, height=3.2 * len(rows))
+
+
+def step_colours(count: int) -> list[str]:
+    """A colour for each of so many steps, from dark to light as training goes on."""
+    shares = np.linspace(0, len(_ANCHORS) - 1, count) if count > 1 else np.array([2.0])
+    parts = [np.interp(shares, np.arange(len(_ANCHORS)), [anchor[i] for anchor in _ANCHORS]) for i in range(3)]
+    return ["#{:02X}{:02X}{:02X}".format(*(round(part) for part in colour)) for colour in zip(*parts, strict=True)]
 
 
 def _curve(tree: Dendrogram, grid: Floats, step: int, colour: str, width: float) -> list[Line]:
@@ -119,7 +119,7 @@ def _curve(tree: Dendrogram, grid: Floats, step: int, colour: str, width: float)
     ):
         kept = mask & (is_corner | start)
         columns = {"step": np.full(kept.sum(), step), "epsilon": grid[kept], "count": counts[kept]}
-        facts = Facts("step {step:,}\nε = {epsilon:.3g}\nn(ε) = {count:,}", columns) if ink != FAINT else None
+        facts = Facts(_FACTS, columns) if ink != FAINT else None
         wide = 1.0 if ink == FAINT else width
         lines.append(Line(grid[kept], counts[kept], ink, wide, dash, stepped=True, label=label, facts=facts))
     return lines

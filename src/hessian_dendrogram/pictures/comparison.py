@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import single_linkage
 from ..texts import listed
-from ..views.numbers import summary_columns
 from ..views.palette import COLOURS
 from ..views.segments import resolution_grid
 from .axes import Axis, Log, Steps
@@ -18,8 +17,7 @@ from .facts import Facts
 from .marks import FAINT, SYMBOLS, Line, Mark, Nothing, Points, Remark
 from .picture import Panel, Picture
 from .segments import EPSILON
-from .summary import number_axis
-from .training import log_axis
+from .summary import number_axis, summary_columns
 
 SENTENCE = (
     "The same numbers of several spectra, a colour for each: how the leading eigenvalues fall off with their rank, "
@@ -33,9 +31,7 @@ _NUMBERS |= {"num_negative": "eigenvalues below zero by more than their error"}
 def comparison_of_spectra(spectra: Mapping[str, Spectrum], *, title: str = "") -> Picture:
     """Show the 100 leading eigenvalues of each spectrum with their error bounds, and n(ε).
 
-    Args:
-        spectra: by a name that says which; checkpoints of one analysis, or analyses of one checkpoint.
-        title: stands above.
+    A name of each says which it is: checkpoints of one analysis, or analyses of one checkpoint.
     """
     return Picture(((_leading(spectra), _counts(spectra)),), title, SENTENCE, height=3.2)
 
@@ -43,9 +39,7 @@ def comparison_of_spectra(spectra: Mapping[str, Spectrum], *, title: str = "") -
 def comparison_of_analyses(spectra: Mapping[str, Mapping[int, Spectrum]], *, title: str = "") -> Picture:
     """Show `comparison_of_spectra` of the last step that all analyses share, and four numbers over training.
 
-    Args:
-        spectra: for each analysis its spectra by training step.
-        title: stands above.
+    For each analysis there are its spectra by training step.
     """
     common = set.intersection(*map(set, spectra.values())) if spectra else set()
     at = Steps(tuple(sorted({step for by_step in spectra.values() for step in by_step})))
@@ -53,7 +47,7 @@ def comparison_of_analyses(spectra: Mapping[str, Mapping[int, Spectrum]], *, tit
     if common:
         last = {name: by_step[max(common)] for name, by_step in spectra.items()}
         first = tuple(make(last, f" at step {max(common):,}") for make in (_leading, _counts))
-    drawn = [_over_training(at, spectra, number) for number in _NUMBERS] if spectra else []
+    drawn = [_over_training(at, spectra, number) for number in _NUMBERS] if at.steps else []
     rows = first, *(tuple(drawn[start : start + 2]) for start in range(0, len(drawn), 2))
     return Picture(rows, title, SENTENCE, height=2.2 * len(rows))
 
@@ -77,7 +71,7 @@ def _leading(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
     points = [one for one in points if len(np.asarray(one.x))]
     x, y = Log((0.9, 1.1 * _LEADING), "rank, from the largest"), "eigenvalue λ\n(bars: error bounds)"
     return _panel(
-        points, said, x, log_axis(np.concatenate([[], *(one.y for one in points)]), y), "leading eigenvalues" + when
+        points, said, x, Log.around(np.concatenate([[], *(one.y for one in points)]), y), "leading eigenvalues" + when
     )
 
 
@@ -118,7 +112,7 @@ def _over_training(at: Steps, spectra: Mapping[str, Mapping[int, Spectrum]], num
     values, errors = (np.concatenate([[], *(getattr(one, of) for one in points)]) for of in ("y", "y_errors"))
     is_positive = number in ("largest", "trace") and np.nanmin(values, initial=np.inf) > 0
     unit = "eigenvalues" if number == "num_negative" else "units of λ"
-    y = log_axis(values, unit) if is_positive else number_axis(values, errors, unit)
+    y = Log.around(values, unit) if is_positive else number_axis(values, errors, unit)
     return _panel(points, said, at, y, _NUMBERS[number])
 
 

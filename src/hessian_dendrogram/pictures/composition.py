@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from ..layout import Layout
 from ..results.tree import BipartitionTree
 from ..views.branches import cluster_layers
-from ..views.layers import layer_names
+from ..views.layers import layer_colours, layer_names
 from .axes import Linear, Steps
 from .facts import Facts
 from .marks import Bars
-from .parameter_dendrogram import layer_inks
 from .picture import Panel, Picture
 
 SENTENCE = (
@@ -28,12 +27,7 @@ def composition(
 ) -> Picture:
     """Show the k largest clusters of `cut(k)`, the largest first, as bars of parameters by layer.
 
-    Args:
-        steps: the analysed training steps, ascending.
-        trees: one per step.
-        layout: of the parameters; its groups, where it has some, are shown in place of layers.
-        k: clusters, at least 1; ranks that no step has are left out.
-        title: stands above.
+    Groups of the layout, where it has some, are shown in place of layers; ranks that no step has are left out.
     """
     at, names = Steps.of(steps), layer_names(layout)[0]
     counts = np.zeros((k, len(trees), len(names)), dtype=np.int64)
@@ -48,7 +42,7 @@ def composition(
 def _panel(at: Steps, counts: NDArray[np.int64], names: list[str], rank: int, k: int) -> Panel:
     tops = counts.cumsum(axis=1)
     bars = []
-    for layer, (name, colour) in enumerate(zip(names, layer_inks(len(names)), strict=True)):
+    for layer, (name, colour) in enumerate(zip(names, layer_colours(len(names)), strict=True)):
         shown = np.flatnonzero(counts[:, layer])
         known = {"step": np.array(at.steps)[shown], "layer": [name] * len(shown), "count": counts[shown, layer]}
         known |= {"total": tops[shown, -1], "rank": np.full(len(shown), rank)}
@@ -56,5 +50,5 @@ def _panel(at: Steps, counts: NDArray[np.int64], names: list[str], rank: int, k:
         starts, ends = tops[shown, layer] - counts[shown, layer], tops[shown, layer]
         if len(shown):
             bars.append(Bars(shown, starts, ends, 0.85, colour=colour, label=name, facts=facts))
-    y = Linear("parameters" if rank % 2 else "", (0.0, 1.05 * float(tops.max())), ",d")
-    return Panel(tuple(bars), x=at, y=y, title=f"cluster {rank} by size, of {k}")
+    y = Linear("parameters", (0.0, 1.05 * float(tops.max())), ",d")
+    return Panel(tuple(bars), x=at, y=y, title=f"cluster {rank} of {k}")

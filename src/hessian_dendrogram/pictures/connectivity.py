@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 
 from ..results.tree import BipartitionTree
 from ..views.palette import COLOURS
-from ..views.steps import metric_at
 from .axes import Floats, Linear, Log, Steps
 from .facts import Facts
 from .marks import FAINT, SYMBOLS, Line, Nothing, Points
+from .parameter_dendrogram import ARBITRARY
 from .picture import Panel, Picture
+from .training import curve_panels
 
 SENTENCE = (
     "The smaller the algebraic connectivity λ₂ and the conductance of the first cut, the more nearly the graph of all "
@@ -21,7 +22,6 @@ SENTENCE = (
 )
 _NO_CUT = "no cut was made: min_size is the whole graph"
 _APART = "λ₂ = 0: the graph falls into several components"
-_ARBITRARY = "arbitrary cut: its vector is one of many (degenerate λ₂)"
 
 
 def connectivity(
@@ -31,14 +31,7 @@ def connectivity(
     metrics: Mapping[str, Floats] | None = None,
     title: str = "",
 ) -> Picture:
-    """Show the algebraic connectivity over training and what is beside it; a panel of zeros is left out.
-
-    Args:
-        steps: the analysed training steps, ascending.
-        trees: one per step.
-        metrics: as `Run.metrics()` gives them; default none.
-        title: stands above.
-    """
+    """Show the algebraic connectivity over training and what is beside it; a panel of zeros is left out."""
     at, isolated = Steps.of(steps), [len(tree.isolated) for tree in trees]
     arbitrary = [bool(tree.is_degenerate[0]) for tree in trees]
     found, eigenvalues, conductances = (
@@ -52,10 +45,10 @@ def connectivity(
         y = Linear("eigenvalue, conductance\n(no unit)", (0.0, 1.1 * float(np.nanmax([eigenvalues, conductances]))))
         panels.append(Panel(tuple(curves), x=at, y=y, title="first cut"))
     if any(isolated):
-        y = Linear("parameters", (0.0, 1.1 * max(5, *isolated)), ",d")  # room for more than one whole number
+        y = Linear("parameters", (0.0, 1.1 * max(isolated)), ",d")
         heading = f"isolated parameters, of {trees[0].size:,}"
         panels.append(Panel((_curve(at, isolated, 5, "isolated parameters"),), x=at, y=y, title=heading))
-    panels += [panel for kind in ("loss", "accuracy") if (panel := _metric(at, metrics or {}, kind))]
+    panels += curve_panels(at, {name: column for name, column in (metrics or {}).items() if name != "batch_loss"})
     return Picture(tuple((panel,) for panel in panels), title, SENTENCE, height=1.5 * len(panels) + 0.3)
 
 
@@ -72,7 +65,7 @@ def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isola
         marks.append(Line(*lines, FAINT, 2.0, "dot", label=_APART, facts=facts))
     marks.append(_curve(at, np.where(found > 0, found, np.nan), 3, "algebraic connectivity λ₂", arbitrary))
     if any(arbitrary):
-        marks.append(Points([np.nan], [np.nan], FAINT, hollow=[True], label=f"hollow: {_ARBITRARY}"))
+        marks.append(Points([], [], FAINT, hollow=[], label=f"hollow: {ARBITRARY}"))
     return Panel(tuple(marks), x=at, y=y, title=title + ("" if has_isolated else "; no parameter is isolated"))
 
 
@@ -82,20 +75,7 @@ def _curve(at: Steps, values: ArrayLike, ink: int, label: str, hollow: Sequence[
     shown = np.flatnonzero(np.isfinite(known))
     outlined = np.zeros(len(shown), bool) if hollow is None else np.array(hollow, bool)[shown]
     columns = {"step": np.array(at.steps)[shown], "value": known[shown]}
-    columns["remark"] = np.where(outlined, f"\n{_ARBITRARY}", "")
+    columns["remark"] = np.where(outlined, f"\n{ARBITRARY}", "")
     facts = Facts(f"step {{step:,}}\n{label} {{value:.5g}}{{remark}}", columns)
     symbol = SYMBOLS[ink % 5]
     return Points(shown, known[shown], COLOURS[ink], symbol, hollow=outlined, joined=1.2, label=label, facts=facts)
-
-
-def _metric(at: Steps, metrics: Mapping[str, Floats], kind: str) -> Panel | None:
-    """Loss or accuracy; `None` where neither the training's nor the test's is known."""
-    found = {name: metric_at(at.steps, metrics, f"{name}_{kind}") for name in ("train", "test")}
-    curves = [
-        _curve(at, values, ink, name) for ink, (name, values) in enumerate(found.items()) if np.isfinite(values).any()
-    ]
-    if not curves:
-        return None
-    values = np.concatenate([np.asarray(curve.y) for curve in curves])
-    is_log = kind == "loss" and bool((values > 0).all())
-    return Panel(tuple(curves), x=at, y=Log.around(values, kind) if is_log else Linear(kind))

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from ..views.segments import NOTHING, TITLES, by_segment
+from ..views.segments import TITLES, by_segment
 from ..views.steps import key_positions
 from ..views.tree import MOST_ON_SCREEN, drawing_floor
-from .eigenvalue_tree import Frame, count_text, tree_panel
+from .eigenvalue_tree import Frame, Look, count_text, is_lower_end, tree_panel
 from .marks import Nothing
 from .picture import Panel, Picture
 from .segments import nothing
@@ -56,7 +56,7 @@ def first_epsilon(tree: Dendrogram) -> float:
 def leading_count(tree: Dendrogram) -> int:
     """How many eigenvalues lead: 10 to 30, up to the largest resolved ratio of neighbours; 20 without one."""
     values, sizes, errors = tree.eigenvalues, tree.gap_sizes, tree.gap_errors
-    if not _is_lower_end(tree):  # from the outermost inwards
+    if not is_lower_end(tree):  # from the outermost inwards
         values, sizes, errors = values[::-1], sizes[::-1], errors[::-1]
     numbers = np.arange(_FEWEST, min(_MOST, len(sizes)) + 1)
     inner = np.abs(values[numbers]) if len(numbers) else np.empty(0)
@@ -70,7 +70,7 @@ def leading_count(tree: Dendrogram) -> int:
 def leading(tree: Dendrogram, count: int | None = None) -> Leading:
     """The `count` outermost eigenvalues; default as `leading_count` chooses. What lies inwards is not shown."""
     total = len(tree.eigenvalues)
-    number, is_lower = min(count or leading_count(tree), total), _is_lower_end(tree)
+    number, is_lower = min(count or leading_count(tree), total), is_lower_end(tree)
     part = slice(0, number) if is_lower else slice(total - number, total)
     holes = tree.hole_below and part.start == 0, tree.hole_above and part.stop == total
     chosen = Dendrogram(tree.eigenvalues[part], tree.error_bounds[part], *holes)
@@ -95,6 +95,7 @@ def dendrogram(
     first: Frame | None = None,
     count: int | None = None,
     chosen: float | None = None,
+    like: Dendrogram | None = None,
     title: str = "",
 ) -> Picture:
     """Show a dendrogram, with its clusters at ε in colours and marks on the cut that can be clicked.
@@ -106,30 +107,26 @@ def dendrogram(
         first: the axes of the leading eigenvalues; default their own.
         count: how many eigenvalues lead; default as `leading_count` chooses.
         chosen: an eigenvalue whose cluster has a ring around its mark; default none.
+        like: a dendrogram that this one stands beside; clusters that overlap most have one colour.
         title: stands above, with the number of clusters.
     """
     cut = first_epsilon(tree) if epsilon is None else epsilon
     heading = f"{title}; {count_text(tree, cut)}".removeprefix("; ")
     known = frame or Frame.around([tree], MOST_ON_SCREEN)
-    row = _row(tree, cut, known, first, count, most=MOST_ON_SCREEN, chosen=chosen)
+    row = _row(tree, cut, known, first, count, most_merges=MOST_ON_SCREEN, look=Look(chosen=chosen, like=like))
     return Picture((row,), heading, SENTENCE, height=3.7, widths=_WIDTHS[: len(row)])
 
 
 def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str = "", most_steps: int = 4) -> Picture:
     """Show the dendrogram at up to `most_steps` steps, the first and the last among them.
 
-    Each has an ε of its own, and the leading eigenvalues have axes of their own; the whole trees share theirs.
-
-    Args:
-        steps: the analysed training steps, ascending.
-        spectra: one per step; of a partial one both ends stand side by side, each with its leading eigenvalues alone.
-        title: stands above.
-        most_steps: how many steps to show.
+    Each has an ε of its own, and the leading eigenvalues have axes of their own; the whole trees share theirs. Of a
+    partial spectrum both ends stand side by side, each with its leading eigenvalues alone.
     """
     chosen = key_positions(len(steps), most_steps)
     found = by_segment([spectra[position] for position in chosen])
     if not found:
-        return nothing(title, SENTENCE, NOTHING)
+        return nothing(title, SENTENCE)
     is_split = any(name != "all" for name in found)
     frames = {name: Frame.around(list(trees.values()), _PRINTED) for name, trees in found.items()}
     rows = []
@@ -144,7 +141,7 @@ def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str
             tree = trees[place]
             cut = first_epsilon(tree)
             heading = f"step {steps[position]:,}, {count_text(tree, cut)}: "
-            panels = _row(tree, cut, frames[name], title=heading, most=_PRINTED, is_named=False)
+            panels = _row(tree, cut, frames[name], title=heading, most_merges=_PRINTED, look=Look(is_named=False))
             row += panels[:1] if is_split else panels
         rows.append(tuple(row))
     columns = max(len(row) for row in rows)
@@ -160,25 +157,17 @@ def _row(
     count: int | None = None,
     *,
     title: str = "",
-    most: int,
-    is_named: bool = True,
-    chosen: float | None = None,
+    **options: Any,
 ) -> tuple[Panel, ...]:
     """The leading eigenvalues and the whole; the whole alone where it has no more than those."""
     whole = f"all {len(tree.eigenvalues):,} eigenvalues"
-    options: Any = {"is_named": is_named, "chosen": chosen}
     if len(tree.eigenvalues) <= _FEWEST:
-        return (tree_panel(tree, epsilon, frame, title=f"{title}{whole}", most_merges=most, **options),)
+        return (tree_panel(tree, epsilon, frame, title=f"{title}{whole}", **options),)
     part = leading(tree, count)
     known = first or leading_frame([tree], count)
     if first is None:  # the cut is seen
         low, high = known.heights
         known = Frame(known.axis, (min(low, epsilon / 3 or low), max(high, 3 * epsilon)))
     name = f"{title}{part.name}"
-    large = tree_panel(part.tree, epsilon, known, part_of=(tree, part.first), title=name, **options)
-    return large, tree_panel(tree, epsilon, frame, title=whole, most_merges=most, **options)
-
-
-def _is_lower_end(tree: Dendrogram) -> bool:
-    """Whether the outer end of the segment is the lower one: its upper one adjoins a hole."""
-    return tree.hole_above and not tree.hole_below
+    large = tree_panel(part.tree, epsilon, known, part_of=(tree, part.first), title=name, look=options["look"])
+    return large, tree_panel(tree, epsilon, frame, title=whole, **options)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..statistics.dendrogram import Dendrogram
-from ..views.clusters import clusters_at, nearest_eigenvalue
+from ..views.clusters import Clusters, clusters_at, nearest_eigenvalue
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.palette import COLOURS
 from ..views.tree import MOST_MERGES, drawing_floor, floor_reason, height_limits, node_points
@@ -50,14 +50,57 @@ class Frame:
         return cls(axis, height_limits(trees, most_merges))
 
 
-def cluster_colours(tree: Dendrogram, epsilon: float) -> list[str]:
-    """The colour of each cluster at ε, in ascending order: the palette for the largest, ink for single eigenvalues."""
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How the clusters of a dendrogram are shown.
+
+    Attributes:
+        is_named: whether the legend says which eigenvalues have which colour.
+        chosen: an eigenvalue whose cluster has a ring around its mark; default none.
+        like: a dendrogram that this one stands beside; clusters that overlap most have one colour.
+    """
+
+    is_named: bool = True
+    chosen: float | None = None
+    like: Dendrogram | None = None
+
+
+def is_lower_end(tree: Dendrogram) -> bool:
+    """Whether the outer end of the segment is the lower one: its upper one adjoins a hole."""
+    return tree.hole_above and not tree.hole_below
+
+
+def cluster_colours(tree: Dendrogram, epsilon: float, like: Dendrogram | None = None) -> list[str]:
+    """The colour of each cluster at ε, in ascending order: the palette for the largest, ink for single eigenvalues.
+
+    Beside another dendrogram, `like`, a cluster has the colour of that one's cluster at ε with which it shares most
+    positions, counted from the outer end; clusters that share none take what is left of the palette.
+    """
     clusters = clusters_at(tree, epsilon)
     colours = [INK if size == 1 else _SMALLER for size in clusters.sizes.tolist()]
     largest = [number for number in clusters.by_size().tolist() if clusters.sizes[number] > 1]
-    for number, colour in zip(largest, COLOURS, strict=False):
+    free = list(COLOURS)
+    if like is not None:
+        inks, others = cluster_colours(like, epsilon), _from_the_end(like, clusters_at(like, epsilon))
+        known = [number for number, ink in enumerate(inks) if ink in COLOURS]
+        (starts, stops), (first, last) = _from_the_end(tree, clusters)[:, largest], others[:, known]
+        shared = np.minimum(stops[:, None], last) - np.maximum(starts[:, None], first)
+        for place in np.argsort(-shared, axis=None, kind="stable")[: (shared > 0).sum()].tolist():
+            number, colour = largest[place // len(known)], inks[known[place % len(known)]]
+            if colour in free and colours[number] == _SMALLER:
+                colours[number] = free.pop(free.index(colour))
+        free.sort(key=lambda colour: colour in inks)
+    left = [number for number in largest if colours[number] == _SMALLER]
+    for number, colour in zip(left, free, strict=False):
         colours[number] = colour
     return colours
+
+
+def _from_the_end(tree: Dendrogram, clusters: Clusters) -> Integers:
+    """Where clusters start and stop, counted from the outer end: shape (2, clusters)."""
+    if is_lower_end(tree):
+        return np.stack([clusters.starts, clusters.stops])
+    return len(tree.eigenvalues) - np.stack([clusters.stops, clusters.starts])
 
 
 def tree_panel(
@@ -67,9 +110,8 @@ def tree_panel(
     *,
     part_of: tuple[Dendrogram, int] | None = None,
     title: str = "",
-    is_named: bool = True,
     most_merges: int = MOST_MERGES,
-    chosen: float | None = None,
+    look: Look | None = None,
 ) -> Panel:
     """Show a dendrogram with its clusters at ε in colours and a mark for each on the cut.
 
@@ -79,18 +121,18 @@ def tree_panel(
         frame: the axes.
         part_of: the whole, whose clusters are meant, and the number of the first eigenvalue in it; default the tree.
         title: stands above.
-        is_named: whether the legend says which eigenvalues have which colour.
         most_merges: how many are drawn.
-        chosen: an eigenvalue whose cluster has a ring around its mark; default none.
+        look: how the clusters are shown.
     """
     floor, (low, high) = drawing_floor(tree, most_merges), frame.heights
-    axis = Eigenvalues(frame.axis, remark=f"\nshaded: {floor_reason(tree, most_merges)}")
+    shade = [Region(y=(None, floor), label="unresolved or too fine: not drawn")] if floor > low else []
+    axis = Eigenvalues(frame.axis, "λ", f"\nshaded: {floor_reason(tree, most_merges)}" if shade else "")
     values = tree.eigenvalues
     sides = [(frame.axis.low, values[0])] * tree.hole_below + [(values[-1], frame.axis.high)] * tree.hole_above
     marks: list[Mark] = [
-        Region(y=(None, floor), label="unresolved or too fine: not drawn"),
+        *shade,
         _rug(values, frame, floor),
-        *_branches(tree, epsilon, frame.axis, floor, part_of or (tree, 0), is_named, chosen),
+        *_branches(tree, epsilon, frame.axis, floor, part_of or (tree, 0), look or Look()),
         *(Region(x=side, hatched=True, label="hole: values not known") for side in sides),
     ]
     if not (tree.gap_sizes > floor).any():
@@ -118,13 +160,12 @@ def _branches(
     axis: EigenvalueAxis,
     floor: float,
     part_of: tuple[Dendrogram, int],
-    is_named: bool,
-    picked: float | None,
+    look: Look,
 ) -> list[Mark]:
     """The tree, the line of ε, and a mark for each cluster on the stem that ε cuts."""
     count, here = len(tree.eigenvalues), clusters_at(tree, epsilon)
     whole, first = part_of
-    clusters, colours = clusters_at(whole, epsilon), cluster_colours(whole, epsilon)
+    clusters, colours = clusters_at(whole, epsilon), cluster_colours(whole, epsilon, look.like)
     numbers = np.searchsorted(clusters.starts, first + here.starts, side="right") - 1  # in the whole
     sizes, ends = clusters.sizes[numbers], [whole.eigenvalues[clusters.starts[numbers]]]
     ends.append(whole.eigenvalues[clusters.stops[numbers] - 1])
@@ -149,25 +190,24 @@ def _branches(
     groups = [Branches(nodes[of_colour == INK], INK, 1.2, "merges above ε, and single eigenvalues")]
     for colour in (*COLOURS, _SMALLER):  # always as many, so that frames of a film correspond
         chosen = nodes[of_colour == colour]
-        label = "smaller clusters" if len(chosen) and is_named else ""
-        if is_named and colour in inks and colour != _SMALLER:
+        label = "smaller clusters" if len(chosen) and look.is_named else ""
+        if look.is_named and colour in inks and colour != _SMALLER:
             at = inks.index(colour)
             label = run_text(int(sizes[at]), float(ends[0][at]), float(ends[1][at]))
         groups.append(Branches(chosen, colour, 1.6, label))
     ring: list[Mark] = []
-    if picked is not None:
-        number = np.searchsorted(clusters.starts, nearest_eigenvalue(whole, picked), side="right") - 1
+    if look.chosen is not None:
+        number = np.searchsorted(clusters.starts, nearest_eigenvalue(whole, look.chosen), side="right") - 1
         rows = np.flatnonzero(numbers == number)
-        look: Any = {"size": 8 + 2 * np.log10(sizes[rows]), "hollow": rows >= 0, "label": "selected cluster"}
-        ring = [Points(places[roots[rows]], np.full(len(rows), epsilon), **look)]
+        kind: Any = {"size": 8 + 2 * np.log10(sizes[rows]), "hollow": rows >= 0, "label": "selected cluster"}
+        ring = [Points(places[roots[rows]], np.full(len(rows), epsilon), **kind)]
+    clusters_said = {"number": numbers + 1, "size": sizes, "low": ends[0], "high": ends[1]}
     said = Facts("merge of {size:,} eigenvalues\nat ε = {height:.4g}", columns)
     return [
         Tree(places, np.maximum(tops, floor), parents, tuple(groups), said),
         Rule(epsilon, colour=INK, dash="dash", label="ε"),
         *ring,
-        _marks_on_cut(
-            places[roots], epsilon, inks, {"number": numbers + 1, "size": sizes, "low": ends[0], "high": ends[1]}
-        ),
+        _marks_on_cut(places[roots], epsilon, inks, clusters_said),
     ]
 
 
@@ -177,15 +217,10 @@ def _marks_on_cut(places: Floats, epsilon: float, inks: list[str], columns: dict
     shown = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_MARKS])
     some = f" ({_MOST_MARKS} largest)" if len(shown) < len(sizes) else ""
     known = {name: column[shown] for name, column in columns.items()}
-    return Points(
-        places[shown],
-        np.full(len(shown), epsilon),
-        [inks[number] for number in shown.tolist()],
-        size=3 + 2 * np.log10(sizes[shown]),
-        clickable=True,
-        label=f"a cluster at ε{some}",
-        facts=Facts(_CLUSTER, known | {"width": known["high"] - known["low"]}),
-    )
+    facts = Facts(_CLUSTER, known | {"width": known["high"] - known["low"]})
+    look: Any = {"colour": [inks[number] for number in shown.tolist()], "size": 3 + 2 * np.log10(sizes[shown])}
+    label = f"a cluster at ε{some}"
+    return Points(places[shown], np.full(len(shown), epsilon), clickable=True, label=label, facts=facts, **look)
 
 
 def _roots(tree: Dendrogram, starts: Integers, stops: Integers) -> Integers:

@@ -6,32 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..statistics.dendrogram import Dendrogram
-from ..views.tree import MOST_ON_SCREEN
+from ..views.steps import key_positions
 from .axes import Steps
-from .dendrogram import dendrogram, leading_count, leading_frame
-from .eigenvalue_tree import Frame
+from .moving import MovingDendrogram
 from .picture import Picture
 
+_MOST = 30  # steps: more than 8 MB are not sent to a notebook's page
 
-def frames(
-    steps: Sequence[int] | Steps, trees: Mapping[int, Dendrogram], epsilon: float, *, title: str = ""
-) -> dict[int, Picture]:
-    """Make the picture of each step, all with equal axes, equally many marks and as many leading eigenvalues.
+
+def frames(steps: Sequence[int] | Steps, trees: Mapping[int, Dendrogram], epsilon: float) -> dict[int, Picture]:
+    """Make the picture of each step, of at most 30 of them, on equal axes with as many leading eigenvalues and marks.
 
     Args:
         steps: the analysed training steps, ascending.
         trees: of one segment, by position in `steps`.
         epsilon: resolution, in units of the eigenvalues.
-        title: stands above, with the step and the number of clusters.
     """
-    if not trees:
-        return {}
-    every, known, made = list(trees.values()), Steps.of(steps).steps, {}
-    count = leading_count(every[-1])
-    frame, first = Frame.around(every, MOST_ON_SCREEN), leading_frame(every, count)
-    for position, tree in trees.items():
-        heading = f"{title}; step {known[position]:,}".removeprefix("; ")
-        made[known[position]] = dendrogram(tree, epsilon, frame=frame, first=first, count=count, title=heading)
+    known, moving, positions = Steps.of(steps).steps, MovingDendrogram(dict(trees)), sorted(trees)
+    chosen = [positions[i] for i in key_positions(len(positions), _MOST)]
+    titles = {position: f"step {known[position]:,}" for position in chosen}
+    made = {known[position]: moving.picture(position, epsilon, title=title) for position, title in titles.items()}
     if len({len(picture.rows[0]) for picture in made.values()}) > 1:  # somewhere too few eigenvalues for two panels
         made = {step: replace(picture, rows=(picture.rows[0][-1:],), widths=()) for step, picture in made.items()}
     return made

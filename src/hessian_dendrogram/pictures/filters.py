@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..layout import Layout
 from ..texts import shortened
-from ..views.filters import mosaic
 from .axes import Named
 from .facts import Facts
 from .marks import HeatMap, Region
@@ -31,16 +31,10 @@ def filters(
     name: str = "",
     title: str = "",
 ) -> Picture:
-    """Show filters: one row per label, one column per filter.
+    """Show filters: one row per label, a training step or a text, and one column per filter.
 
-    Args:
-        labels: what each row is: a training step, or a text.
-        arrays: one per row, shape (filters, channels, height, width). Several channels are shown as their mean, and of
-            more than 16 filters the first 16; the title says both.
-        rows: what the labels are.
-        unit: what the colour means.
-        name: of the tensor.
-        title: stands above.
+    Each array has shape (filters, channels, height, width). Several channels are shown as their mean, and of more than
+    16 filters the first 16; the title says both. `rows` says what the labels are, `unit` what the colour means.
     """
     number, channels = arrays[0].shape[:2]
     columns = min(number, _MOST_FILTERS)
@@ -52,29 +46,30 @@ def filters(
     values = mosaic(images)
     limit = float(np.abs(images, where=np.isfinite(images), out=np.zeros_like(images)).max()) or 1.0
     down, across = np.indices(values.shape)
-    heat = HeatMap(
-        np.arange(values.shape[1] + 1),
-        np.arange(values.shape[0] + 1),
-        values,
-        (-limit, limit),
-        unit,
-        colours="diverging",
-        facts=Facts(
-            "{value:.4g} at row {row}, column {column} of filter {filter}",
-            {
-                "value": values,
-                "row": down % (height + 1),
-                "column": across % (width + 1),
-                "filter": across // (width + 1),
-            },
-        ),
-    )
+    known = {"value": values, "row": down % (height + 1), "column": across % (width + 1)}
+    known["filter"] = across // (width + 1)
+    said = Facts("{value:.4g} at row {row}, column {column} of filter {filter}", known)
+    edges = np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1)
+    heat = HeatMap(*edges, values, (-limit, limit), unit, colours="diverging", facts=said)
     texts = [f"{label:,}" if isinstance(label, int) else label for label in labels]
     x = Named([str(i) for i in range(columns)], _middles(columns, width), "filter", (0.0, float(values.shape[1])))
     y = Named(texts, _middles(len(texts), height), rows, (float(values.shape[0]), 0.0))
     panel = Panel((Region(), heat), x=x, y=y, title="; ".join(facts), square=True)
     room = 0.5 + 5.6 * values.shape[0] / values.shape[1]
     return Picture(((panel,),), title, SENTENCE, height=min(room, 9.0))
+
+
+def first_convolution(layout: Layout) -> str | None:
+    """Find the name of the first parameter with four dimensions."""
+    shapes = zip(layout.names, layout.shapes, strict=True)
+    return next((name for name, shape in shapes if len(shape) == 4 and all(shape)), None)
+
+
+def mosaic(images: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lay images, shape (rows, columns, height, width), out in one, with one missing pixel between neighbours."""
+    padded = np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    rows, columns, height, width = padded.shape
+    return padded.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)[:-1, :-1]
 
 
 def _middles(count: int, length: int) -> list[float]:

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..errors import DamagedRunError
 from ..results.spectrum import Spectrum
 from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.ends import end_slice
-from ..views.palette import COLOURS, UNCONVERGED
+from ..views.palette import COLOURS
 from .axes import Eigenvalues, Floats, Linear, Steps
 from .facts import Facts
-from .marks import INK, SYMBOLS, Dashes, HeatMap, Mark, Nothing, Points, Rule
+from .marks import INK, SYMBOLS, HeatMap, Mark, Nothing, Points, Rule
 from .picture import Panel, Picture
 from .segments import nothing
+from .spectrum_evolution import DASH, crosses, dashes
 from .training import curves, loss_panel
 
 SENTENCE = (
@@ -32,8 +34,20 @@ _LOSSES = (
 
 
 def has_measures(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether there is something to show at every step."""
-    return bool(rows) and all(name in row for row in rows for name in FOURIER)
+    """Whether there is something to show at every step.
+
+    Raises:
+        DamagedRunError: it is no numbers.
+    """
+    if not rows or not all(name in row for row in rows for name in FOURIER):
+        return False
+    for row in rows:
+        for name in FOURIER:
+            try:
+                np.asarray(row[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise DamagedRunError(f"the measure {name} is damaged: {error}") from error
+    return True
 
 
 def fourier(
@@ -48,14 +62,7 @@ def fourier(
 ) -> Picture:
     """Show eigenvalues at the ends, accuracy, losses, and the norm of every frequency over training.
 
-    Args:
-        steps: the analysed training steps, ascending.
-        spectra: one per step.
-        measures: one per step, with the names in `FOURIER`.
-        metrics: columns as `Run.metrics()` gives them.
-        ends: "top", "bottom" or both.
-        most: eigenvalues of an end, from the outermost.
-        title: stands above.
+    Measures have the names in `FOURIER`; of an end, "top" or "bottom", the `most` outermost eigenvalues are shown.
     """
     if not has_measures(measures):
         return nothing(title, SENTENCE, "this analysis has no Fourier measures")
@@ -67,11 +74,8 @@ def fourier(
     for name, label, colour, symbol in _LOSSES:
         values = np.array([row[name] for row in measures], dtype=float)
         facts = Facts("step {step:,}\n" + label + " {value:.4g}", {"step": at.steps, "value": values})
-        losses.append(
-            Points(
-                np.arange(len(values)), values, colour, symbol, 3.0, joined=1.0, dash="dash", label=label, facts=facts
-            )
-        )
+        look: Any = {"joined": 1.0, "dash": "dash", "label": label, "facts": facts}
+        losses.append(Points(np.arange(len(values)), values, colour, symbol, 3.0, **look))
     panels.append(loss_panel(at, losses))
     largest = max(float(np.max(row[name])) for row in measures for name in FOURIER[:2])
     panels += [_norms(at, measures, of, largest or 1.0) for of in ("embedding", "unembedding")]
@@ -81,26 +85,24 @@ def fourier(
 
 def _end(at: Steps, spectra: Sequence[Spectrum], end: str, most: int) -> Panel:
     """A dash for each eigenvalue; the axis holds the unconverged ones, too, which are crosses."""
-    parts = [(spectrum, end_slice(spectrum, end, most)) for spectrum in spectra]
-    places = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
-    values, bounds, good = (
-        np.concatenate([getattr(spectrum, name)[part] for spectrum, part in parts])
-        for name in ("eigenvalues", "error_bounds", "converged")
-    )
-    name = f"{_ENDS[end]} eigenvalues"
-    if not good.any():
+    name, parts = f"{_ENDS[end]} eigenvalues", [_numbers(spectrum, end, most) for spectrum in spectra]
+    pairs = list(zip(spectra, parts, strict=True))
+    good = dashes(at, spectra, [part[one.converged[part]] for one, part in pairs], DASH)
+    failed = crosses(at, spectra, [part[~one.converged[part]] for one, part in pairs], 2.5)
+    values, bounds = np.asarray(good.y), np.asarray(good.errors)
+    if not len(values):
         return Panel((Nothing(f"none of the {name} has converged"),))
-    columns = {"step": np.array(at.steps)[places], "value": values, "bound": bounds}
-    facts = Facts("step {step:,}\nλ = {value:.6g} ± {bound:.1g}", {key: all_[good] for key, all_ in columns.items()})
-    failed = Facts("step {step:,}\n{value:.4g}, not converged", {key: all_[~good] for key, all_ in columns.items()})
-    axis = EigenvalueAxis.around((values[good], bounds[good]), (values[~good], 0.0))
-    marks: list[Mark] = [Rule(0.0, colour=INK, width=0.5)] if axis.low < 0 < axis.high else []
-    label = "one eigenvalue and its error bound"
-    marks.append(Dashes(places[good], values[good], bounds[good], COLOURS[0], label=label, facts=facts))
-    label = "" if good.all() else "not converged"
-    marks.append(Points(places[~good], values[~good], UNCONVERGED, "x", 2.5, label=label, facts=failed))
-    heading = f"{name} (at most {most:,} of a step), error ≤ {bounds[good].max():.1g}"
-    return Panel(tuple(marks), x=at, y=Eigenvalues(axis, "λ"), title=heading)
+    axis = EigenvalueAxis.around((values, bounds), *((one.y, 0.0) for one in failed))
+    zero: list[Mark] = [Rule(0.0, colour=INK, width=0.5)] if axis.low < 0 < axis.high else []
+    heading = f"{name} (at most {most:,} of a step), error ≤ {bounds.max():.1g}"
+    return Panel((*zero, good, *failed), x=at, y=Eigenvalues(axis, "λ"), title=heading)
+
+
+def _numbers(spectrum: Spectrum, end: str, most: int) -> NDArray[np.int64]:
+    """The numbers of the values of one end; a complete spectrum has up to `most` of each."""
+    count = len(spectrum.eigenvalues)
+    number = min(most, spectrum.num_top if end == "top" else spectrum.num_bottom)
+    return np.arange(count - number, count) if end == "top" else np.arange(number)
 
 
 def _norms(at: Steps, measures: Sequence[Mapping[str, Any]], of: str, largest: float) -> Panel:

@@ -8,7 +8,7 @@ from ..results.spectrum import Spectrum
 from ..views.density import hole_of
 from ..views.eigenvalue_axis import EigenvalueAxis
 from ..views.palette import COLOURS, UNCONVERGED
-from .axes import Eigenvalues, Linear, Named
+from .axes import Eigenvalues, Linear
 from .facts import Facts
 from .marks import FAINT, Bars, Mark
 from .picture import Panel, Picture
@@ -18,22 +18,16 @@ SENTENCE = (
     "negative ones and from those whose sign their error leaves open."
 )
 _BINS = 80
-_LABELS = 12
 
 
 def eigenvalue_histogram(spectrum: Spectrum, *, axis: EigenvalueAxis | None = None, title: str = "") -> Picture:
-    """Count eigenvalues by sign; unconverged ones are outlines, and a hole is hatched.
-
-    Args:
-        spectrum: complete or partial.
-        axis: of the eigenvalues; default around those of the spectrum.
-        title: stands above.
-    """
+    """Count eigenvalues by sign; unconverged ones are outlines, and a hole is hatched."""
     values, bounds, converged = spectrum.eigenvalues, spectrum.error_bounds, spectrum.converged
     scale = Eigenvalues(axis or EigenvalueAxis.around((values, bounds)))
     low, high = scale.place(scale.limits).tolist()
     edges = np.linspace(low, high, _BINS + 1)  # in decades, where bars are equally wide
-    ends, middles = scale.value_at(edges), (edges[:-1] + edges[1:]) / 2
+    ends = scale.value_at(edges)
+    middles, widths = (ends[:-1] + ends[1:]) / 2, np.diff(ends)
     is_open = np.abs(values) <= bounds
     marks: list[Mark] = []
     below = np.zeros(_BINS, int)
@@ -49,20 +43,13 @@ def eigenvalue_histogram(spectrum: Spectrum, *, axis: EigenvalueAxis | None = No
         facts = Facts(f"{{count:,}} eigenvalues between {{low:.3g}} and {{high:.3g}}\n{name}", known)
         outline, label = "" if colour else UNCONVERGED, f"{name} ({int(mask.sum()):,})"
         if mask.any():
-            tops = (below + counts)[there]
-            width = edges[1] - edges[0]
-            marks.append(
-                Bars(middles[there], below[there], tops, width, True, colour, outline, label=label, facts=facts)
-            )
+            where = middles[there], below[there], (below + counts)[there], widths[there]
+            marks.append(Bars(*where, colour=colour, outline=outline, label=label, facts=facts))
         below = below + counts
     top = 1.05 * max(1, int(below.max()))
     if (hole := hole_of(spectrum)) is not None:
-        left, right = scale.place(np.clip(hole, *scale.limits)).tolist()
+        left, right = np.clip(hole, *scale.limits).tolist()
         label = "hole: eigenvalues may be missing"
         marks.insert(0, Bars([(left + right) / 2], [0.0], [top], right - left, hatched=True, label=label))
-    ticks = [(value, text) for value, text in scale.ticks(_LABELS) if text]
-    named = Named(
-        [text for _, text in ticks], scale.place([value for value, _ in ticks]).tolist(), scale.label, (low, high)
-    )
-    panel = Panel(tuple(marks), x=named, y=Linear("eigenvalues per bin", (0.0, top), ",d"))
+    panel = Panel(tuple(marks), x=scale, y=Linear("eigenvalues per bin", (0.0, top), ",d"))
     return Picture(((panel,),), title, SENTENCE, height=2.9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from .analysed import Analysed
 from .axes import Steps
@@ -14,7 +14,7 @@ def _always(analysed: Analysed) -> bool:  # noqa: ARG001
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Known:
     """A picture that is drawn of every analysis of a kind.
 
@@ -35,6 +35,7 @@ class Known:
     title: str
     sentence: str
     over: Callable[[Analysed, Steps], Picture] | None = None
+    _: KW_ONLY
     at: Callable[[Analysed, int], Picture | None] | None = None
     printed: Callable[[Analysed], Picture] | None = None
     applies: Callable[[Analysed], bool] = _always

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..errors import UserError
 from ..results.spectrum import Spectrum
-from ..statistics.gap_ratio import GapRatio
+from ..statistics.gap_ratio import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
 from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.gap_ratios import REFERENCES, TOO_FEW, WINDOW, ratio_curves, ratio_windows
 from ..views.palette import COLOURS
 from ..views.steps import key_positions
 from .axes import Axis, Eigenvalues, Linear, Steps
@@ -21,8 +22,21 @@ from .picture import Panel, Picture
 
 SENTENCE = (
     "How evenly neighbouring eigenvalues are spaced: the mean ratio r of the smaller to the larger of two gaps in a "
-    "row, with its standard error; dotted lines are what random matrices have."
+    "row, with its standard error; dotted lines are what a random matrix of the GOE has, two or three equal blocks of "
+    "such, and independent levels."
 )
+REFERENCES = {"GOE": GOE, "2 blocks": 0.423, "3 blocks": 0.403, "independent": INDEPENDENT_LEVELS}
+"""What r would be for random matrices."""
+WINDOW = 200
+"""Eigenvalues in a window, at least; r is then known to about 0.02."""
+_EVERYWHERE = (-np.inf, np.inf)
+# The curves of each kind of segment, and the eigenvalues that they are about.
+_CURVES = {
+    "all": {"all resolved": _EVERYWHERE, "negative": (-np.inf, 0.0), "positive": (0.0, np.inf)},
+    "bottom": {"smallest": _EVERYWHERE},
+    "top": {"largest": _EVERYWHERE},
+}
+_MOST_WINDOWS = 12  # of each step
 _COLUMNS = ("mean", "standard_error", "num_ratios", "num_ties", "num_unresolved", "num_undefined")
 _SAID = (
     "\nr = {mean:.4f} ± {standard_error:.4f} (standard error)\n"
@@ -34,21 +48,15 @@ _SAID = (
 def level_statistics(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
     """Show r at every step, and along the spectrum at the first, the middle and the last step."""
     at = Steps.of(steps)
-    over = gap_ratio_over_training(at, spectra).rows[0][0]
+    over = replace(gap_ratio_over_training(at, spectra).rows[0][0], title="over training")
     chosen = {at.steps[position]: spectra[position] for position in key_positions(len(spectra), 3)}
     along = gap_ratio_along_spectrum(chosen).rows[0][0]
-    rows = (replace(over, title="over training"),), (replace(along, title=f"along the spectrum: {along.title}"),)
-    return Picture(rows, title, SENTENCE, height=5.4)
+    along = replace(along, title=f"along the spectrum: {along.title}".removesuffix(": "))
+    return Picture(((over,), (along,)), title, SENTENCE, height=5.4)
 
 
 def gap_ratio_over_training(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
-    """Show r at every step, for each segment and sign; no point where fewer than 20 ratios are resolved.
-
-    Args:
-        steps: the analysed training steps, ascending.
-        spectra: one per step, complete or partial.
-        title: stands above.
-    """
+    """Show r at every step, for each segment and sign; no point where fewer than 20 ratios are resolved."""
     at, found, points = Steps.of(steps), ratio_curves(spectra), []
     for rank, (name, known) in enumerate(found.items()):
         places = np.arange(min(known), max(known) + 1)  # a line breaks at a step without a ratio
@@ -59,11 +67,9 @@ def gap_ratio_over_training(steps: Sequence[int] | Steps, spectra: Sequence[Spec
 
 
 def gap_ratio_along_spectrum(spectra: Mapping[int, Spectrum], *, title: str = "") -> Picture:
-    """Show r in windows along the spectrum, none where fewer than half of a window's ratios are resolved.
+    """Show r in windows along the spectra of a few training steps.
 
-    Args:
-        spectra: a few, by training step.
-        title: stands above.
+    There is none where fewer than half of a window's ratios are resolved.
     """
     windows = {step: ratio_windows(spectrum) for step, spectrum in spectra.items()}
     used = {step: [(one, one.gap_ratio) for one in found if one.gap_ratio] for step, found in windows.items()}
@@ -97,9 +103,30 @@ def _ratios(
 def _panel(x: Axis, points: Sequence[Points], drawn: Sequence[Mark]) -> Panel:
     """Marks over what r would be for random matrices; a reason where there are none."""
     if not points:
-        return Panel((Nothing(TOO_FEW),))
+        return Panel((Nothing("too few eigenvalues have spacings well above their errors at these steps"),))
     ends = [np.asarray(one.y) + sign * np.asarray(one.y_errors) for one in points for sign in (-1, 1)]
     every = np.concatenate(ends)
     limits = float(np.nanmin([0.37, *every])) - 0.01, float(np.nanmax([0.55, *every])) + 0.01
     rules = [Rule(value, dash="dot", text=f"{name} {value:.3f}") for name, value in REFERENCES.items()]
     return Panel((*rules, *drawn), x=x, y=Linear("mean gap ratio r\n(bars: standard errors)", limits, ".2f"))
+
+
+def ratio_curves(spectra: Sequence[Spectrum]) -> dict[str, dict[int, GapRatio]]:
+    """Compute r by kind of eigenvalue and by position in `spectra`; absent where fewer than 20 ratios are resolved."""
+    curves: dict[str, dict[int, GapRatio]] = {}
+    for position, spectrum in enumerate(spectra):
+        for segment in spectrum.segments():
+            for label, window in _CURVES[segment].items():
+                with suppress(UserError):  # too few ratios are resolved
+                    curves.setdefault(label, {})[position] = gap_ratio(spectrum, segment=segment, window=window)
+    return curves
+
+
+def ratio_windows(spectrum: Spectrum) -> list[GapRatioWindow]:
+    """Cut every segment that has enough eigenvalues into windows."""
+    found: list[GapRatioWindow] = []
+    for name, part in spectrum.segments().items():
+        length = part.stop - part.start
+        if length >= WINDOW:
+            found += gap_ratio_along(spectrum, count=max(WINDOW, length // _MOST_WINDOWS), segment=name)
+    return found

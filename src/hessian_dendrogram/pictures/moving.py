@@ -53,10 +53,13 @@ class MovingDendrogram:
         grid = resolution_grid(list(self.trees.values()), _RESOLUTIONS)
         return sorted({self.epsilon, *(float(f"{epsilon:.3g}") for epsilon in grid)})
 
-    def picture(
-        self, position: int, epsilon: float | None = None, *, title: str = "", chosen: float | None = None
-    ) -> Picture:
-        """The dendrogram of a step, at the given resolution or the one to begin with."""
-        cut = self.epsilon if epsilon is None else epsilon
-        axes: Any = {"frame": self.frame, "first": self.first}
-        return dendrogram(self.trees[position], cut, **axes, count=self.count, chosen=chosen, title=title)
+    def picture(self, position: int, epsilon: float | None = None, **more: Any) -> Picture:
+        """The dendrogram of a step, at the given resolution or the one to begin with.
+
+        Args:
+            position: of the step.
+            epsilon: in units of the eigenvalues.
+            **more: `title`, `chosen` and `like` as for `dendrogram`.
+        """
+        known: Any = {"frame": self.frame, "first": self.first, "count": self.count, **more}
+        return dendrogram(self.trees[position], self.epsilon if epsilon is None else epsilon, **known)

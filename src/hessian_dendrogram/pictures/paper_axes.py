@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -10,31 +11,37 @@ from matplotlib.scale import SymmetricalLogScale
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..views.eigenvalue_axis import LINEAR_DECADES
-from .axes import LONGEST_NAME, Axis, Eigenvalues, Linear, Log, Named, Steps, wrapped
+from .axes import LONGEST_NAME, Axis, Eigenvalues, Linear, Log, Named, Steps, power_of_ten, wrapped
 from .paper import plain
 
 _MOST = {"x": 9, "y": 14}  # labels of eigenvalues for which a whole page has room
 CHARACTERS = {"x": 105, "y": 80}  # of a name for which a whole page has room
-_MANY_STEPS = 8  # more than these stand upright
+_DECADES = 100  # beyond these matplotlib looks for ticks that no number has
+_MANY_STEPS = 10  # more than these on a whole page stand upright
 
 
 def apply_axis(axes: Axes, axis: Axis, which: str) -> None:
     """Scale the axis `which` ("x" or "y") of a panel, and put its ticks and its name there."""
-    panel_axis = axes.xaxis if which == "x" else axes.yaxis
+    panel_axis = getattr(axes, f"{which}axis")
     if isinstance(axis, Eigenvalues):
         _eigenvalues(axes, axis, which)
     elif isinstance(axis, Log):
         axes.set(**{f"{which}scale": "log", f"{which}lim": axis.limits})
+        low, high = np.log10(axis.limits).tolist()
+        if high - low > _DECADES:
+            powers = range(ceil(low), floor(high) + 1, ceil((high - low) / 7))
+            panel_axis.set_ticks([10.0**power for power in powers], [power_of_ten(power) for power in powers])
+            panel_axis.set_ticks([], minor=True)
     elif isinstance(axis, Named):
         places = np.arange(len(axis.names)) if axis.places is None else np.asarray(axis.places)
         panel_axis.set_ticks(
             places, [plain(name, LONGEST_NAME) for name in axis.names], size=5.5 if len(places) > 12 else 6.5
         )
     elif isinstance(axis, Steps):
-        ticks = axis.ticks()
+        ticks = axis.ticks(round(30 * min(1.0, 1.2 * share(axes, which))))
         panel_axis.set_ticks([at for at, _ in ticks], [text for _, text in ticks])
         if which == "x":
-            axes.tick_params(axis="x", rotation=90 if len(ticks) > _MANY_STEPS else 0)
+            axes.tick_params(axis="x", rotation=90 if len(ticks) > _MANY_STEPS * share(axes, "x") else 0)
         axes.set(**{f"{which}lim": axis.limits})
     else:
         _numbers(axes, axis, which)
@@ -46,7 +53,7 @@ def apply_axis(axes: Axes, axis: Axis, which: str) -> None:
 
 
 def _eigenvalues(axes: Axes, axis: Eigenvalues, which: str) -> None:
-    panel_axis = axes.xaxis if which == "x" else axes.yaxis
+    panel_axis = getattr(axes, f"{which}axis")
     # matplotlib makes the linear part linscale / (1 - 1 / base) decades long.
     scale = SymmetricalLogScale(panel_axis, base=10, linthresh=axis.axis.threshold, linscale=0.9 * LINEAR_DECADES)
     axes.set(**{f"{which}scale": scale, f"{which}lim": axis.limits})
@@ -68,7 +75,7 @@ def share(axes: Axes, which: str) -> float:
 
 
 def _numbers(axes: Axes, axis: Linear, which: str) -> None:
-    panel_axis = axes.xaxis if which == "x" else axes.yaxis
+    panel_axis = getattr(axes, f"{which}axis")
     if axis.form:
         form = axis.form
         is_whole = form.endswith("d")

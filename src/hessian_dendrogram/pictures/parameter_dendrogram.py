@@ -29,7 +29,7 @@ _STRIP, _SPACE = 0.36, 0.06  # heights of the strip and of the space above it, r
 _ISOLATED = 0.05  # of the width of the tree, at most
 _HOVER, _HEIGHTS = 40, (0.12, 0.37, 0.63, 0.88)  # points from left to right and in a leaf that say its layers
 _MOST_LAYERS = 8  # that are said of a leaf
-_ARBITRARY = "arbitrary cut: its vector is one of many (degenerate λ₂)"
+ARBITRARY = "arbitrary cut: its vector is one of many (degenerate λ₂)"
 _FACTS = (
     "{kind}\n{size:,} parameters, {share:.0f} % of them of {layer}\neigenvalue of the {laplacian} Laplacian "
     "{eigenvalue:.4g}\nλ₂ {connectivity:.4g}\nconductance {conductance:.4g}"
@@ -47,15 +47,8 @@ def parameter_dendrogram(
 ) -> Picture:
     """Show the trees at up to `most` steps, over a strip of the layers in every leaf.
 
-    Isolated parameters stand at the right, on at most a twentieth of the width, however many there are.
-
-    Args:
-        steps: the analysed training steps, ascending.
-        trees: one per step.
-        layout: of the parameters; its groups, where it has some, are shown in place of layers.
-        k: mark the clusters of `tree.cut(k)`; default none.
-        title: stands above.
-        most: how many steps to show.
+    Isolated parameters stand at the right, on at most a twentieth of the width, however many there are. Groups of the
+    layout, where it has some, are shown in place of layers. With `k` the clusters of `tree.cut(k)` are marked.
     """
     chosen = key_positions(len(steps), most)
     names, layers = layer_names(layout)
@@ -69,33 +62,23 @@ def parameter_dendrogram(
     return Picture(tuple(rows), title, SENTENCE, height=2.3 * len(rows) if len(rows) > 1 else 3.9)
 
 
-def layer_inks(count: int) -> list[str]:
-    """The colours of so many layers, as marks have them."""
-    return ["#{:02X}{:02X}{:02X}".format(*(round(255 * part) for part in rgb)) for rgb in layer_colours(count)]
-
-
 def _panel(tree: BipartitionTree, counts: Integers, names: list[str], k: int | None, title: str, name: str) -> Panel:
     top = max(1, int(tree.levels[0]))
-    strip, floor, inks = _STRIP * top, (_STRIP + _SPACE) * top, layer_inks(len(names))
+    strip, floor, inks = _STRIP * top, (_STRIP + _SPACE) * top, layer_colours(len(names))
     width = len(tree.order) + min(len(tree.isolated), _ISOLATED * len(tree.order))
     places, heights = (tree.starts + tree.stops).astype(float) / 2, floor + tree.levels.astype(float)
     owners, known = branch_layers(counts), _columns(tree, counts, names)
     hanging = [np.flatnonzero((owners == layer) & (tree.parents >= 0)) for layer in range(-1, len(names))]
     labels = ["no layer has two thirds" if len(hanging[0]) else "", *names]
+    branches = tuple(map(Branches, hanging, [_MIXED, *inks], [1.2] * len(labels), labels))
     marks: list[Mark] = [
         *_leaves(tree, counts[tree.leaves], names, inks, width, strip),
-        Tree(
-            places,
-            heights,
-            tree.parents,
-            tuple(map(Branches, hanging, [_MIXED, *inks], [1.2] * len(labels), labels)),
-            Facts(_FACTS, known),
-        ),
+        Tree(places, heights, tree.parents, branches, Facts(_FACTS, known)),
     ]
     arbitrary, clusters = np.flatnonzero(tree.is_degenerate), np.empty(0, int) if k is None else tree.cut(k)
     for nodes, look in (
-        (arbitrary, Points([], [], INK, size=3.5, label=_ARBITRARY)),
         (clusters, Points([], [], CLUSTER, "diamond", 5.0, label=f"a cluster of cut({k})")),
+        (arbitrary, Points([], [], INK, size=3.5, label=ARBITRARY)),
     ):
         facts = Facts(_FACTS, {column: of_nodes[nodes] for column, of_nodes in known.items()})
         hollow = np.full(len(nodes), nodes is arbitrary)
@@ -113,7 +96,7 @@ def _columns(tree: BipartitionTree, counts: Integers, names: list[str]) -> dict[
     """What is said of each node."""
     fallen = np.array([f"{len(below):,} components" if below else "leaf" for below in tree.children])
     return {
-        "kind": np.where(tree.is_degenerate, _ARBITRARY, np.where(tree.eigenvalues > 0, "cut", fallen)),
+        "kind": np.where(tree.is_degenerate, ARBITRARY, np.where(tree.eigenvalues > 0, "cut", fallen)),
         "size": tree.stops - tree.starts,
         "share": 100 * counts.max(axis=1) / counts.sum(axis=1),
         "layer": np.array(names, dtype=object)[counts.argmax(axis=1)],

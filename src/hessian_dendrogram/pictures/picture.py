@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .axes import Axis, Linear, Steps
+from .axes import Axis, Eigenvalues, Linear, Steps
 from .marks import Mark
 
 if TYPE_CHECKING:
@@ -67,13 +67,20 @@ class Picture:
         return draw(self)
 
     def shown(self, *, on_paper: bool) -> list[list[Panel]]:
-        """The rows as they are drawn, without empty ones: steps that stand again below have no numbers and no name."""
+        """The rows as they are drawn, without empty ones and without what a neighbour says.
+
+        Steps that stand again below have no numbers and no name, an upright axis with the name of that left of it none.
+        """
         rows = [[panel for panel in row if on_paper or not panel.on_paper_only] for row in self.rows]
         rows = [row for row in rows if row]
         for above, below in pairwise(rows):
             for column, (panel, other) in enumerate(zip(above, below, strict=False)):
                 if isinstance(panel.x, Steps) and panel.x == other.x:
                     above[column] = replace(panel, x=replace(panel.x, unlabelled=True))
+        for row in rows:
+            for column in range(len(row) - 1, 0, -1):
+                if (y := row[column].y).label == row[column - 1].y.label and not isinstance(y, Eigenvalues):
+                    row[column] = replace(row[column], y=replace(y, label=""))
         return rows
 
 

@@ -23,13 +23,7 @@ TEXT = "#7C7C7C"  # a contrast of 4:1 against white, and against a dark page
 _MUTED = "rgba(128, 128, 128, 0.55)"
 _NAMED = {INK: "#808080", FAINT: _MUTED, "": "rgba(0, 0, 0, 0)"}
 UNRESOLVED = "rgba(128, 128, 128, 0.22)"
-HATCH: dict[str, Any] = {
-    "shape": "/",
-    "size": 6,
-    "solidity": 0.25,
-    "fgcolor": _NAMED[INK],
-    "bgcolor": "rgba(0, 0, 0, 0)",
-}
+HATCH: dict[str, Any] = {"shape": "/", "size": 6, "solidity": 0.25, "fgcolor": _NAMED[INK], "bgcolor": _NAMED[""]}
 _LONGEST = 300  # characters
 _LIGHT_FROM = 2000  # points whose facts are sent in single precision
 _AXIS: dict[str, Any] = {
@@ -40,8 +34,7 @@ _AXIS: dict[str, Any] = {
     "ticks": "outside",
     "ticklen": 5,
     "tickcolor": _NAMED[INK],
-    "minor": {"ticks": "outside", "ticklen": 3, "tickcolor": _NAMED[INK]},
-    "title": {"standoff": 8, "font": {"size": 13}},
+    "title": {"standoff": 8, "font": {"size": 12}},
     "tickfont": {"size": 12},
     "exponentformat": "power",
     "automargin": True,
@@ -54,7 +47,7 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "colorway": list(COLOURS),
         "font": {"color": TEXT, "size": 13},
-        "title": {"font": {"size": 14}, **_TITLE},
+        "title": {"font": {"size": 13}, **_TITLE},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "legend": {"font": {"size": 12}, **_LEGEND},
@@ -100,20 +93,22 @@ def hover(facts: Facts | None, rows: NDArray[np.int64] | None = None) -> dict[st
     if facts is None:
         return {"hoverinfo": "skip"}
     names = list(facts.columns)
-    columns = [np.asarray(facts.columns[name]) for name in names]
+    columns = [_shown(np.asarray(facts.columns[name])) for name in names]
+    known = np.stack(np.broadcast_arrays(*columns), axis=-1)
     if rows is not None:
-        columns = [column[rows] for column in columns]
-    if all(column.dtype.kind in "iufb" for column in columns):
-        known = np.stack(np.broadcast_arrays(*columns), axis=-1)
-        data: Any = light(known) if known.size > _LIGHT_FROM * len(names) else known.astype(float)
-    else:
-        data = [[plain(cell) if isinstance(cell, str) else cell for cell in row] for row in _rows(columns)]
+        known = known[rows]
+    data: Any = known.tolist()
+    if known.dtype != object:
+        data = light(known) if known.size > _LIGHT_FROM * len(names) else known.astype(float)
     said = f"{_template(facts.template, names)}<extra></extra>"
     return {"customdata": data, "hovertemplate": said, "meta": {"columns": names}}
 
 
-def _rows(columns: list[NDArray[Any]]) -> list[tuple[Any, ...]]:
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+def _shown(column: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as they are, texts letter by letter."""
+    if column.dtype.kind in "iufb":
+        return column
+    return np.asarray(np.vectorize(lambda cell: plain(cell) if isinstance(cell, str) else cell, [object])(column))
 
 
 def _template(template: str, names: list[str]) -> str:
@@ -127,13 +122,6 @@ def _template(template: str, names: list[str]) -> str:
 
 
 def configuration(name: str, *, file_format: str = "svg") -> dict[str, Any]:
-    """The tool bar of a chart, whose camera button saves a picture.
-
-    Args:
-        name: of the file, without its ending.
-        file_format: "svg" or "png"; a PNG has twice the pixels of the screen.
-    """
-    return {
-        "displaylogo": False,
-        "toImageButtonOptions": {"format": file_format, "filename": name, "scale": 2 if file_format == "png" else 1},
-    }
+    """The tool bar of a chart, whose camera button saves `name`.svg or `name`.png, this with twice the pixels."""
+    saved = {"format": file_format, "filename": name, "scale": 2 if file_format == "png" else 1}
+    return {"displaylogo": False, "toImageButtonOptions": saved}

@@ -14,31 +14,47 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..views.steps import key_positions
-from .axes import LONGEST_NAME, Axis, Eigenvalues, Linear, Log, Named, Steps, power_of_ten, wrapped
-from .screen import TEXT, light, plain
+from .axes import LONGEST_NAME, Axis, Eigenvalues, Floats, Linear, Log, Named, Steps, power_of_ten, wrapped
+from .marks import INK
+from .screen import TEXT, colour, light, plain
 
 _LABEL = {"x": 80, "y": 30}  # pixels of an axis that a label takes
-_MANY_STEPS = 8  # more than these stand upright
+_MINOR: dict[str, Any] = {"ticks": "outside", "ticklen": 3, "tickcolor": colour(INK)}
+_MOST_MINOR = 40  # each is an element of the page, all of which move with a slider
+_FEW_DECADES = 1e4  # up to these an axis has ticks between
+_FEW_NUMBERS = 10  # up to these every whole number has a tick
 
 
 def place(axis: Axis, values: ArrayLike) -> NDArray[np.float32]:
     """Coordinates of a mark on an axis."""
-    return light(axis.place(values) if isinstance(axis, Eigenvalues) else values)
+    return light(exact_place(axis, values))
+
+
+def exact_place(axis: Axis, values: ArrayLike) -> Floats:
+    """The same in double precision, where differences of coordinates are wanted."""
+    return axis.place(values) if isinstance(axis, Eigenvalues) else np.asarray(values, float)
+
+
+def letters_across(pixels: float) -> int:
+    """How many letters a part of a page of usual width has room for on a telephone, where it has a third of them."""
+    return max(18, round(0.052 * pixels))
 
 
 def axis_layout(axis: Axis, which: str, pixels: float) -> dict[str, Any]:
     """The attributes of an axis of a length in pixels."""
-    known: dict[str, Any] = {"title": {"text": plain(wrapped(axis.label, max(20, int(pixels / 6.5))))}}
+    letters = letters_across(pixels) if which == "x" else max(20, int(pixels / 6.5))
+    known: dict[str, Any] = {"title": {"text": plain(wrapped(axis.label, letters))}}
     room = max(3, round(pixels / _LABEL[which]))
     if isinstance(axis, Eigenvalues):
-        ticks = axis.ticks(room)
-        labelled = {"tickvals": axis.place([at for at, text in ticks if text])}
+        ticks = axis.ticks(room, _MOST_MINOR)
+        known |= {"tickvals": axis.place([at for at, text in ticks if text]), "autotickangles": [0, 90]}
         known |= {"range": axis.place(axis.limits).tolist(), "ticktext": [text for _, text in ticks if text]}
-        known |= labelled | {"minor": {"tickvals": axis.place([at for at, text in ticks if not text])}, "tickangle": 0}
+        known["minor"] = _MINOR | {"tickvals": axis.place([at for at, text in ticks if not text])}
     elif isinstance(axis, Log):
         known |= {"type": "log", "range": np.log10(axis.limits).tolist(), "nticks": max(4, round(pixels / 70))}
-        if axis.limits[1] > 100 * axis.limits[0]:
-            known["tickfont"] = {"size": 10}  # plotly enlarges powers by a quarter
+        known["tickfont"] = {"size": 10}  # plotly enlarges powers by a quarter
+        if axis.limits[1] < _FEW_DECADES * axis.limits[0]:
+            known["minor"] = _MINOR
     elif isinstance(axis, Named):
         places = np.arange(len(axis.names)) if axis.places is None else np.asarray(axis.places)
         known |= {"tickvals": places, "ticktext": [plain(name, LONGEST_NAME) for name in axis.names], "showgrid": False}
@@ -46,11 +62,13 @@ def axis_layout(axis: Axis, which: str, pixels: float) -> dict[str, Any]:
     elif isinstance(axis, Steps):
         ticks = axis.ticks(max(2, min(30, round(pixels / 28))))
         known |= {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks], "showgrid": False}
-        known |= {"range": list(axis.limits), "tickangle": -90 if len(ticks) > _MANY_STEPS else 0}
+        known |= {"range": list(axis.limits), "autotickangles": [0, 90]}
         if axis.unlabelled:
             known |= {"showticklabels": False, "title": {"text": None}}
     elif axis.form:
         known |= {"tickformat": axis.form}
+        if axis.form.endswith("d") and axis.limits and abs(axis.limits[1] - axis.limits[0]) <= _FEW_NUMBERS:
+            known["dtick"] = 1
     if isinstance(axis, Linear | Named) and axis.limits is not None:
         known["range"] = list(axis.limits)
     return known
@@ -85,7 +103,7 @@ class ColourScale:
             shown |= {"tickvals": chosen, "ticktext": [plain(self.names[i]) for i in chosen]}
         elif self.logarithmic:
             powers = range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)
-            steps = (1, 2, 5) if high - low < 2.5 else (1,)
+            steps = (1, 2, 5) if high - low < 1.2 else (1,)
             values = [(step, power) for power in powers for step in steps if power + np.log10(step) <= high + 1e-9]
             shown["tickvals"] = [power + np.log10(step) for step, power in values]
             shown["ticktext"] = [_number(step, power) for step, power in values]

@@ -17,7 +17,7 @@ from . import marks
 from .axes import Axis, Log, reach
 from .branches import pen
 from .screen import HATCH, UNRESOLVED, colour, hover, light, plain
-from .screen_axes import ColourScale, place
+from .screen_axes import ColourScale, exact_place, place
 from .sheet import Sheet
 
 _SYMBOLS: dict[str, str] = {"triangle": "triangle-up", "cross": "cross-thin", "x": "x-thin"}
@@ -46,46 +46,41 @@ def _points(sheet: Sheet, mark: marks.Points) -> None:
     x, y = place(panel.x, mark.x), place(panel.y, mark.y)
     symbols: Any = symbol
     if mark.hollow is not None:
-        symbols = [f"{symbol}-open" if is_open else symbol for is_open in np.asarray(mark.hollow).tolist()]
+        symbols = [f"{symbol}-open" if is_open else symbol for is_open in [*np.asarray(mark.hollow).tolist()] or [True]]
         symbols = symbols[0] if len(set(symbols)) == 1 else symbols
     sizes: Any = 2 * np.asarray(mark.size, float)
     border = {"width": 1, "color": inks if symbol.endswith("thin") else "white" if mark.clickable else inks}
-    sheet.add(
-        go.Scatter(
-            x=x,
-            y=y,
-            error_x=_error_bars(panel.x, mark.x, mark.x_errors),
-            error_y=_error_bars(panel.y, mark.y, mark.y_errors),
-            # Clicks on lines and their marks reach Python; those on bare marks do not.
-            mode="lines+markers" if mark.joined or mark.clickable else "markers",
-            line={
-                "width": mark.joined,
-                "dash": mark.dash,
-                "color": inks if isinstance(inks, str) else colour(marks.INK),
-            },
-            marker={"color": inks, "symbol": symbols, "size": sizes if sizes.ndim else float(sizes), "line": border},
-            cliponaxis=mark.symbol != "triangle-left",
-            **sheet.entry(mark.label),
-            **hover(mark.facts),
-        )
-    )
+    # A trace without points has no entry in the legend.
+    where: dict[str, Any] = {"x": x, "y": y} if len(x) else {"x": [None], "y": [None]}
+    where["error_x"] = _error_bars(panel.x, mark.x, mark.x_errors)
+    where["error_y"] = _error_bars(panel.y, mark.y, mark.y_errors)
+    line = {"width": mark.joined, "dash": mark.dash, "color": inks if isinstance(inks, str) else colour(marks.INK)}
+    look = {"color": inks, "symbol": symbols, "size": sizes if sizes.ndim else float(sizes), "line": border}
+    # Clicks on lines and their marks reach Python; those on bare marks do not.
+    kind: dict[str, Any] = {
+        "mode": "lines+markers" if mark.joined or mark.clickable else "markers",
+        "line": line,
+        "marker": look,
+    }
+    kind["cliponaxis"] = mark.symbol != "triangle-left"
+    sheet.add(go.Scatter(**where, **kind, **sheet.entry(mark.label), **hover(mark.facts)))
 
 
 def _bars(sheet: Sheet, mark: marks.Bars) -> None:
     across, along = (sheet.panel.x, sheet.panel.y) if mark.upright else (sheet.panel.y, sheet.panel.x)
-    starts, stops, at = place(along, mark.starts), place(along, mark.stops), place(across, mark.places)
-    look: dict[str, Any] = {
-        "color": colour(mark.colour),
-        "line": {"width": bool(mark.outline), "color": colour(mark.outline)},
-    }
+    starts, stops = place(along, mark.starts), place(along, mark.stops)
+    at, half = np.asarray(mark.places, float), np.asarray(mark.thickness, float) / 2
+    left, right = exact_place(across, at - half), exact_place(across, at + half)
+    at, thick = light((left + right) / 2), light(right - left)
+    border = {"width": bool(mark.outline), "color": colour(mark.outline)}
+    look: dict[str, Any] = {"color": colour(mark.colour), "line": border}
     if mark.hatched:
         look["pattern"] = HATCH | ({"bgcolor": look["color"]} if mark.colour else {})
     lengths = stops - starts
     errors = _error_bars(along, mark.stops, mark.errors)
     where: dict[str, Any] = {"x": at, "y": lengths} if mark.upright else {"y": at, "x": lengths, "orientation": "h"}
     where |= {"error_y" if mark.upright else "error_x": errors and {**errors, "width": 0}}
-    thick = np.asarray(mark.thickness, float)
-    where |= {"base": starts, "width": thick if thick.ndim else float(thick), "marker": look}
+    where |= {"base": starts, "width": thick, "marker": look}
     sheet.add(go.Bar(**where, **sheet.entry(mark.label), **hover(mark.facts)))
 
 
@@ -138,7 +133,7 @@ def _dashes(sheet: Sheet, mark: marks.Dashes) -> None:
 
 
 def _areas(sheet: Sheet, mark: marks.Areas) -> None:
-    x, stack = light(mark.x), f"areas{sheet.number}"
+    x, stack = place(sheet.panel.x, mark.x), f"areas{sheet.number}"
     for heights, ink, label in zip(mark.heights, mark.colours, mark.labels, strict=True):
         style = {"mode": "none", "stackgroup": stack, "fillcolor": colour(ink), "hoverinfo": "skip"}
         sheet.add(go.Scatter(x=x, y=light(heights), **style, **sheet.entry(label)))
@@ -167,18 +162,14 @@ def _rule(sheet: Sheet, mark: marks.Rule) -> None:
     along, across = ("x", "y") if mark.upright else ("y", "x")
     axis = sheet.panel.x if mark.upright else sheet.panel.y
     at = float(place(axis, mark.at))
-    ends = {
-        f"{along}0": at,
-        f"{along}1": at,
-        f"{across}0": 0,
-        f"{across}1": 1,
-        f"{across}ref": f"{sheet.axes[across]} domain",
-    }
+    ends = {f"{along}0": at, f"{along}1": at, f"{across}ref": f"{sheet.axes[across]} domain"}
+    ends |= {f"{across}0": 0, f"{across}1": 1}
     line = {"color": colour(mark.colour), "width": mark.width, "dash": mark.dash}
     sheet.shape(type="line", line=line, **ends, **sheet.entry(mark.label))
     if mark.text:
         height = np.log10(at) if isinstance(axis, Log) else at
-        sheet.note(plain(mark.text), 1, height, yref=sheet.axes["y"], xanchor="left", yanchor="middle", xshift=3)
+        look: dict[str, Any] = {"xanchor": "left", "yanchor": "middle", "align": "left", "size": 10}
+        sheet.note(plain(mark.text), 1, height, yref=sheet.axes["y"], xshift=3, **look)
 
 
 def _texts(sheet: Sheet, mark: marks.Texts) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ..views.segments import NOTHING
 from .marks import Nothing
 from .picture import Panel, Picture
 
 EPSILON = "resolution ε (units of λ)"
 
 
-def nothing(title: str, sentence: str, text: str = NOTHING) -> Picture:
+def nothing(title: str, sentence: str, text: str = "no eigenvalue has converged at these steps") -> Picture:
     """A picture that says why it is empty."""
     return Picture(((Panel((Nothing(text),)),),), title=title, sentence=sentence, height=2.0)
 

@@ -54,9 +54,9 @@ class Sheet:
         number = list(self.bars).index(scale) + 1
         return f"coloraxis{number if number > 1 else ''}"
 
-    def note(self, text: str, x: Any, y: Any, **known: Any) -> None:
+    def note(self, text: str, x: Any, y: Any, *, size: int = 12, **known: Any) -> None:
         """Write at a place that is counted in shares of the panel, unless told otherwise."""
         axes = self.axes
         refs = {"xref": f"{axes['x']} domain", "yref": f"{axes['y']} domain", "showarrow": False}
-        font = {"size": 12, "color": TEXT}
+        font = {"size": size, "color": TEXT}
         self.figure.add_annotation({**refs, "font": font, "text": text, "x": x, "y": y, **known})

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 
 from ..results.spectrum import Spectrum
+from ..statistics.summary import SpectrumSummary, summarise
 from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.numbers import summary_columns
 from ..views.palette import COLOURS
-from .axes import Eigenvalues, Floats, Linear, Steps
+from .axes import Eigenvalues, Floats, Linear, Log, Steps
 from .facts import Facts
 from .marks import FAINT, SYMBOLS, Bars, Nothing, Points
 from .picture import Panel, Picture
-from .training import curve_panels, log_axis
+from .training import curve_panels
 
 SENTENCE = (
     "The ends of the spectrum, how many eigenvalues are negative, their sum and how evenly they share it, each with "
@@ -31,14 +32,7 @@ def summary(
     metrics: Mapping[str, Floats] | None = None,
     title: str = "",
 ) -> Picture:
-    """Show the numbers of `summarise` over training; what partial spectra cannot tell is left out, and said.
-
-    Args:
-        steps: the analysed training steps, ascending.
-        spectra: one per step.
-        metrics: columns as `Run.metrics()` gives them, for panels of loss and accuracy; default none.
-        title: stands above.
-    """
+    """Show the numbers of `summarise` over training; what partial spectra cannot tell is left out, and said."""
     at, columns = Steps.of(steps), summary_columns(spectra)
     known = [name for name in _BESIDE if np.isfinite(columns[name]).any()]
     panels = [*curve_panels(at, metrics or {}), _extremes(at, columns)]
@@ -48,6 +42,12 @@ def summary(
     heights = tuple(1.5 if isinstance(panel.y, Eigenvalues) else 1.25 for panel in panels)
     rows = tuple((panel,) for panel in panels)
     return Picture(rows, title.strip(), SENTENCE, height=sum(heights), heights=heights)
+
+
+def summary_columns(spectra: Sequence[Spectrum]) -> dict[str, Floats]:
+    """Arrange the fields of `SpectrumSummary` as arrays over the steps; NaN for None."""
+    rows = [summarise(spectrum) for spectrum in spectra]
+    return {one.name: np.array([getattr(row, one.name) for row in rows], float) for one in fields(SpectrumSummary)}
 
 
 def number_axis(values: Floats, errors: Floats, label: str) -> Linear:
@@ -95,7 +95,7 @@ def _number(at: Steps, columns: Mapping[str, Floats], name: str) -> Panel:
     is_wide = np.nanmax(values) > _LOG_FROM * np.nanmin(values) > 0
     what = "entropy of |λ| / Σ|λ|" if name == "entropy" else "trace, an estimate" if is_estimate.any() else "trace"
     largest = f"{'standard ' * bool(is_estimate.any())}error ≤ {np.nanmax(errors, initial=0):.1g}"
-    axis = log_axis(values, label) if is_wide else number_axis(values, errors, label)
+    axis = Log.around(values, label) if is_wide else number_axis(values, errors, label)
     return Panel((points,), x=at, y=axis, title=f"{what}, {largest}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..views.palette import COLOURS
 from .axes import Floats, Linear, Log, Steps
@@ -26,13 +25,7 @@ _FEW = 60  # points that are marked one by one
 
 
 def training_curves(steps: Sequence[int] | Steps, metrics: Mapping[str, Floats], *, title: str = "") -> Picture:
-    """Show loss and accuracy, a panel for each that was measured.
-
-    Args:
-        steps: the analysed training steps, ascending; what was measured beyond them is left out.
-        metrics: columns as `Run.metrics()` gives them.
-        title: stands above.
-    """
+    """Show loss and accuracy, a panel for each that was measured; what was measured beyond the steps is left out."""
     panels = curve_panels(Steps.of(steps), metrics)
     if not panels:
         return nothing(title, SENTENCE, "neither loss nor accuracy was recorded at these steps")
@@ -62,9 +55,8 @@ def curves(at: Steps, metrics: Mapping[str, Floats], kind: str) -> list[Line | P
             symbol = SYMBOLS[label == "test"]
             drawn.append(Points(at.place(steps), values, colour, symbol, 2.5, joined=1.2, label=label, facts=facts))
         elif len(steps):
-            drawn.append(
-                Line(at.place(steps), values, colour, 0.8 if colour == FAINT else 1.4, label=label, facts=facts)
-            )
+            width = 0.8 if colour == FAINT else 1.4
+            drawn.append(Line(at.place(steps), values, colour, width, label=label, facts=facts))
     return drawn
 
 
@@ -76,11 +68,4 @@ def loss_panel(at: Steps, drawn: Sequence[Line | Points]) -> Panel:
         return Panel(tuple(drawn), x=at, y=Linear("loss"))
     zeros = int((values == 0).sum())
     remark: list[Mark] = [Remark(f"{zeros:,} losses of zero have no place on a logarithmic axis")] if zeros else []
-    return Panel((*drawn, *remark), x=at, y=log_axis(values, "loss"))
-
-
-def log_axis(values: ArrayLike, label: str) -> Log:
-    """Make the axis that holds all positive values of some, with room for whole marks at both of its ends."""
-    low, high = Log.around(values).limits
-    room = (high / low) ** 0.04
-    return Log((low / room, high * room), label)
+    return Panel((*drawn, *remark), x=at, y=Log.around(values, "loss"))

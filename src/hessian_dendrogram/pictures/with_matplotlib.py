@@ -52,9 +52,10 @@ def draw(picture: Picture) -> Figure:
         for column, panel in enumerate(panels):
             _draw_panel(figure.add_subplot(grid[row, column]), panel, handles, bars)
     for key, (mesh, users) in bars.items():
-        name = key[0]
-        shrink, pad = (1.0, 0.01) if len(users) == 1 else (0.8, 0.03)
-        bar = figure.colorbar(mesh, ax=users, label=plain(name), pad=pad, shrink=shrink)
+        where: Any = {"ax": users, "pad": 0.03, "shrink": 0.8} if len(users) > 1 else {"ax": users, "pad": 0.01}
+        if len(users) == 1 and users[0].get_aspect() == 1:  # as high as the image, not as its place on the page
+            where = {"cax": users[0].inset_axes((1.015, 0, 0.025, 1))}
+        bar = figure.colorbar(mesh, label=plain(key[0]), **where)
         if isinstance(key[1], marks.ColourBar):
             named = key_positions(len(key[1].names), min(25, len(key[1].names)))
             bar.set_ticks(named, labels=[plain(key[1].names[i]) for i in named])
@@ -67,8 +68,10 @@ def _draw_panel(axes: Axes, panel: Panel, handles: _Handles, bars: _ColourBars) 
     apply_axis(axes, panel.x, "x")
     apply_axis(axes, panel.y, "y")
     if panel.title:
-        room = CHARACTERS["x"] * share(axes, "x") * (0.6 if isinstance(panel.y, Named) else 1)  # names take it
-        axes.set_title(plain(wrapped(panel.title, round(room))))
+        names = panel.y.names if isinstance(panel.y, Named) else []
+        room = (CHARACTERS["x"] + 7) * share(axes, "x") - 7  # of each column its numbers and names
+        room -= 0.75 * max([0, *(len(name) - 5 for name in names)])
+        axes.set_title(plain(wrapped(panel.title, max(20, round(room)))))
     for depth, mark in enumerate(panel.marks):
         if isinstance(mark, marks.HeatMap):
             mesh = _heat_map(axes, mark, depth)
@@ -134,7 +137,7 @@ def _points(on: _Canvas, mark: marks.Points) -> _Entries:
     kind: Any = {"linewidths": 0.8, "zorder": on.order + 0.001, "clip_on": mark.symbol != "triangle-left"}
     sizes = np.broadcast_to(np.asarray(mark.size, float), x.shape) ** 2
     on.axes.scatter(x, y, sizes, marker=symbol, **(kind | {"c": inks} if is_thin else kind | {"c": faces, "ec": inks}))
-    face = "white" if len(x) and hollow.all() else ink
+    face = "white" if mark.hollow is not None and hollow.all() else ink
     line: Any = {"linewidth": 0.75 * mark.joined, "linestyle": _STYLES[mark.dash] if mark.joined else "none"}
     return [(mark.label, Line2D([], [], color=ink, marker=symbol, markerfacecolor=face, markersize=3.5, **line))]
 
