@@ -23,9 +23,9 @@ from playwright.sync_api import Page, sync_playwright
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 STEPS = 9
 SLIDERS = {  # the app, the view, and its slider
-    "spectrum": [("Tree", "checkpoint (training step)"), ("Tree", "resolution ε")],
+    "spectrum": [("Dendrogram", "checkpoint (training step)"), ("Dendrogram", "resolution ε")],
     "grokking": [("", "how many"), ("", "resolution ε")],
-    "fiedler": [("Tree", "checkpoint (training step)"), ("Tree", "clusters k")],
+    "parameter-dendrogram": [("Dendrogram", "checkpoint (training step)"), ("Dendrogram", "clusters k")],
 }
 WATCH = """() => {
   const texts = () => [...document.querySelectorAll("marimo-plotly")]

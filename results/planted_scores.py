@@ -38,10 +38,10 @@ from hessian_dendrogram import (
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiments.planted import planted
 from hessian_dendrogram.models.weights import load_weights
+from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.paper import STYLE, WIDTH
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS
-from hessian_dendrogram.views.palette import COLOURS
 
 SEEDS = range(5)
 COUPLINGS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5)

@@ -31,9 +31,9 @@ from damage_tensors import of_tensors
 from damage_texts import of_csv, of_json
 from hessian_dendrogram import Run, figures
 from hessian_dendrogram.cli import app
-from hessian_dendrogram.export import export_page
+from hessian_dendrogram.pages.exported import export_page
 
-SLOW = ("notebook fiedler", "notebook grokking", "notebook spectrum", "export", "plot --to", "plot")
+SLOW = ("notebook parameter-dendrogram", "notebook grokking", "notebook spectrum", "export", "plot --to", "plot")
 QUICK = tuple(name for name in READERS if name not in SLOW)
 
 
@@ -110,7 +110,9 @@ class Tester:
             return [*QUICK, "plot --to"]
         if mutant.target.startswith("figures") or ".partial" in mutant.target or mutant.target == ".lock":
             return [*QUICK, "plot"]
-        other = {"tree": ("spectrum", "grokking"), "spectrum": ("fiedler",)}.get(mutant.kind.split("/")[0], ())
+        other = {"tree": ("spectrum", "grokking"), "spectrum": ("parameter-dendrogram",)}.get(
+            mutant.kind.split("/")[0], ()
+        )
         slow = [name for name in SLOW if name.removeprefix("notebook ") not in other]  # whose analyses are there
         return [*QUICK, random.Random(f"{self.seed} {mutant.name}").choice(slow)]
 
@@ -142,7 +144,7 @@ class Tester:
 
 def _warm_up(base, work):
     """Import and make once what every child would import and make again."""
-    be_quick()
+    be_quick(is_drawn=True)
     (work / "warm").mkdir()
     with redirect_stdout(io.StringIO()):
         app(["info", str(base)], standalone_mode=False)
@@ -150,7 +152,7 @@ def _warm_up(base, work):
     export_page(run, work / "warm/page.html")
     compact(run, work / "warm/copy")
     figures.draw(run, small.PARTIAL, work / "warm")
-    figures.draw_bipartition(run, small.TREES, work / "warm")
+    figures.draw(run, small.TREES, work / "warm")
     shutil.rmtree(work / "warm")
 
 

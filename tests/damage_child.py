@@ -18,8 +18,13 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
 
+import damage_readers
 from damage_readers import READERS
+from hessian_dendrogram.pictures import Picture
+
+FIGURE = Picture.figure
 
 DEADLINE = 10
 """Seconds of a processor that a reader has: on a busy machine more time goes by."""
@@ -157,6 +162,9 @@ def _work(names, work, results, is_drawn):
 def be_quick(is_drawn=False):
     """Leave out what costs time and has nothing to do with damage: flushing to the disk, and pixels."""
     os.fsync = lambda descriptor: None
+    damage_readers.is_drawn = is_drawn
+    # Of damaged numbers the pictures are made, and drawn by `export` alone.
+    Picture.figure = FIGURE if is_drawn else lambda picture: Figure()
 
     def save(canvas, file, **options):
         if is_drawn and isinstance(canvas, FigureCanvasAgg):

@@ -7,15 +7,18 @@ catch is printed as a told problem, what they do not catch would be an "internal
 import sys
 from contextlib import contextmanager
 
+import marimo as mo
 import numpy as np
 
-from hessian_dendrogram import charts
-from hessian_dendrogram.apps import reading
+from hessian_dendrogram import pictures
 from hessian_dendrogram.errors import HessianDendrogramError
-from hessian_dendrogram.views.clusters import cluster_rows
-from hessian_dendrogram.views.coupling import picture_limits
-from hessian_dendrogram.views.filters import first_convolution
-from hessian_dendrogram.views.steps import key_positions
+from hessian_dendrogram.pages import clusters, opening, widgets
+from hessian_dendrogram.pictures.analysed import read
+from hessian_dendrogram.pictures.clusters import cluster_rows
+from hessian_dendrogram.pictures.coupling import picture_limits
+from hessian_dendrogram.pictures.film import frames
+from hessian_dendrogram.pictures.film_on_screen import film
+from hessian_dendrogram.pictures.fourier import has_measures
 
 try:
     from hessian_dendrogram.entry import main
@@ -41,124 +44,119 @@ def _told():
     try:
         yield
     except (HessianDendrogramError, OSError) as error:
-        print(PROBLEM + repr(str(error))[1:-1])
+        _warning(error)
+
+
+def _warning(text):
+    print(PROBLEM + repr(str(text))[1:-1])
+    return mo.md("")
+
+
+widgets.warning = _warning
+
+
+is_drawn = True
+"""Whether notebooks draw what they show, as `export` always does."""
+
+
+def _draw(picture):
+    if is_drawn:
+        picture.chart()
+
+
+def _show(name, picture):
+    _draw(picture)
+    return mo.md("")
+
+
+def _read(path, notebook):
+    """The run and the analyses that a notebook shows, each as far as it can be read."""
+    run, names, known = None, [], []
+    with _told():
+        run = opening.open_run(path, notebook)
+        names = opening.analyses(run, notebook)
+    with _told():
+        opening.confirm(run, notebook) if names else None
+    for name in names:
+        with _told():
+            known.append(read(run, name))
+    if known:
+        widgets.metrics_warning(run)
+        str(run.configuration.get("experiment", run.path.name))
+    return known
+
+
+def _tabs(analysis):
+    """The tabs of one analysis, at every step."""
+    axis = pictures.Steps.of(analysis.steps)
+    assert analysis.title is not None
+    for tab in widgets.tabs_of(analysis).values():
+        widgets.over_training(analysis, axis, tab, _show)
+        for position in range(len(analysis.steps)):
+            widgets.at_step(analysis, position, tab, _show)
 
 
 def _spectrum(path, out):
     """The cells of the notebook `spectrum`."""
-    run = names = None
-    with _told():
-        run = reading.open_run(path, "spectrum")
-        names = reading.spectrum_analyses(run)
-    known = {}
-    for name in names or []:
-        with _told():
-            known[name] = reading.read_spectra(run, name)
-    if not known:
-        return
-    metrics, problem = reading.read_metrics(run)
-    if problem:
-        print(PROBLEM + repr(problem)[1:-1])
-    str(run.configuration.get("experiment", run.path.name))
-    for analysis in known.values():
-        _spectrum_views(run, analysis, metrics)
-    first, *_, last = [*known.values(), *known.values()]
-    charts.comparison_chart({"first": first.spectra[0], "last": last.spectra[-1]})
+    known = _read(path, "spectrum")
+    for analysis in known:
+        _tabs(analysis)
+        for segment, moving in analysis.dendrograms.items():
+            assert moving.epsilon in moving.resolutions
+            made = frames(analysis.steps, moving.trees, moving.epsilon)
+            film(made, shown=analysis.steps[-1]) if is_drawn else None
+            for position, tree in moving.trees.items():
+                row = cluster_rows(tree, moving.epsilon)[0]
+                _draw(moving.picture(position, chosen=row["from"], title="here"))
+                _cluster(analysis, position, segment, moving.epsilon, row)
+    if known:
+        _draw(pictures.comparison_of_spectra({"first": known[0].results[0], "last": known[-1].results[-1]}))
 
 
-def _spectrum_views(run, analysis, metrics):
-    """The tabs of one analysis, at every step."""
-    axis, spectra, steps = charts.StepAxis.of(analysis.steps), analysis.spectra, analysis.steps
-    assert analysis.title is not None
-    for figure in (charts.spectrum_evolution, charts.cluster_count_heatmap, charts.largest_gaps, charts.summary_chart):
-        figure(axis, spectra)
-    charts.training_curves(axis, metrics)
-    charts.gap_ratio_over_training(axis, spectra, title="over training")
-    charts.gap_ratio_along_spectrum(dict(zip(steps, spectra, strict=True)), title="along the spectrum")
-    for position, spectrum in enumerate(spectra):
-        charts.eigenvalue_histogram(spectrum, title="here")
-        charts.cluster_count_curves(axis, spectra, marked=position)
-    for segment, trees in analysis.dendrograms.items():
-        epsilon = analysis.first_resolution(segment)
-        assert epsilon in analysis.resolutions(segment)
-        charts.dendrogram_evolution(axis, trees, epsilon, shown=len(steps) - 1)
-        for position, tree in trees.items():
-            placed = {"axis": analysis.axis(segment), "heights": analysis.heights(segment)}
-            charts.dendrogram_chart(tree, epsilon, **placed, title="here")
-            charts.barcode_chart(tree, title="here")
-            _cluster(run, analysis, position, segment, epsilon, cluster_rows(tree, epsilon)[0])
-    if first_convolution(run.layout):
-        with _told():
-            name, weights = reading.weights_over_training(run, steps)
-        if "weights" in locals() and weights:
-            chosen = [list(weights)[i] for i in key_positions(len(weights), 8)]
-            images, labels = [weights[step] for step in chosen], [f"{step:,}" for step in chosen]
-            charts.filters_chart(labels, images, rows="step", title=name)
-
-
-def _cluster(run, analysis, position, segment, epsilon, row):
+def _cluster(analysis, position, segment, epsilon, row):
     """The eigenvectors of the largest cluster."""
     cluster = None
     with _told():
-        cluster = reading.read_cluster(analysis, position, segment, epsilon, row["from"])
+        cluster = clusters.read_cluster(analysis, position, segment, epsilon, row["from"])
     if cluster is None:
         return
-    charts.cluster_eigenvalues(analysis.dendrograms[segment][position], cluster.start, cluster.stop)
+    _draw(pictures.cluster_eigenvalues(analysis.dendrograms[segment].trees[position], cluster.start, cluster.stop))
     if len(cluster.numbers):
-        charts.layer_shares(run.layout, cluster.numbers, cluster.eigenvalues, cluster.shares, title="shares")
+        _draw(pictures.layer_shares(analysis.layout, cluster.numbers, cluster.eigenvalues, cluster.shares))
     if cluster.filters:
-        name = cluster.filter_name
-        charts.filters_chart(cluster.filter_labels, cluster.filters, rows="eigenvector", unit="entry", title=name)
+        options = {"rows": "eigenvector", "unit": "entry", "title": cluster.filter_name}
+        _draw(pictures.filters(cluster.filter_labels, cluster.filters, **options))
 
 
 def _grokking(path, out):
     """The cells of the notebook `grokking` that the notebook `spectrum` has not."""
-    run = names = None
-    with _told():
-        run = reading.open_run(path, "grokking")
-        names = reading.spectrum_analyses(run)
-    for name in names or []:
-        analysis = measures = None
+    for analysis in _read(path, "grokking"):
+        is_measured = False
         with _told():
-            analysis = reading.read_spectra(run, name)
-            measures = reading.read_measures(analysis)
-        if measures is None:
-            continue
-        metrics, _ = reading.read_metrics(run)
-        axis = charts.StepAxis.of(analysis.steps)
-        for end in ("top", "bottom"):
-            charts.fourier_chart(axis, analysis.spectra, measures, metrics, end=end, most=40)
-        charts.has_fourier_measures(measures)
+            is_measured = has_measures(analysis.measures)
+        axis = pictures.Steps.of(analysis.steps)
+        for end in ("top", "bottom") if is_measured else ():
+            options = {"metrics": analysis.metrics, "ends": (end,), "most": 40}
+            _draw(pictures.fourier(axis, analysis.results, analysis.measures, **options))
+        _draw(pictures.training_curves(axis, analysis.metrics))
 
 
-def _fiedler(path, out):
-    """The cells of the notebook `fiedler`."""
-    run = names = None
-    with _told():
-        run = reading.open_run(path, "fiedler")
-        names = reading.tree_analyses(run)
-    for name in names or []:
-        analysis = None
-        with _told():
-            analysis = reading.read_trees(run, name)
-        if analysis is None:
-            continue
-        layout, (metrics, _) = run.layout, reading.read_metrics(run)
-        axis, limits = charts.StepAxis.of(analysis.steps), picture_limits(analysis.pictures)
-        assert analysis.title is not None
-        charts.connectivity_chart(axis, analysis.trees)
-        charts.training_curves(axis, metrics)
-        charts.composition_chart(axis, analysis.trees, layout, k=6)
-        for tree, picture in zip(analysis.trees, analysis.pictures, strict=True):
-            charts.parameter_dendrogram(tree, layout, k=6, title="here")
-            charts.coupling_chart(tree, picture, k=6, limits=limits, title="here")
+def _parameter_dendrogram(path, out):
+    """The cells of the notebook `parameter_dendrogram`."""
+    for analysis in _read(path, "parameter-dendrogram"):
+        _tabs(analysis)
+        images = [tree.picture for tree in analysis.results]
+        for one in zip(analysis.steps, analysis.results, images, strict=True):
+            step, tree, image = ([part] for part in one)
+            _draw(pictures.parameter_dendrogram(step, tree, analysis.layout, k=6, title="here"))
+            _draw(pictures.coupling(step, tree, image, k=6, limits=picture_limits(images), title="here"))
 
 
 def _weights(path, out):
     """What a reader of checkpoints in Python calls."""
     run, steps = None, []
     with _told():
-        run = reading.open_run(path, "spectrum")
+        run = opening.open_run(path, "spectrum")
         steps = run.steps()
     for step in steps:
         with _told():
@@ -169,7 +167,7 @@ READERS = {
     "info": _command("info", "RUN"),
     "info --json": _command("info", "RUN", "--json"),
     "weights": _weights,
-    "notebook fiedler": _fiedler,
+    "notebook parameter-dendrogram": _parameter_dendrogram,
     "notebook grokking": _grokking,
     "notebook spectrum": _spectrum,
     "compact": _command("compact", "RUN", "--to", "OUT/copy"),

@@ -175,7 +175,7 @@ def test_a_compact_copy_is_a_run_that_can_be_read_and_analysed_on(finished, tmp_
         (["info", "nothing"], 2, "nothing is no run directory"),
         (["info", "no\x1b[2Jthing"], 2, r"no\x1b[2Jthing is no run directory"),
         (["plot", "nothing"], 2, "nothing is no run directory"),
-        (["app", "spectra"], 2, "there is no app 'spectra'; there are: spectrum, grokking, fiedler"),
+        (["app", "spectra"], 2, "there is no app 'spectra'; there are: spectrum, grokking, parameter-dendrogram"),
         (["app", "spectrum", "--run", "nothing"], 2, "nothing is no run directory"),
         (["app", "spectrum", "--port", "0"], 2, "a port is a number from 1 to 65535, got 0"),
         (["run", TINY, "--out", "file/run"], 1, "Not a directory"),

@@ -41,14 +41,14 @@ def test_ctrl_c_ends_an_app_while_a_page_is_open(run):
 
 
 BUSY = """
-from hessian_dendrogram.apps import reading
 from hessian_dendrogram.entry import main
+from hessian_dendrogram.pictures import analysed
 import sys
-def compute(run):
+def compute(run, name):
     print("computing", file=sys.stderr, flush=True)
     while True:
         pass
-reading.spectrum_analyses = compute
+analysed.read = compute
 main()
 """
 

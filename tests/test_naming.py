@@ -75,7 +75,7 @@ def test_what_fits_in_two_ways_is_refused_until_it_is_said_which(tmp_path):
     torch.manual_seed(0)
     trained, model = nn.Linear(2, 2), nn.Linear(2, 2)
     state = {**under("student.", state_of(trained)), **under("teacher.", state_of(nn.Linear(2, 2)))}
-    with pytest.raises(UserError, match="fit under 'student.' and 'teacher.'; say which by --prefix"):
+    with pytest.raises(UserError, match=r"fit under 'student\.' and 'teacher\.'; say which by --prefix"):
         matched(state, model)
     torch.save(state, tmp_path / "step_3.pt")
     FileCheckpoints({3: tmp_path / "step_3.pt"}, prefix="student.").load(3, model)

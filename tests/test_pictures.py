@@ -22,29 +22,28 @@ from hessian_dendrogram.pictures import PICTURES, Known, Panel, Picture, marks, 
 from hessian_dendrogram.pictures.analysed import read
 from hessian_dendrogram.pictures.axes import Eigenvalues, Linear, Log, Named, Steps, reach
 from hessian_dendrogram.pictures.barcode import barcode
-from hessian_dendrogram.pictures.cluster_count import cluster_count_curves, cluster_count_heatmap
+from hessian_dendrogram.pictures.by_segment import by_segment
+from hessian_dendrogram.pictures.cluster_count import cluster_count_curves, cluster_count_heatmap, resolved_counts
 from hessian_dendrogram.pictures.comparison import comparison_of_spectra
 from hessian_dendrogram.pictures.coupling import coupling
 from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms
+from hessian_dendrogram.pictures.density import bin_edges, split_by_density
+from hessian_dendrogram.pictures.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.pictures.facts import Facts
 from hessian_dendrogram.pictures.film import frames
 from hessian_dendrogram.pictures.film_on_screen import film
 from hessian_dendrogram.pictures.gaps import largest_gaps
 from hessian_dendrogram.pictures.histogram import eigenvalue_histogram
+from hessian_dendrogram.pictures.key_steps import key_positions
+from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.screen import configuration, light
 from hessian_dendrogram.pictures.spectrum_evolution import spectrum_evolution
+from hessian_dendrogram.pictures.titles import describe
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
 from hessian_dendrogram.statistics.dendrogram import single_linkage
 from hessian_dendrogram.store.kinds import KINDS, Kind
-from hessian_dendrogram.views.cluster_count import resolved_counts
-from hessian_dendrogram.views.density import bin_edges, split_by_density
-from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
-from hessian_dendrogram.views.palette import COLOURS
-from hessian_dendrogram.views.segments import by_segment
-from hessian_dendrogram.views.steps import key_positions
-from hessian_dendrogram.views.titles import describe
 from picture_helpers import (
     AWKWARD,
     EVERY_MARK,
@@ -191,7 +190,7 @@ def test_what_is_on_paper_only_leaves_its_room_on_a_screen():
 
 
 def test_a_reader_keeps_zoom_and_legend_when_the_chart_is_drawn_again():
-    assert with_plotly.draw(toy()).layout.template.layout.uirevision
+    assert with_plotly.draw(toy()).layout.uirevision
 
 
 def test_the_camera_saves_what_was_asked_for():
@@ -758,3 +757,15 @@ def test_a_picture_in_the_registry_is_figure_chart_section_and_tab(run, tmp_path
     assert (written.num_charts, written.left_out) == (1, [])
     assert "Largest eigenvalue at 3 training steps, from 0 to 40" in page
     assert "<p>It rises.</p>" in page
+
+
+def test_clusters_beside_each_other_have_one_colour():
+    left = single_linkage(complete([0.0, 0.1, 5.0, 5.1, 5.2, 9.0, 9.1], 1e-3))
+    right = single_linkage(complete([0.0, 0.1, 0.2, 0.3, 5.0, 5.2, 9.0, 9.1], 1e-3))
+    alone, beside = cluster_colours(right, 0.5), cluster_colours(right, 0.5, left)
+    of_left = cluster_colours(left, 0.5)
+    assert beside[-1] == of_left[-1]  # counted from the upper end, the same two eigenvalues
+    assert beside[1] == of_left[1]
+    assert len(set(beside)) == 3
+    assert alone != beside
+    assert cluster_colours(left, 0.5, left) == of_left

@@ -9,15 +9,18 @@ import pytest
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import marks
 from hessian_dendrogram.pictures.axes import Eigenvalues, Linear, Log, Steps
+from hessian_dendrogram.pictures.by_segment import by_segment
 from hessian_dendrogram.pictures.cluster import cluster_eigenvalues, layer_shares
 from hessian_dendrogram.pictures.comparison import comparison_of_analyses, comparison_of_spectra
 from hessian_dendrogram.pictures.fourier import FOURIER, fourier, has_measures
 from hessian_dendrogram.pictures.histogram import eigenvalue_histogram
 from hessian_dendrogram.pictures.level_statistics import (
+    REFERENCES,
     gap_ratio_along_spectrum,
     gap_ratio_over_training,
     level_statistics,
 )
+from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.summary import summary
 from hessian_dendrogram.pictures.training import training_curves
 from hessian_dendrogram.results.spectrum import Spectrum
@@ -25,9 +28,6 @@ from hessian_dendrogram.statistics.dendrogram import single_linkage
 from hessian_dendrogram.statistics.gap_ratio import gap_ratio
 from hessian_dendrogram.statistics.summary import summarise
 from hessian_dendrogram.store import Run
-from hessian_dendrogram.views.gap_ratios import REFERENCES
-from hessian_dendrogram.views.palette import COLOURS
-from hessian_dendrogram.views.segments import by_segment
 from picture_helpers import AWKWARD, NASTY, complete, drawn, measures_of, metrics_of, of_kind, partial, realistic
 
 RESULT = Path(__file__).parent.parent / "results" / "modular-addition"

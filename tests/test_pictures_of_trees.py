@@ -11,25 +11,24 @@ from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import marks, with_matplotlib, with_plotly
 from hessian_dendrogram.pictures.axes import Steps
 from hessian_dendrogram.pictures.branches import pen
+from hessian_dendrogram.pictures.by_segment import by_segment
+from hessian_dendrogram.pictures.clusters import cluster_rows, clusters_at
 from hessian_dendrogram.pictures.composition import composition
 from hessian_dendrogram.pictures.connectivity import connectivity
 from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms, first_epsilon, leading, leading_count
+from hessian_dendrogram.pictures.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.pictures.eigenvalue_tree import Frame, cluster_colours, tree_panel
 from hessian_dendrogram.pictures.film import frames
 from hessian_dendrogram.pictures.film_on_screen import film
-from hessian_dendrogram.pictures.filters import filters
+from hessian_dendrogram.pictures.filters import filters, mosaic
+from hessian_dendrogram.pictures.layers import layer_colours
+from hessian_dendrogram.pictures.node_places import drawing_floor, node_points
+from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.parameter_dendrogram import CLUSTER, parameter_dendrogram
 from hessian_dendrogram.pictures.picture import Picture
 from hessian_dendrogram.results.tree import BipartitionTree
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
 from hessian_dendrogram.statistics.dendrogram import single_linkage
-from hessian_dendrogram.views.clusters import cluster_rows, clusters_at
-from hessian_dendrogram.views.eigenvalue_axis import EigenvalueAxis
-from hessian_dendrogram.views.filters import mosaic
-from hessian_dendrogram.views.layers import layer_colours
-from hessian_dendrogram.views.palette import COLOURS
-from hessian_dendrogram.views.segments import by_segment
-from hessian_dendrogram.views.tree import drawing_floor, node_points
 from picture_helpers import NASTY, complete, drawn, of_kind, partial, realistic
 
 LAYOUT = Layout(("one.weight", "two.weight", "two.bias"), ((4,), (4,), (2,)))

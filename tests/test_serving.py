@@ -16,9 +16,9 @@ from websockets.sync.client import connect
 
 import small_run
 from conftest import ROOT
-from hessian_dendrogram.apps import browser, serving
-from hessian_dendrogram.apps.guard import without_folders
 from hessian_dendrogram.errors import UserError
+from hessian_dendrogram.pages import browser, serving
+from hessian_dendrogram.pages.guard import without_folders
 from served import PATIENCE, served, wait_for
 from test_cli import command, error_of
 
@@ -148,14 +148,14 @@ def test_a_page_and_what_follows_it_name_no_folder(app, folder):
     messages = app.messages("s_page")
     assert len(messages) > 50
     assert no_folder("".join(messages), folder)
-    assert "given_run" not in page + "".join(messages), "the notebook's source is sent"
+    assert "widgets.opened" not in page + "".join(messages), "the notebook's source is sent"
     headers = app.own() | {"Marimo-Session-Id": "s_page", "Content-Type": "application/json"}
     request = json.dumps({"download": True, "files": [], "includeCode": True}).encode()
     status, _, page = app.ask(f"/{app.token}/api/export/html", headers, "POST", request)
     assert status == 200
     assert "Hessian eigenvalues of" in page
     assert no_folder(page, folder)
-    assert "given_run" not in page
+    assert "widgets.opened" not in page
 
 
 CLOSED = """api/status api/sessions api/version api/environment api/usage api/status/connections
@@ -214,7 +214,7 @@ def test_of_a_path_only_the_notebooks_name_is_left(page, left):
 
 
 def test_two_at_once_get_two_ports(folder):
-    with served("spectrum", folder / "whole") as one, served("fiedler", folder / "whole") as two:
+    with served("spectrum", folder / "whole") as one, served("parameter-dendrogram", folder / "whole") as two:
         assert one.port != two.port
         for app, title in ((one, "Hessian eigenvalue dendrograms"), (two, "Parameter dendrograms")):
             assert f"<title>{title}</title>" in app.ask(f"/{app.token}/", app.own())[2]

@@ -19,10 +19,10 @@ from hessian_dendrogram.models.checkpoints import Checkpoints, RunCheckpoints
 from hessian_dendrogram.models.importing import import_checkpoints, read_checkpoints
 from hessian_dendrogram.models.training import Training
 from hessian_dendrogram.opening import open_run
+from hessian_dendrogram.pictures.branch_layers import cluster_layers
+from hessian_dendrogram.pictures.layers import layer_names, part_layers
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.report import facts
-from hessian_dendrogram.views.branches import cluster_layers
-from hessian_dendrogram.views.layers import layer_names, part_layers
 
 HEADS, WIDTH = 3, 4
 

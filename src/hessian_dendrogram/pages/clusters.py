@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pictures.analysed import Analysed
+from ..pictures.clusters import clusters_at, nearest_eigenvalue
+from ..pictures.filters import first_convolution
+from ..statistics.dendrogram import Dendrogram
 from ..store import Run
-from ..views.clusters import clusters_at, nearest_eigenvalue
-from ..views.filters import first_convolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,12 @@ class ClusterVectors:
     filters: list[NDArray[np.float64]]
 
 
+def cluster_number(tree: Dendrogram, epsilon: float, eigenvalue: float) -> int:
+    """The number, in ascending order from 0, of the cluster at ε with the known eigenvalue nearest to one."""
+    starts = clusters_at(tree, epsilon).starts
+    return int(np.searchsorted(starts, nearest_eigenvalue(tree, eigenvalue), side="right")) - 1
+
+
 def read_cluster(
     analysis: Analysed, position: int, segment: str, epsilon: float, eigenvalue: float, *, most: int = 8
 ) -> ClusterVectors:
@@ -51,8 +58,7 @@ def read_cluster(
     """
     run, step, spectrum = analysis.run, analysis.steps[position], analysis.results[position]
     tree = analysis.dendrograms[segment].trees[position]
-    clusters = clusters_at(tree, epsilon)
-    number = int(np.searchsorted(clusters.starts, nearest_eigenvalue(tree, eigenvalue), side="right")) - 1
+    clusters, number = clusters_at(tree, epsilon), cluster_number(tree, epsilon, eigenvalue)
     start, stop = int(clusters.starts[number]), int(clusters.stops[number])
     offset = spectrum.segments()[segment].start
     numbers, shares = run.shares(step, analysis.name)

@@ -18,11 +18,11 @@ from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..pictures import COMPARISON, PICTURES, Known, Picture, comparison_of
 from ..pictures.analysed import Analysed, largest_first, read
 from ..pictures.axes import Steps
+from ..pictures.key_steps import key_positions
 from ..store import Run, atomic, report
 from ..store.kinds import KINDS
-from ..views.steps import key_positions
+from .document import Chart, Part, Section, page
 from .facts import analysis_facts, run_facts, summary_table, tensor_table
-from .html import Chart, Part, Section, page
 
 __all__ = ["Exported", "export_page"]
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
         raise UserError(f"{file} is a folder; name the HTML file to write")
     if file.suffix.lower() not in (".html", ".htm"):  # so that no other file is replaced by mistake
         raise UserError(f"the name of a page ends in .html, got {file}")
-    left_out: list[str] = []
+    left_out: dict[str, list[str]] = {}
     names = {kind: largest_first(run, kind) for kind in KINDS if any(known.of == kind for known in PICTURES.values())}
     everything = [name for found in names.values() for name in found]
     if not everything:
@@ -76,19 +76,19 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
         compared = _try(left_out, "comparison", partial(_compared, opened)) if len(opened) > 1 else None
         shown += [replace(compared, is_open=False)] if compared and kind == "spectrum" else []
     if not shown:
-        raise DamagedRunError(f"nothing of {run.path} can be exported: {'; '.join(left_out)}")
+        raise DamagedRunError(f"nothing of {run.path} can be exported: {'; '.join(_lines(left_out))}")
     metrics = _try(left_out, "loss and accuracy", lambda: report.in_words(report.last_metrics(run)))
     shown.insert(0, Part("The run", f"{run_facts(run, metrics or '')}\n{tensor_table(run)}"))
     experiment = str(run.configuration.get("experiment", run.path.name))
-    left_out[:] = dict.fromkeys(left_out)
-    text = page(f"Hessian of {experiment} over training", _introduction(run, left_out), shown)
+    lines = _lines(left_out)
+    text = page(f"Hessian of {experiment} over training", _introduction(run, lines), shown)
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(file, text)
     count = sum(len(section.charts) for part in shown for section in part.sections)
-    return Exported(count, len(text.encode()), left_out)
+    return Exported(count, len(text.encode()), lines)
 
 
-def _part(analysed: Analysed, left_out: list[str]) -> Part:
+def _part(analysed: Analysed, left_out: dict[str, list[str]]) -> Part:
     """Every picture of an analysis that applies to it; what cannot be drawn is left out alone."""
     sections = []
     for name, known in PICTURES.items():
@@ -134,16 +134,20 @@ def _at(steps: Sequence[int]) -> str:
     return f"at {len(steps)} training steps, from {steps[0]:,} to {steps[-1]:,}"
 
 
-def _try(left_out: list[str], what: str, make: Callable[[], T]) -> T | None:
-    """Make something of the run directory, or note in one line why that cannot be."""
+def _try(left_out: dict[str, list[str]], what: str, make: Callable[[], T]) -> T | None:
+    """Make something of the run directory, or note why that cannot be, and what else is missing for the same reason."""
     try:
         return make()
     except (HessianDendrogramError, OSError) as error:
         problem = str(error)
     except Exception as error:  # contents that can be read and make no sense: whatever they break, the rest is shown
         problem = f"{type(error).__name__}: {error}"
-    left_out.append(f"{what}: {' '.join(problem.split())}")
+    left_out.setdefault(" ".join(problem.split()), []).append(what)
     return None
+
+
+def _lines(left_out: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{', '.join(dict.fromkeys(what))}: {problem}" for problem, what in left_out.items()]
 
 
 def _introduction(run: Run, left_out: Sequence[str]) -> str:

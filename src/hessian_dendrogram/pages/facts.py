@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..pictures.analysed import Analysed
+from ..pictures.by_segment import TITLES
+from ..pictures.summary import summary_columns
+from ..pictures.titles import counted
 from ..results.spectrum import Spectrum
 from ..store import Run
 from ..store.trees import describe_tree, tree_facts
-from ..views.numbers import summary_columns
-from ..views.segments import TITLES
-from ..views.titles import counted
-from .html import facts, table
+from .document import facts, table
 
 
 def run_facts(run: Run, metrics: str) -> str:

@@ -28,35 +28,21 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import pictures
-    from hessian_dendrogram.errors import HessianDendrogramError
-    from hessian_dendrogram.pages import given, opening, widgets
-    from hessian_dendrogram.pictures.analysed import read
+    from hessian_dendrogram.pages import widgets
     from hessian_dendrogram.pictures.fourier import has_measures
-    from hessian_dendrogram.views.segments import TITLES
 
-    problems = (HessianDendrogramError, OSError)
-    return TITLES, given, has_measures, mo, opening, pictures, problems, read, widgets
+    return has_measures, mo, pictures, widgets
 
 
 @app.cell
-def _(given, mo, opening, problems, widgets):
-    try:
-        run = opening.open_run(given.given_run(), "grokking")
-        names = opening.analyses(run, "grokking")
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
+def _(widgets):
+    run, names = widgets.opened("grokking")
     return names, run
 
 
 @app.cell
 def _(run, widgets):
-    widgets.heading("Grokking, seen by the Hessian:", run)
-    return
-
-
-@app.cell
-def _(mo, run):
-    mo.md(f"""
+    _text = f"""
     A small transformer learns addition modulo a prime. It first learns its training pairs by heart, and much later
     generalises: it represents numbers by sines and cosines of a few **key frequencies**. Above stand eigenvalues of the
     training loss's Hessian ({run.layout.size:,} parameters), below them, on the same steps, accuracy, loss, and how
@@ -64,7 +50,9 @@ def _(mo, run):
 
     The *loss with the key frequencies alone* keeps only those in the logits, the *loss without them* takes them out.
     Where the spectrum is partial, what lies between its two ends is a hole and not a gap.
-    """)
+    To select clusters and to compare checkpoints, open the same run with `hessian-dendrogram app spectrum --run DIR`.
+    """
+    widgets.introduction("Grokking, seen by the Hessian:", run, _text)
     return
 
 
@@ -77,42 +65,31 @@ def _(mo, names):
 
 
 @app.cell
-def _(analysis_choice, mo, problems, read, run, widgets):
-    try:
-        analysis = read(run, analysis_choice.value)
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
+def _(analysis_choice, run, widgets):
+    analysis = widgets.read_analysis(run, analysis_choice.value)
+    widgets.metrics_warning(run)
     return (analysis,)
 
 
 @app.cell
-def _(run, widgets):
-    widgets.metrics_warning(run)
-    return
-
-
-@app.cell
-def _(analysis, mo, problems, widgets):
+def _(analysis, has_measures, mo, widgets):
+    _told = None
     try:
-        measures = analysis.measures
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"The measures of {analysis.name} cannot be shown. {_error}"))
-    return (measures,)
+        if not (is_measured := has_measures(analysis.measures)):
+            _told = mo.md("*No Fourier measures were taken.*")
+    except widgets.PROBLEMS as _error:
+        is_measured, _told = False, widgets.warning(f"The measures cannot be shown. {_error}")
+    _told
+    return (is_measured,)
 
 
 @app.cell
-def _(analysis, widgets):
+def _(analysis, mo, widgets):
     shown_steps = widgets.step_range(analysis.steps)
-    shown_steps
-    return (shown_steps,)
-
-
-@app.cell
-def _(mo):
     end = mo.ui.radio({"largest": "top", "smallest": "bottom"}, value="largest", label="eigenvalues", inline=True)
     most = mo.ui.slider(5, 200, 5, value=40, label="how many", show_value=True)
-    mo.hstack([end, most], justify="start", gap=3, wrap=True)
-    return end, most
+    mo.vstack([shown_steps, mo.hstack([end, most], justify="start", gap=3, wrap=True)])
+    return end, most, shown_steps
 
 
 @app.cell
@@ -125,11 +102,7 @@ def _(analysis, widgets):
 
 @app.cell
 def _(picture_format, widgets):
-    def show(name, picture, **more):
-        """A picture, or a chart of one, with its tool bar."""
-        figure = picture.chart() if hasattr(picture, "chart") else picture
-        return widgets.chart(name, figure, picture_format.value, **more)
-
+    show = widgets.show_as(picture_format.value)
     return (show,)
 
 
@@ -140,39 +113,29 @@ def _(analysis, pictures, shown_steps):
 
 
 @app.cell
-def _(analysis, end, has_measures, measures, mo, most, pictures, show, step_axis):
-    mo.stop(not has_measures(measures), mo.md("*No Fourier measures were taken.*"))
+def _(analysis, end, is_measured, mo, most, pictures, show, step_axis):
+    mo.stop(not is_measured)
     _options = {"metrics": analysis.metrics, "ends": (end.value,), "most": most.value}
-    show("fourier", pictures.fourier(step_axis, analysis.results, measures, **_options))
+    show("fourier", pictures.fourier(step_axis, analysis.results, analysis.measures, **_options))
     return
 
 
 @app.cell
-def _(analysis, has_measures, measures, mo, pictures, show, step_axis):
-    mo.stop(has_measures(measures))  # they stand under loss and accuracy
+def _(analysis, is_measured, mo, pictures, show, step_axis):
+    mo.stop(is_measured)  # they stand under loss and accuracy
     show("training_curves", pictures.training_curves(step_axis, analysis.metrics))
     return
 
 
 @app.cell
-def _(mo):
-    mo.md("""
-    ## The spectrum on the same steps
-
-    Every known eigenvalue; the largest gaps of each end; and the dendrogram at one checkpoint.
-    """)
-    return
-
-
-@app.cell
-def _(analysis, pictures, show, step_axis):
-    show("spectrum_evolution", pictures.spectrum_evolution(step_axis, analysis.results))
-    return
-
-
-@app.cell
-def _(analysis, pictures, show, step_axis):
-    show("gaps", pictures.largest_gaps(step_axis, analysis.results))
+def _(analysis, mo, pictures, show, step_axis):
+    mo.vstack(
+        [
+            mo.md("## The spectrum on the same steps"),
+            show("spectrum_evolution", pictures.spectrum_evolution(step_axis, analysis.results)),
+            show("gaps", pictures.largest_gaps(step_axis, analysis.results)),
+        ]
+    )
     return
 
 
@@ -184,16 +147,8 @@ def _(analysis, widgets):
 
 
 @app.cell
-def _(TITLES, analysis, mo, widgets):
-    mo.stop(
-        not analysis.dendrograms,
-        widgets.warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
-    )
-    segment_choice = mo.ui.dropdown(
-        {TITLES[name]: name for name in analysis.dendrograms},
-        value=TITLES[list(analysis.dendrograms)[-1]],
-        label="dendrogram of",
-    )
+def _(analysis, widgets):
+    segment_choice = widgets.segment_choice(analysis)
     segment_choice
     return (segment_choice,)
 
@@ -215,14 +170,6 @@ def _(analysis, checkpoint, epsilon, mo, moving, show, widgets):
         widgets.warning(f"No eigenvalue of this segment has converged at {_here}."),
     )
     show("dendrogram", moving.picture(_position, epsilon.value, title=_here))
-    return
-
-
-@app.cell
-def _(mo):
-    mo.md("""
-    To select clusters and to compare checkpoints, open the same run with `hessian-dendrogram app spectrum --run DIR`.
-    """)
     return
 
 

@@ -48,7 +48,7 @@ class Guard:
     Attributes:
         app: marimo's, mounted at `/` + `token`.
         token: what the address has to begin with.
-        run: the run directory, which `given.given_run` finds in the notebook.
+        run: the run directory, which `widgets.opened` finds in the notebook.
     """
 
     app: ASGIApp

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedRunError, UserError
-from ..pictures.analysed import largest_first, read
+from ..pictures.analysed import largest_first
 from ..pictures.fourier import has_measures
 from ..store import Run
 
@@ -59,10 +58,16 @@ def confirm(run: Run, notebook: str) -> None:
         UserError: the run has no analysis of its kind, or no Fourier measures.
     """
     names = analyses(run, notebook)
-    if notebook == "grokking":
-        with suppress(DamagedRunError, OSError):
-            if not any(has_measures([row]) for name in names for row in read(run, name).measures[:1]):
-                raise UserError(
-                    f"{run.path} has no Fourier measures, which the grokking notebook is about; open "
-                    f"`hessian-dendrogram app spectrum --run {run.path}`"
-                )
+    if notebook == "grokking" and not any(_is_measured(run, name) for name in names):
+        raise UserError(
+            f"{run.path} has no Fourier measures, which the grokking notebook is about; open "
+            f"`hessian-dendrogram app spectrum --run {run.path}`"
+        )
+
+
+def _is_measured(run: Run, analysis: str) -> bool:
+    """Whether an analysis has Fourier measures at its first step; where they are damaged, the notebook says so."""
+    try:
+        return any(has_measures([run.measures(step, analysis)]) for step in run.analysed_steps(analysis)[:1])
+    except (UserError, DamagedRunError, OSError) as error:
+        return not isinstance(error, UserError)

@@ -19,10 +19,26 @@ async function draw(figure) {
       return Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
     };
     await show(frames.length - 1);
+    plot.on("plotly_afterplot", () => fit(plot));
+    fit(plot);
     if (frames.length > 1) connect(figure, frames, show);
     figure.dataset.drawn = "yes";
   } catch (error) {
     plot.textContent = `This chart cannot be drawn: ${error.message}. Browsers from 2023 on can.`;
+  }
+}
+
+// plotly does not wrap: a title that would end beyond its chart is written smaller.
+function fit(plot) {
+  const { left, right } = plot.getBoundingClientRect();
+  for (const text of plot.querySelectorAll("text[class*=title], text.annotation-text")) {
+    const box = text.getBoundingClientRect();
+    const isCentred = getComputedStyle(text).textAnchor === "middle";
+    const middle = (box.left + box.right) / 2;
+    const room = isCentred ? 2 * Math.min(middle - left, right - middle) : right - box.left;
+    if (box.width > room) {
+      text.style.fontSize = `${(parseFloat(getComputedStyle(text).fontSize) * room) / box.width}px`;
+    }
   }
 }
 

@@ -28,41 +28,29 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import pictures
-    from hessian_dendrogram.errors import HessianDendrogramError
-    from hessian_dendrogram.pages import given, opening, widgets
-    from hessian_dendrogram.pictures.analysed import read
-    from hessian_dendrogram.views.coupling import picture_limits
+    from hessian_dendrogram.pages import widgets
+    from hessian_dendrogram.pictures.coupling import picture_limits
 
-    problems = (HessianDendrogramError, OSError)
-    return given, mo, opening, picture_limits, pictures, problems, read, widgets
+    return mo, picture_limits, pictures, widgets
 
 
 @app.cell
-def _(given, mo, opening, problems, widgets):
-    try:
-        run = opening.open_run(given.given_run(), "parameter-dendrogram")
-        names = opening.analyses(run, "parameter-dendrogram")
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
+def _(widgets):
+    run, names = widgets.opened("parameter-dendrogram")
     return names, run
 
 
 @app.cell
 def _(run, widgets):
-    widgets.heading("Which parameters act together in", run)
-    return
-
-
-@app.cell
-def _(mo, run):
-    mo.md(f"""
+    _text = f"""
     The magnitude |H_ij| of a Hessian's entry couples parameters i and j. The graph of these couplings
     ({run.layout.size:,} parameters) is cut in two along its **Fiedler vector**, and both parts again: a **parameter
     dendrogram**. A small algebraic connectivity λ₂ says that the graph nearly falls apart.
 
     *Isolated* parameters are coupled to none. Where the Fiedler vector is one of many (a degenerate λ₂), the cut is
     *arbitrary*, and marked hollow. The heights of a tree are levels: they say how often a part was cut, nothing else.
-    """)
+    """
+    widgets.introduction("Which parameters act together in", run, _text)
     return
 
 
@@ -75,33 +63,19 @@ def _(mo, names):
 
 
 @app.cell
-def _(analysis_choice, mo, problems, read, run, widgets):
-    try:
-        analysis = read(run, analysis_choice.value)
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
-    return (analysis,)
-
-
-@app.cell
-def _(run, widgets):
+def _(analysis_choice, run, widgets):
+    analysis = widgets.read_analysis(run, analysis_choice.value)
     widgets.metrics_warning(run)
-    return
+    return (analysis,)
 
 
 @app.cell
 def _(analysis, mo, widgets):
     checkpoint = widgets.step_slider(analysis.steps, analysis.steps[-1])
     k = mo.ui.slider(1, 20, value=6, label="clusters k of cut(k)", show_value=True, full_width=True)
-    mo.hstack([checkpoint, k], widths="equal", gap=3)
-    return checkpoint, k
-
-
-@app.cell
-def _(analysis, widgets):
     shown_steps = widgets.step_range(analysis.steps)
-    shown_steps
-    return (shown_steps,)
+    mo.vstack([mo.hstack([checkpoint, k], widths="equal", gap=3), shown_steps])
+    return checkpoint, k, shown_steps
 
 
 @app.cell
@@ -114,11 +88,7 @@ def _(analysis, widgets):
 
 @app.cell
 def _(picture_format, widgets):
-    def show(name, picture, **more):
-        """A picture, or a chart of one, with its tool bar."""
-        figure = picture.chart() if hasattr(picture, "chart") else picture
-        return widgets.chart(name, figure, picture_format.value, **more)
-
+    show = widgets.show_as(picture_format.value)
     return (show,)
 
 
@@ -159,19 +129,32 @@ def _(analysis, mo, position, show, tabs, view, widgets):
 
 
 @app.cell
-def _(analysis, here, k, mo, pictures, position, show, view):
+def _(picture_limits, pictures, show):
+    def tree(analysed, position, k, title):
+        """The tree of a step."""
+        one = analysed.steps[position : position + 1], analysed.results[position : position + 1]
+        return show("parameter_dendrogram", pictures.parameter_dendrogram(*one, analysed.layout, k=k, title=title))
+
+    def matrix(analysed, position, k, title, others=()):
+        """Its matrix, in colours that are the same at every step of all analyses that are shown."""
+        images = [one.picture for of in (analysed, *others) for one in of.results]
+        one = [part[position : position + 1] for part in (analysed.steps, analysed.results, images)]
+        return show("coupling", pictures.coupling(*one, k=k, limits=picture_limits(images), title=title))
+
+    return matrix, tree
+
+
+@app.cell
+def _(analysis, here, k, mo, position, tree, view):
     mo.stop(view.value != "Dendrogram")
-    _one = analysis.steps[position : position + 1], analysis.results[position : position + 1]
-    show("parameter_dendrogram", pictures.parameter_dendrogram(*_one, analysis.layout, k=k.value, title=here))
+    tree(analysis, position, k.value, here)
     return
 
 
 @app.cell
-def _(analysis, k, mo, picture_limits, pictures, position, show, view):
+def _(analysis, here, k, matrix, mo, position, view):
     mo.stop(view.value != "Dendrogram")
-    _images = [tree.picture for tree in analysis.results]
-    _one = [part[position : position + 1] for part in (analysis.steps, analysis.results, _images)]
-    show("coupling", pictures.coupling(*_one, k=k.value, limits=picture_limits(_images)))
+    matrix(analysis, position, k.value, here)
     return
 
 
@@ -184,28 +167,22 @@ def _(analysis, mo, names, view):
 
 
 @app.cell
-def _(mo, other_choice, problems, read, run, view, widgets):
+def _(mo, other_choice, run, view, widgets):
     mo.stop(view.value != "Compare")
-    try:
-        other = read(run, other_choice.value)
-    except problems as _error:
-        other = None
-        mo.stop(True, widgets.warning(f"{other_choice.value} cannot be shown. {_error}"))
+    other = None  # where it cannot be read
+    other = widgets.read_analysis(run, other_choice.value)
     other_step = widgets.step_slider(other.steps, other.steps[0], "checkpoint on the right")
     other_step
     return other, other_step
 
 
 @app.cell
-def _(analysis, checkpoint, k, mo, other, other_step, picture_limits, pictures, show, view, widgets):
+def _(analysis, checkpoint, k, matrix, mo, other, other_step, tree, view, widgets):
     mo.stop(view.value != "Compare" or other is None)
-    _limits = picture_limits([tree.picture for of in (analysis, other) for tree in of.results])
     _columns = []
     for _of, _step in ((analysis, checkpoint.value), (other, other_step.value)):
-        _tree, _title = _of.results[_of.steps.index(_step)], f"{_of.name}, step {_step:,}"
-        _dendrogram = pictures.parameter_dendrogram([_step], [_tree], _of.layout, k=k.value, title=_title)
-        _coupling = pictures.coupling([_step], [_tree], [_tree.picture], k=k.value, limits=_limits, title=_title)
-        _columns.append(mo.vstack([show("parameter_dendrogram", _dendrogram), show("coupling", _coupling)]))
+        _one = _of, _of.steps.index(_step), k.value, f"{_of.name}, step {_step:,}"
+        _columns.append(mo.vstack([tree(*_one), matrix(*_one, others=(analysis, other))]))
     mo.vstack(
         [
             mo.md("The checkpoint chosen above is on the left; another one, or another analysis, on the right."),

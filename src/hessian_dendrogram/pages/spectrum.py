@@ -31,50 +31,31 @@ def _():
     import marimo as mo
 
     from hessian_dendrogram import pictures
-    from hessian_dendrogram.errors import HessianDendrogramError
-    from hessian_dendrogram.pages import clusters, given, opening, widgets
-    from hessian_dendrogram.pictures.analysed import read
+    from hessian_dendrogram.pages import clusters, widgets
+    from hessian_dendrogram.pictures.clusters import cluster_rows
     from hessian_dendrogram.pictures.film import frames
     from hessian_dendrogram.pictures.film_on_screen import film
-    from hessian_dendrogram.views.clusters import cluster_rows
-    from hessian_dendrogram.views.segments import TITLES
 
-    problems = (HessianDendrogramError, OSError)
     return (
-        TITLES,
         cluster_rows,
         clusters,
         film,
         frames,
-        given,
         mo,
-        opening,
         pictures,
-        problems,
-        read,
         widgets,
     )
 
 
 @app.cell
-def _(given, mo, opening, problems, widgets):
-    try:
-        run = opening.open_run(given.given_run(), "spectrum")
-        names = opening.analyses(run, "spectrum")
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"This run cannot be shown. {_error}"))
+def _(widgets):
+    run, names = widgets.opened("spectrum")
     return names, run
 
 
 @app.cell
 def _(run, widgets):
-    widgets.heading("Hessian eigenvalues of", run)
-    return
-
-
-@app.cell
-def _(mo, run):
-    mo.md(f"""
+    _text = f"""
     At every analysed training checkpoint stand the eigenvalues λ of the loss's Hessian
     ({run.layout.size:,} parameters). At resolution ε, neighbours that are at most ε apart are one **cluster**; over all
     ε that is the **eigenvalue dendrogram**, whose merge heights are the spectral gaps. Move the sliders, hover
@@ -83,7 +64,8 @@ def _(mo, run):
     Grey, hatched or hollow is what is not known: *unresolved*, not larger than its numerical error, or a *hole*, where
     eigenvalues were not computed; the legends say which. An error bound says that *some* true eigenvalue is within it,
     and nothing about the sampling error of the data.
-    """)
+    """
+    widgets.introduction("Hessian eigenvalues of", run, _text)
     return
 
 
@@ -96,18 +78,10 @@ def _(mo, names):
 
 
 @app.cell
-def _(analysis_choice, mo, problems, read, run, widgets):
-    try:
-        analysis = read(run, analysis_choice.value)
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"{analysis_choice.value} cannot be shown. {_error}"))
-    return (analysis,)
-
-
-@app.cell
-def _(run, widgets):
+def _(analysis_choice, run, widgets):
+    analysis = widgets.read_analysis(run, analysis_choice.value)
     widgets.metrics_warning(run)
-    return
+    return (analysis,)
 
 
 @app.cell
@@ -119,16 +93,8 @@ def _(analysis, mo, widgets):
 
 
 @app.cell
-def _(TITLES, analysis, mo, widgets):
-    mo.stop(
-        not analysis.dendrograms,
-        widgets.warning(f"No eigenvalue of {analysis.name} has converged, so there is no dendrogram."),
-    )
-    segment_choice = mo.ui.dropdown(
-        {TITLES[name]: name for name in analysis.dendrograms},
-        value=TITLES[list(analysis.dendrograms)[-1]],
-        label="dendrogram of",
-    )
+def _(analysis, widgets):
+    segment_choice = widgets.segment_choice(analysis)
     segment_choice
     return (segment_choice,)
 
@@ -152,11 +118,7 @@ def _(analysis, widgets):
 
 @app.cell
 def _(picture_format, widgets):
-    def show(name, picture, **more):
-        """A picture, or a chart of one, with its tool bar."""
-        figure = picture.chart() if hasattr(picture, "chart") else picture
-        return widgets.chart(name, figure, picture_format.value, **more)
-
+    show = widgets.show_as(picture_format.value)
     return (show,)
 
 
@@ -177,8 +139,7 @@ def _(analysis, checkpoint):
 def _(analysis, mo, widgets):
     # Only what can be shown has a tab, so that cells behind the others never look for what is not there.
     tabs = widgets.tabs_of(analysis)
-    _names = ["Dendrogram", "Film", *tabs, "Compare"] if analysis.dendrograms else [*tabs]
-    view = mo.ui.tabs(dict.fromkeys(_names, ""))
+    view = mo.ui.tabs(dict.fromkeys(["Dendrogram", "Film", *tabs, "Compare"] if analysis.dendrograms else tabs, ""))
     view
     return tabs, view
 
@@ -199,12 +160,13 @@ def _(analysis, mo, position, show, tabs, view, widgets):
 
 @app.cell
 def _(mo):
-    chosen_eigenvalue, choose_eigenvalue = mo.state(None)
+    chosen_eigenvalue, choose_eigenvalue = mo.state(None, allow_self_loops=True)  # chart and table show what they chose
     return choose_eigenvalue, chosen_eigenvalue
 
 
 @app.cell
-def _(moving, position):
+def _(mo, moving, position, view):
+    mo.stop(view.value != "Dendrogram")
     tree = moving.trees.get(position)
     return (tree,)
 
@@ -225,11 +187,12 @@ def _(chosen_eigenvalue, choose_eigenvalue, epsilon, here, mo, moving, position,
 
 
 @app.cell
-def _(choose_eigenvalue, chosen_eigenvalue, cluster_rows, epsilon, mo, tree, view, widgets):
+def _(choose_eigenvalue, chosen_eigenvalue, cluster_rows, clusters, epsilon, mo, tree, view, widgets):
     mo.stop(view.value != "Dendrogram" or tree is None)
     _rows = cluster_rows(tree, epsilon.value)
     _at = chosen_eigenvalue()
-    _selected = [i for i, row in enumerate(_rows) if _at is not None and row["from"] <= _at <= row["to"]]
+    _number = None if _at is None else clusters.cluster_number(tree, epsilon.value, _at) + 1
+    _selected = [i for i, row in enumerate(_rows) if row["cluster"] == _number]
     cluster_table = mo.ui.table(
         _rows,
         selection="single",
@@ -245,15 +208,13 @@ def _(choose_eigenvalue, chosen_eigenvalue, cluster_rows, epsilon, mo, tree, vie
 
 
 @app.cell
-def _(
-    analysis, chosen_eigenvalue, clusters, epsilon, mo, pictures, position, problems, segment, show, tree, view, widgets
-):
+def _(analysis, chosen_eigenvalue, clusters, epsilon, mo, pictures, position, segment, show, tree, view, widgets):
     mo.stop(view.value != "Dendrogram" or tree is None)
     mo.stop(chosen_eigenvalue() is None, mo.md("*No cluster is selected.*"))
-    try:
-        _cluster = clusters.read_cluster(analysis, position, segment, epsilon.value, chosen_eigenvalue())
-    except problems as _error:
-        mo.stop(True, widgets.warning(f"The cluster's eigenvectors cannot be read. {_error}"))
+    _cluster = widgets.attempt(
+        lambda: clusters.read_cluster(analysis, position, segment, epsilon.value, chosen_eigenvalue()),
+        "The cluster's eigenvectors cannot be read.",
+    )
     _size = _cluster.stop - _cluster.start
     _parts = [
         mo.md(f"### Selected cluster: {_size:,} eigenvalue{'s' if _size > 1 else ''}"),
@@ -275,41 +236,31 @@ def _(
 @app.cell
 def _(analysis, checkpoint, epsilon, film, frames, mo, moving, show, view):
     mo.stop(view.value != "Film")
-    mo.vstack(
-        [
-            mo.md("The dendrogram at each checkpoint; play it, or drag its slider."),
-            show(
-                "dendrogram_film",
-                film(frames(analysis.steps, moving.trees, epsilon.value), shown=checkpoint.value),
-            ),
-        ]
-    )
+    _film = film(frames(analysis.steps, moving.trees, epsilon.value), shown=checkpoint.value)
+    mo.vstack([mo.md("The dendrogram at each checkpoint; play it, or drag its slider."), show("film", _film)])
     return
 
 
 @app.cell
 def _(analysis, mo, names, view):
     mo.stop(view.value != "Compare")
-    other_analysis = mo.ui.dropdown(names, value=analysis.name, label="beside it: analysis")
-    other_analysis
-    return (other_analysis,)
+    other_choice = mo.ui.dropdown(names, value=analysis.name, label="beside it: analysis")
+    other_choice
+    return (other_choice,)
 
 
 @app.cell
-def _(mo, other_analysis, problems, read, run, view, widgets):
+def _(mo, other_choice, run, view, widgets):
     mo.stop(view.value != "Compare")
-    try:
-        other = read(run, other_analysis.value)
-    except problems as _error:
-        other = None
-        mo.stop(True, widgets.warning(f"{other_analysis.value} cannot be shown. {_error}"))
+    other = None  # where it cannot be read
+    other = widgets.read_analysis(run, other_choice.value)
     other_step = widgets.step_slider(other.steps, other.steps[0], "checkpoint on the right")
     other_step
     return other, other_step
 
 
 @app.cell
-def _(analysis, epsilon, here, mo, other, other_step, pictures, position, segment, show, view, widgets):
+def _(analysis, epsilon, here, mo, other, other_step, pictures, position, segment, show, tree, view, widgets):
     mo.stop(view.value != "Compare" or other is None)
     _place = other.steps.index(other_step.value)
     _sides = {
@@ -319,7 +270,8 @@ def _(analysis, epsilon, here, mo, other, other_step, pictures, position, segmen
     _trees = []
     for _name, (_of, _at) in _sides.items():
         if _at in _of.dendrograms[segment].trees if segment in _of.dendrograms else False:
-            _trees.append(show("dendrogram", _of.dendrograms[segment].picture(_at, epsilon.value, title=_name)))
+            _known = {"title": _name, "like": tree}  # the same cluster has the same colour on both sides
+            _trees.append(show("dendrogram", _of.dendrograms[segment].picture(_at, epsilon.value, **_known)))
         else:
             _trees.append(widgets.warning(f"{_name}: no converged eigenvalue in this segment."))
     _spectra = {_name: _of.results[_at] for _name, (_of, _at) in _sides.items()}

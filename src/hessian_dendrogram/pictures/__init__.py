@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..views.steps import key_positions
 from . import comparison as compared
 from . import dendrogram as trees
 from . import fourier as frequencies
@@ -38,6 +37,7 @@ from .gaps import SENTENCE as LARGEST
 from .gaps import largest_gaps
 from .histogram import SENTENCE as COUNTED
 from .histogram import eigenvalue_histogram
+from .key_steps import key_positions
 from .known import Known
 from .level_statistics import SENTENCE as RATIOS
 from .level_statistics import gap_ratio_along_spectrum, gap_ratio_over_training, level_statistics

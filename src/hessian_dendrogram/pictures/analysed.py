@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..layout import Layout
 from ..store import Run
-from ..views.eigenvalue_axis import EigenvalueAxis, axis_of_spectra
-from ..views.segments import by_segment
-from ..views.titles import describe, describe_graph
+from .by_segment import by_segment
+from .eigenvalue_axis import EigenvalueAxis, axis_of_spectra
 from .moving import MovingDendrogram
+from .titles import describe, describe_graph
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..texts import shortened
-from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.steps import key_positions
+from .eigenvalue_axis import EigenvalueAxis
+from .key_steps import key_positions
 
 Floats = NDArray[np.float64]
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from ..views.palette import COLOURS
-from ..views.segments import TITLES, by_segment
 from .axes import Linear, Named
+from .by_segment import TITLES, by_segment
 from .facts import Facts
 from .marks import INK, Bars, Mark, Nothing, Region
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .segments import EPSILON, nothing, run_text
 

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..layout import Layout
 from ..statistics.dendrogram import Dendrogram
-from ..views.layers import layer_colours, part_layers
-from ..views.palette import COLOURS
 from .axes import Floats, Linear, Named
 from .facts import Facts
+from .layers import layer_colours, part_layers
 from .marks import INK, SYMBOLS, Bars, Points
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .segments import nothing
 from .summary import number_axis

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from ..views.segments import TITLES, by_segment, resolution_grid
 from .axes import Floats, Log, Steps
+from .by_segment import TITLES, by_segment, resolution_grid
 from .facts import Facts
 from .marks import FAINT, Bars, ColourBar, Dash, HeatMap, Line, Mark
 from .picture import Panel, Picture

@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import single_linkage
-from ..texts import listed
-from ..views.palette import COLOURS
-from ..views.segments import resolution_grid
-from .axes import Axis, Log, Steps
+from ..texts import listed, shortened
+from .axes import LONGEST_NAME, Axis, Log, Steps
+from .by_segment import resolution_grid
 from .facts import Facts
 from .marks import FAINT, SYMBOLS, Line, Mark, Nothing, Points, Remark
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .segments import EPSILON
 from .summary import number_axis, summary_columns
@@ -89,7 +89,17 @@ def _counts(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
         columns["name"] = [name] * int(resolved.sum())
         facts = Facts("{name}\nε = {epsilon:.3g}\nn(ε) = {count:,}", columns)
         colour = COLOURS[rank % len(COLOURS)]
-        lines.append(Line(grid[resolved], counts[resolved], colour, 1.6, stepped=True, label=name, facts=facts))
+        lines.append(
+            Line(
+                grid[resolved],
+                counts[resolved],
+                colour,
+                1.6,
+                stepped=True,
+                label=shortened(name, LONGEST_NAME),
+                facts=facts,
+            )
+        )
     most = max((float(tree.num_clusters(0.0)) for tree in trees.values()), default=1.0)
     y = Log((0.8, 1.5 * most), "number of clusters n(ε)")
     return _panel(lines, said, Log((float(grid[0]), float(grid[-1])), EPSILON), y, "number of clusters" + when)
@@ -119,7 +129,17 @@ def _over_training(at: Steps, spectra: Mapping[str, Mapping[int, Spectrum]], num
 def _points(rank: int, name: str, x: ArrayLike, facts: Mapping[str, ArrayLike], said: str, size: float) -> Points:
     colour, symbol = COLOURS[rank % len(COLOURS)], SYMBOLS[rank % len(SYMBOLS)]
     known = Facts(f"{{name}}\n{said}{{value:.6g}} ± {{error:.1g}}", {**facts, "name": [name] * np.size(x)})
-    return Points(x, facts["value"], colour, symbol, size, y_errors=facts["error"], joined=0.8, label=name, facts=known)
+    return Points(
+        x,
+        facts["value"],
+        colour,
+        symbol,
+        size,
+        y_errors=facts["error"],
+        joined=0.8,
+        label=shortened(name, LONGEST_NAME),
+        facts=known,
+    )
 
 
 def _panel(drawn: Sequence[Mark], said: Sequence[str], x: Log | Steps, y: Axis, title: str) -> Panel:

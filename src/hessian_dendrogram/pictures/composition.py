@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..results.tree import BipartitionTree
-from ..views.branches import cluster_layers
-from ..views.layers import layer_colours, layer_names
 from .axes import Linear, Steps
+from .branch_layers import cluster_layers
 from .facts import Facts
+from .layers import layer_colours, layer_names
 from .marks import Bars
 from .picture import Panel, Picture
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..results.tree import BipartitionTree
-from ..views.palette import COLOURS
 from .axes import Floats, Linear, Log, Steps
 from .facts import Facts
 from .marks import FAINT, SYMBOLS, Line, Nothing, Points
+from .palette import COLOURS
 from .parameter_dendrogram import ARBITRARY
 from .picture import Panel, Picture
 from .training import curve_panels

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.tree import BipartitionTree
-from ..views.steps import key_positions
 from .axes import Linear
 from .facts import Facts
+from .key_steps import key_positions
 from .marks import HeatMap, Line, Region
 from .picture import Panel, Picture
 from .segments import nothing

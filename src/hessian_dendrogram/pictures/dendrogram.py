@@ -10,11 +10,11 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from ..views.segments import TITLES, by_segment
-from ..views.steps import key_positions
-from ..views.tree import MOST_ON_SCREEN, drawing_floor
+from .by_segment import TITLES, by_segment
 from .eigenvalue_tree import Frame, Look, count_text, is_lower_end, tree_panel
+from .key_steps import key_positions
 from .marks import Nothing
+from .node_places import MOST_ON_SCREEN, drawing_floor
 from .picture import Panel, Picture
 from .segments import nothing
 

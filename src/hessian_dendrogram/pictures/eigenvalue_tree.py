@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..statistics.dendrogram import Dendrogram
-from ..views.clusters import Clusters, clusters_at, nearest_eigenvalue
-from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.palette import COLOURS
-from ..views.tree import MOST_MERGES, drawing_floor, floor_reason, height_limits, node_points
 from .axes import Eigenvalues, Floats, Log
+from .clusters import Clusters, clusters_at, nearest_eigenvalue
+from .eigenvalue_axis import EigenvalueAxis
 from .facts import Facts
 from .marks import FAINT, INK, Branches, Line, Mark, Points, Region, Remark, Rule, Tree
+from .node_places import MOST_MERGES, drawing_floor, floor_reason, height_limits, node_points
+from .palette import COLOURS
 from .picture import Panel
 from .segments import run_text
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..statistics.dendrogram import Dendrogram
-from ..views.steps import key_positions
 from .axes import Steps
+from .key_steps import key_positions
 from .moving import MovingDendrogram
 from .picture import Picture
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..texts import shortened
-from .axes import Named
+from .axes import LONGEST_NAME, Named
 from .facts import Facts
 from .marks import HeatMap, Region
 from .picture import Panel, Picture
@@ -51,7 +51,7 @@ def filters(
     said = Facts("{value:.4g} at row {row}, column {column} of filter {filter}", known)
     edges = np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1)
     heat = HeatMap(*edges, values, (-limit, limit), unit, colours="diverging", facts=said)
-    texts = [f"{label:,}" if isinstance(label, int) else label for label in labels]
+    texts = [f"{label:,}" if isinstance(label, int) else shortened(label, LONGEST_NAME) for label in labels]
     x = Named([str(i) for i in range(columns)], _middles(columns, width), "filter", (0.0, float(values.shape[1])))
     y = Named(texts, _middles(len(texts), height), rows, (float(values.shape[0]), 0.0))
     panel = Panel((Region(), heat), x=x, y=y, title="; ".join(facts), square=True)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedRunError
 from ..results.spectrum import Spectrum
-from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.palette import COLOURS
 from .axes import Eigenvalues, Floats, Linear, Steps
+from .eigenvalue_axis import EigenvalueAxis
 from .facts import Facts
 from .marks import INK, SYMBOLS, HeatMap, Mark, Nothing, Points, Rule
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .segments import nothing
 from .spectrum_evolution import DASH, crosses, dashes

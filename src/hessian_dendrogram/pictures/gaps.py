@@ -9,11 +9,11 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from ..views.palette import COLOURS
-from ..views.segments import TITLES, by_segment, counted_from_the_end
 from .axes import Log, Named, Steps
+from .by_segment import TITLES, by_segment, counted_from_the_end
 from .facts import Facts
 from .marks import FAINT, INK, SYMBOLS, Mark, Nothing, Points, Texts
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .segments import nothing
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..results.spectrum import Spectrum
-from ..views.density import hole_of
-from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.palette import COLOURS, UNCONVERGED
 from .axes import Eigenvalues, Linear
+from .density import hole_of
+from .eigenvalue_axis import EigenvalueAxis
 from .facts import Facts
 from .marks import FAINT, Bars, Mark
+from .palette import COLOURS, UNCONVERGED
 from .picture import Panel, Picture
 
 SENTENCE = (

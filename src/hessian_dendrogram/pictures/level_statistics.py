@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from ..errors import UserError
 from ..results.spectrum import Spectrum
 from ..statistics.gap_ratio import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
-from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.palette import COLOURS
-from ..views.steps import key_positions
 from .axes import Axis, Eigenvalues, Linear, Steps
+from .eigenvalue_axis import EigenvalueAxis
 from .facts import Facts
+from .key_steps import key_positions
 from .marks import SYMBOLS, Line, Mark, Nothing, Points, Rule
+from .palette import COLOURS
 from .picture import Panel, Picture
 
 SENTENCE = (

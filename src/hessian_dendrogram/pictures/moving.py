@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from ..statistics.dendrogram import Dendrogram
-from ..views.segments import resolution_grid
-from ..views.tree import MOST_ON_SCREEN
+from .by_segment import resolution_grid
 from .dendrogram import dendrogram, first_epsilon, leading_count, leading_frame
 from .eigenvalue_tree import Frame
+from .node_places import MOST_ON_SCREEN
 from .picture import Picture
 
 _RESOLUTIONS = 121

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.scale import SymmetricalLogScale
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ..views.eigenvalue_axis import LINEAR_DECADES
 from .axes import LONGEST_NAME, Axis, Eigenvalues, Linear, Log, Named, Steps, power_of_ten, wrapped
+from .eigenvalue_axis import LINEAR_DECADES
 from .paper import plain
 
 _MOST = {"x": 9, "y": 14}  # labels of eigenvalues for which a whole page has room

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..results.tree import BipartitionTree
-from ..views.branches import branch_layers, describe_tree, layer_counts
-from ..views.layers import layer_colours, layer_names
-from ..views.steps import key_positions
 from .axes import Floats, Linear, Named
+from .branch_layers import branch_layers, describe_tree, layer_counts
 from .facts import Facts
+from .key_steps import key_positions
+from .layers import layer_colours, layer_names
 from .marks import INK, Areas, Bars, Branches, Line, Mark, Points, Remark, Tree
 from .picture import Panel, Picture
 

@@ -15,9 +15,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from ..texts import shortened
-from ..views.palette import COLOURS
 from .facts import Facts
 from .marks import FAINT, INK
+from .palette import COLOURS
 
 TEXT = "#7C7C7C"  # a contrast of 4:1 against white, and against a dark page
 _MUTED = "rgba(128, 128, 128, 0.55)"
@@ -57,8 +57,6 @@ TEMPLATE = go.layout.Template(
         "dragmode": "zoom",
         "barmode": "overlay",
         "showlegend": True,
-        # With one revision, what a reader zoomed into or switched off stays so when the chart is drawn again.
-        "uirevision": "kept",
     }
 )
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..views.steps import key_positions
 from .axes import LONGEST_NAME, Axis, Eigenvalues, Floats, Linear, Log, Named, Steps, power_of_ten, wrapped
+from .key_steps import key_positions
 from .marks import INK
 from .screen import TEXT, colour, light, plain
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.spectrum import Spectrum
-from ..views.density import BINS, bin_edges, hole_of, split_by_density
-from ..views.eigenvalue_axis import axis_of_spectra
-from ..views.palette import COLOURS, UNCONVERGED
 from .axes import Eigenvalues, Floats, Steps
+from .density import BINS, bin_edges, hole_of, split_by_density
+from .eigenvalue_axis import axis_of_spectra
 from .facts import Facts
 from .marks import INK, Bars, Dashes, HeatMap, Mark, Points, Rule
+from .palette import COLOURS, UNCONVERGED
 from .picture import Panel, Picture
 
 Integers = NDArray[np.int64]

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.summary import SpectrumSummary, summarise
-from ..views.eigenvalue_axis import EigenvalueAxis
-from ..views.palette import COLOURS
 from .axes import Eigenvalues, Floats, Linear, Log, Steps
+from .eigenvalue_axis import EigenvalueAxis
 from .facts import Facts
 from .marks import FAINT, SYMBOLS, Bars, Nothing, Points
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .training import curve_panels
 

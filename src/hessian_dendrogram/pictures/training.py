@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..views.palette import COLOURS
 from .axes import Floats, Linear, Log, Steps
 from .facts import Facts
 from .marks import FAINT, SYMBOLS, Line, Mark, Points, Remark
+from .palette import COLOURS
 from .picture import Panel, Picture
 from .segments import nothing
 

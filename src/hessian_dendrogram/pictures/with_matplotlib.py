@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..views.steps import key_positions
 from . import marks
 from .axes import Named, reach, wrapped
 from .branches import pen
+from .key_steps import key_positions
 from .paper import STYLE, UNRESOLVED, colour, legend_below, new_figure, plain
 from .paper_axes import CHARACTERS, apply_axis, share
 from .picture import Panel, Picture

@@ -36,7 +36,8 @@ def draw(picture: Picture) -> go.Figure:
     ]
     pixels = round(picture.height * _PIXELS * sum(shares) / sum(heights))
     uprights = domains(shares, _gap(rows, letters) / pixels, downwards=True)
-    sheet = Sheet(go.Figure(layout={"template": TEMPLATE}))
+    # With one revision, what a reader zoomed into or switched off stays so when the chart is drawn again.
+    sheet = Sheet(go.Figure(layout={"template": TEMPLATE, "uirevision": "kept"}))
     places = [(panel, acrosses[j], uprights[i]) for i, row in enumerate(rows) for j, panel in enumerate(row)]
     for number, (panel, across, upright) in enumerate(places, start=1):
         sheet.number, sheet.panel = number, panel

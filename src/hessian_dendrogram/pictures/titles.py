@@ -22,13 +22,7 @@ def describe(experiment: str, spectrum: Spectrum) -> str:
 
 
 def describe_graph(experiment: str, known: Mapping[str, Any], tree: BipartitionTree) -> str:
-    """Make a title: experiment, what the coupling graph was computed from, and how it was cut.
-
-    Args:
-        experiment: its name.
-        known: the configuration of the analysis.
-        tree: one of its trees.
-    """
+    """Make a title: experiment, what the coupling graph was computed from as its configuration says, how it was cut."""
     samples = f"{counted(known.get('samples')) or '?'} of {counted(known.get('samples_total')) or '?'} samples"
     return (
         f"{shortened(experiment)}, |H_ij| of {samples}, {shortened(known.get('dtype'))}, "

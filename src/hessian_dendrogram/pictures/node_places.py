@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..statistics.dendrogram import Dendrogram
+from .by_segment import floor_of
 from .eigenvalue_axis import EigenvalueAxis
-from .segments import floor_of
 
 Floats = NDArray[np.float64]
 MOST_MERGES = 1000  # more lines than a panel has pixels make a solid block
@@ -39,22 +39,6 @@ def node_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> tuple[Floats, F
     return axis.from_axis(places), np.concatenate([np.zeros(count), linkage[:, 2]])
 
 
-def link_points(dendrogram: Dendrogram, axis: EigenvalueAxis) -> Floats:
-    """Compute the corners of the U-shaped links, (eigenvalue, ε) each, in the order of `dendrogram.linkage`.
-
-    Returns:
-        Shape (k - 1, 4, 2): the foot and the corner of the left stem, the corner and the foot of the right stem. The
-        foot of a leaf is at ε = 0.
-    """
-    position, height = node_points(dendrogram, axis)
-    one, other = dendrogram.linkage[:, :2].astype(np.int64).T
-    top = height[len(dendrogram.eigenvalues) :]
-    left, right = np.where(position[one] <= position[other], (one, other), (other, one))
-    x = np.stack([position[left], position[left], position[right], position[right]], axis=1)
-    y = np.stack([height[left], top, top, height[right]], axis=1)
-    return np.stack([x, y], axis=2)
-
-
 def drawing_floor(dendrogram: Dendrogram, most_merges: int = MOST_MERGES) -> float:
     """Return the ε above which merges are drawn: the resolution, or higher where more than `most_merges` exceed it."""
     sizes = np.sort(dendrogram.gap_sizes)
@@ -65,9 +49,9 @@ def drawing_floor(dendrogram: Dendrogram, most_merges: int = MOST_MERGES) -> flo
 def floor_reason(dendrogram: Dendrogram, most_merges: int = MOST_MERGES) -> str:
     """Say why nothing is drawn below the floor."""
     if drawing_floor(dendrogram, most_merges) > floor_of(dendrogram):
-        return f"all merges but the {most_merges:,} largest (errors ≤ {dendrogram.resolution:.1g})"
+        return f"all but {most_merges:,} merges (errors ≤ {dendrogram.resolution:.1g})"
     if dendrogram.resolution > 0:
-        return f"unresolved, ε ≤ largest gap error {dendrogram.resolution:.1g}"
+        return f"ε ≤ largest gap error {dendrogram.resolution:.1g}"
     return "below every positive gap"
 
 

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layout import Layout
-from .palette import COLOURS, rgb
+from ..texts import shortened
+from .axes import LONGEST_NAME
+from .palette import COLOURS
 
 MOST_LAYERS = 100  # that are told apart: nobody reads a longer legend, and drawing would take minutes
 _SHADES = (0.0, 0.45, -0.35)  # of the colours, where there are more layers than those
@@ -39,7 +41,8 @@ def part_layers(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
 def _most(
     names: list[str], layers: NDArray[np.int64], sizes: NDArray[np.floating] | NDArray[np.integer]
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """The largest layers, as many as are told apart, and the others as one."""
+    """The largest layers, as many as are told apart, and the others as one; the names as they can be shown."""
+    names = [shortened(name, LONGEST_NAME) for name in names]
     if len(names) <= MOST_LAYERS:
         return names, layers
     kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_LAYERS - 1])
@@ -48,12 +51,11 @@ def _most(
     return [*(names[layer] for layer in kept), f"{len(names) - len(kept):,} smaller layers"], merged[layers]
 
 
-def layer_colours(count: int) -> list[tuple[float, float, float]]:
-    """One colour per layer: the palette, then lighter and darker shades of it, then the same again."""
+def layer_colours(count: int) -> list[str]:
+    """A colour `#RRGGBB` for each layer: the palette, then lighter and darker shades of it, then the same again."""
     return [_shade(COLOURS[i % len(COLOURS)], _SHADES[i // len(COLOURS) % len(_SHADES)]) for i in range(count)]
 
 
-def _shade(colour: str, amount: float) -> tuple[float, float, float]:
-    target = 1.0 if amount > 0 else 0.0
-    red, green, blue = (part + (target - part) * abs(amount) for part in rgb(colour))
-    return red, green, blue
+def _shade(colour: str, amount: float) -> str:
+    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#{:02X}{:02X}{:02X}".format(*(round(part + (255 * (amount > 0) - part) * abs(amount)) for part in parts))

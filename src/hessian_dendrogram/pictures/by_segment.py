@@ -11,7 +11,6 @@ from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram, Gaps, single_linkage
 
 TITLES = {"all": "all eigenvalues", "bottom": "smallest eigenvalues", "top": "largest eigenvalues"}
-NOTHING = "no eigenvalue has converged at these steps"
 
 
 def by_segment(spectra: Sequence[Spectrum]) -> dict[str, dict[int, Dendrogram]]:

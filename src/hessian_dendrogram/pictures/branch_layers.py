@@ -46,4 +46,4 @@ def describe_tree(tree: BipartitionTree) -> str:
         if tree.eigenvalues[0] > 0:
             text += f", λ₂ {tree.connectivities[0]:.3g}, conductance {tree.conductances[0]:.3g}"
     arbitrary = int(tree.is_degenerate.sum())
-    return text + (f", {arbitrary} cuts arbitrary (degenerate λ₂)" if arbitrary else "")
+    return text + (f", {arbitrary} cut{'s' * (arbitrary > 1)} arbitrary (degenerate λ₂)" if arbitrary else "")
