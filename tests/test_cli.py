@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -260,8 +259,7 @@ def test_a_full_disk_is_one_line(tmp_path):
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     line = [sys.executable, "-m", "hessian_dendrogram", "run", str(TINY), "--out", "my run"]
     process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    process.stderr.readline()
-    time.sleep(0.5)
+    process.stderr.readline()  # what is going to be done, before it is begun
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=30)[1]
     assert process.returncode == 130

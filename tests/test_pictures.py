@@ -29,6 +29,7 @@ from hessian_dendrogram.pictures.coupling import coupling
 from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms
 from hessian_dendrogram.pictures.density import bin_edges, split_by_density
 from hessian_dendrogram.pictures.eigenvalue_axis import EigenvalueAxis
+from hessian_dendrogram.pictures.eigenvalue_tree import cluster_colours
 from hessian_dendrogram.pictures.facts import Facts
 from hessian_dendrogram.pictures.film import frames
 from hessian_dendrogram.pictures.film_on_screen import film

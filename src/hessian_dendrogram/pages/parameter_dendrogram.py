@@ -101,8 +101,7 @@ def _(analysis, pictures, shown_steps):
 @app.cell
 def _(analysis, checkpoint):
     position = analysis.steps.index(checkpoint.value)
-    here = f"step {checkpoint.value:,}"
-    return here, position
+    return (position,)
 
 
 @app.cell
@@ -130,12 +129,12 @@ def _(analysis, mo, position, show, tabs, view, widgets):
 
 @app.cell
 def _(picture_limits, pictures, show):
-    def tree(analysed, position, k, title):
+    def tree(analysed, position, k, title=""):
         """The tree of a step."""
         one = analysed.steps[position : position + 1], analysed.results[position : position + 1]
         return show("parameter_dendrogram", pictures.parameter_dendrogram(*one, analysed.layout, k=k, title=title))
 
-    def matrix(analysed, position, k, title, others=()):
+    def matrix(analysed, position, k, title="", others=()):
         """Its matrix, in colours that are the same at every step of all analyses that are shown."""
         images = [one.picture for of in (analysed, *others) for one in of.results]
         one = [part[position : position + 1] for part in (analysed.steps, analysed.results, images)]
@@ -145,16 +144,16 @@ def _(picture_limits, pictures, show):
 
 
 @app.cell
-def _(analysis, here, k, mo, position, tree, view):
+def _(analysis, k, mo, position, tree, view):
     mo.stop(view.value != "Dendrogram")
-    tree(analysis, position, k.value, here)
+    tree(analysis, position, k.value)
     return
 
 
 @app.cell
-def _(analysis, here, k, matrix, mo, position, view):
+def _(analysis, k, matrix, mo, position, view):
     mo.stop(view.value != "Dendrogram")
-    matrix(analysis, position, k.value, here)
+    matrix(analysis, position, k.value)
     return
 
 

@@ -260,17 +260,17 @@ def _(mo, other_choice, run, view, widgets):
 
 
 @app.cell
-def _(analysis, epsilon, here, mo, other, other_step, pictures, position, segment, show, tree, view, widgets):
+def _(analysis, epsilon, here, mo, other, other_step, pictures, position, segment, show, view, widgets):
     mo.stop(view.value != "Compare" or other is None)
     _place = other.steps.index(other_step.value)
     _sides = {
         f"{analysis.name}, {here}": (analysis, position),
         f"{other.name}, step {other_step.value:,}": (other, _place),
     }
-    _trees = []
+    _trees, _left = [], analysis.dendrograms[segment].trees.get(position)
     for _name, (_of, _at) in _sides.items():
         if _at in _of.dendrograms[segment].trees if segment in _of.dendrograms else False:
-            _known = {"title": _name, "like": tree}  # the same cluster has the same colour on both sides
+            _known = {"title": _name, "like": _left}  # the same cluster has the same colour on both sides
             _trees.append(show("dendrogram", _of.dendrograms[segment].picture(_at, epsilon.value, **_known)))
         else:
             _trees.append(widgets.warning(f"{_name}: no converged eigenvalue in this segment."))

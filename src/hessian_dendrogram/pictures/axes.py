@@ -63,10 +63,12 @@ class Log:
     Attributes:
         limits: both > 0.
         label: what the numbers are.
+        is_free: the limits are those of the marks on a screen, where they may change without the loss of a zoom.
     """
 
     limits: tuple[float, float]
     label: str = ""
+    is_free: bool = False
 
     @classmethod
     def around(cls, values: ArrayLike, label: str = "") -> Log:
@@ -148,11 +150,20 @@ class Eigenvalues:
         axis: its linear part and its limits.
         name: what stands before the words on the linear part.
         remark: what stands after them.
+        is_free: as for `Log`.
     """
 
     axis: EigenvalueAxis
     name: str = "eigenvalue λ"
     remark: str = ""
+    is_free: bool = False
+
+    @property
+    def on_screen(self) -> Eigenvalues | Log:
+        """A free axis with nothing near zero as a logarithmic one, whose ticks plotly chooses anew at every zoom."""
+        if self.is_free and self.axis.low >= self.axis.threshold:
+            return Log(self.limits, f"{self.name}{self.remark}", is_free=True)
+        return self
 
     @property
     def label(self) -> str:

@@ -96,7 +96,7 @@ def _counts(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
                 colour,
                 1.6,
                 stepped=True,
-                label=shortened(name, LONGEST_NAME),
+                label=_named(name),
                 facts=facts,
             )
         )
@@ -137,7 +137,7 @@ def _points(rank: int, name: str, x: ArrayLike, facts: Mapping[str, ArrayLike], 
         size,
         y_errors=facts["error"],
         joined=0.8,
-        label=shortened(name, LONGEST_NAME),
+        label=_named(name),
         facts=known,
     )
 
@@ -148,3 +148,7 @@ def _panel(drawn: Sequence[Mark], said: Sequence[str], x: Log | Steps, y: Axis, 
     if not drawn:
         return Panel((Nothing(text or "there is nothing to compare"),), title=title)
     return Panel((*drawn, *([Remark(text)] if text else [])), x, y, title)
+
+
+def _named(analysis: str) -> str:
+    return shortened(analysis, LONGEST_NAME)

@@ -169,5 +169,6 @@ def _row(
         low, high = known.heights
         known = Frame(known.axis, (min(low, epsilon / 3 or low), max(high, 3 * epsilon)))
     name = f"{title}{part.name}"
-    large = tree_panel(part.tree, epsilon, known, part_of=(tree, part.first), title=name, look=options["look"])
+    own: Any = {"part_of": (tree, part.first), "look": options["look"], "is_free": first is None}
+    large = tree_panel(part.tree, epsilon, known, title=name, **own)
     return large, tree_panel(tree, epsilon, frame, title=whole, **options)

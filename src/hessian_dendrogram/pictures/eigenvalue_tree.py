@@ -112,6 +112,7 @@ def tree_panel(
     title: str = "",
     most_merges: int = MOST_MERGES,
     look: Look | None = None,
+    is_free: bool = False,
 ) -> Panel:
     """Show a dendrogram with its clusters at ε in colours and a mark for each on the cut.
 
@@ -123,21 +124,23 @@ def tree_panel(
         title: stands above.
         most_merges: how many are drawn.
         look: how the clusters are shown.
+        is_free: whether the axes of a screen follow what is drawn.
     """
     floor, (low, high) = drawing_floor(tree, most_merges), frame.heights
+    drawn_from = max(floor, low) if is_free else floor
     shade = [Region(y=(None, floor), label="unresolved or too fine: not drawn")] if floor > low else []
-    axis = Eigenvalues(frame.axis, "λ", f"\nshaded: {floor_reason(tree, most_merges)}" if shade else "")
+    axis = Eigenvalues(frame.axis, "λ", f"\nshaded: {floor_reason(tree, most_merges)}" if shade else "", is_free)
     values = tree.eigenvalues
     sides = [(frame.axis.low, values[0])] * tree.hole_below + [(values[-1], frame.axis.high)] * tree.hole_above
     marks: list[Mark] = [
         *shade,
-        _rug(values, frame, floor),
-        *_branches(tree, epsilon, frame.axis, floor, part_of or (tree, 0), look or Look()),
+        _rug(values, frame, drawn_from),
+        *_branches(tree, epsilon, frame.axis, drawn_from, part_of or (tree, 0), look or Look()),
         *(Region(x=side, hatched=True, label="hole: values not known") for side in sides),
     ]
     if not (tree.gap_sizes > floor).any():
         marks.append(Remark("no gap larger than the errors" if len(values) > 1 else "one eigenvalue: no gap"))
-    return Panel(tuple(marks), x=axis, y=Log((low, high), "merge height ε (units of λ)"), title=title)
+    return Panel(tuple(marks), x=axis, y=Log((low, high), "merge height ε (units of λ)", is_free), title=title)
 
 
 def count_text(tree: Dendrogram, epsilon: float) -> str:

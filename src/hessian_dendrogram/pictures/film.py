@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..statistics.dendrogram import Dendrogram
 from .axes import Steps
@@ -25,7 +26,8 @@ def frames(steps: Sequence[int] | Steps, trees: Mapping[int, Dendrogram], epsilo
     known, moving, positions = Steps.of(steps).steps, MovingDendrogram(dict(trees)), sorted(trees)
     chosen = [positions[i] for i in key_positions(len(positions), _MOST)]
     titles = {position: f"step {known[position]:,}" for position in chosen}
-    made = {known[position]: moving.picture(position, epsilon, title=title) for position, title in titles.items()}
+    fixed: Any = {"first": moving.first, "count": moving.count}
+    made = {known[at]: moving.picture(at, epsilon, title=title, **fixed) for at, title in titles.items()}
     if len({len(picture.rows[0]) for picture in made.values()}) > 1:  # somewhere too few eigenvalues for two panels
         made = {step: replace(picture, rows=(picture.rows[0][-1:],), widths=()) for step, picture in made.items()}
     return made

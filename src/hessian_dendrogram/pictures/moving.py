@@ -56,10 +56,13 @@ class MovingDendrogram:
     def picture(self, position: int, epsilon: float | None = None, **more: Any) -> Picture:
         """The dendrogram of a step, at the given resolution or the one to begin with.
 
+        The axes of the whole tree are those of all steps. Leading eigenvalues grow and shrink by decades, so they have
+        axes of their own at each step, unless `first` gives them some.
+
         Args:
             position: of the step.
             epsilon: in units of the eigenvalues.
-            **more: `title`, `chosen` and `like` as for `dendrogram`.
+            **more: `title`, `chosen`, `like`, `first` and `count` as for `dendrogram`.
         """
-        known: Any = {"frame": self.frame, "first": self.first, "count": self.count, **more}
+        known: Any = {"frame": self.frame, **more}
         return dendrogram(self.trees[position], self.epsilon if epsilon is None else epsilon, **known)

@@ -32,6 +32,7 @@ def place(axis: Axis, values: ArrayLike) -> NDArray[np.float32]:
 
 def exact_place(axis: Axis, values: ArrayLike) -> Floats:
     """The same in double precision, where differences of coordinates are wanted."""
+    axis = axis.on_screen if isinstance(axis, Eigenvalues) else axis
     return axis.place(values) if isinstance(axis, Eigenvalues) else np.asarray(values, float)
 
 
@@ -42,6 +43,7 @@ def letters_across(pixels: float) -> int:
 
 def axis_layout(axis: Axis, which: str, pixels: float) -> dict[str, Any]:
     """The attributes of an axis of a length in pixels."""
+    axis = axis.on_screen if isinstance(axis, Eigenvalues) else axis
     letters = letters_across(pixels) if which == "x" else max(20, int(pixels / 6.5))
     known: dict[str, Any] = {"title": {"text": plain(wrapped(axis.label, letters))}}
     room = max(3, round(pixels / _LABEL[which]))
@@ -71,6 +73,8 @@ def axis_layout(axis: Axis, which: str, pixels: float) -> dict[str, Any]:
             known["dtick"] = 1
     if isinstance(axis, Linear | Named) and axis.limits is not None:
         known["range"] = list(axis.limits)
+    if isinstance(axis, Eigenvalues | Log) and axis.is_free:
+        del known["range"]  # plotly drops a reader's zoom where a range that it was given changes
     return known
 
 

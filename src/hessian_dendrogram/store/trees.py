@@ -36,5 +36,7 @@ def describe_tree(row: dict[str, Any]) -> str:
         parts.append(f"λ₂ {row['connectivity']:.6g}")
         parts.append(f"conductance {row['conductance']:.4g}")
     if row["degenerate_cuts"]:
-        parts.append(f"{row['degenerate_cuts']} cuts arbitrary (degenerate)")
+        parts.append(
+            f"{row['degenerate_cuts']} {'cut' if row['degenerate_cuts'] == 1 else 'cuts'} arbitrary (degenerate)"
+        )
     return ", ".join(parts)
