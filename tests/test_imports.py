@@ -96,3 +96,30 @@ def test_a_file_is_short_or_says_why_it_is_not(name):
     text = FILES[name].read_text()
     is_short = text.count("\n") <= 250 or name.endswith("experiments.modular_addition")
     assert is_short or "Longer than other files" in ast.get_docstring(ast.parse(text))
+
+
+def all_imports(file):
+    """Modules of the package that a file imports anywhere, also in its functions; type checks left out."""
+    name = module_name(file)
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+
+    def walk(nodes):
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom):
+                base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                source = ".".join(part for part in (base, node.module) if part)
+                yield from (f"{source}.{a.name}" if f"{source}.{a.name}" in FILES else source for a in node.names)
+            elif not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+                yield from walk(ast.iter_child_nodes(node))
+
+    return {found for found in walk(ast.parse(file.read_text()).body) if found in FILES} - {name}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    below = {name: all_imports(file) for name, file in FILES.items()}
+    while leaves := [name for name, found in below.items() if not found]:
+        for name in leaves:
+            del below[name]
+        for found in below.values():
+            found.difference_update(leaves)
+    assert not below, f"some of these import each other in a circle: {sorted(below)}"

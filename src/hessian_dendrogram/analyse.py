@@ -28,9 +28,8 @@ from .models.weights import load_last_weights
 from .opening import Load, compare, environment, new_model, source_facts
 from .operators import OPERATORS
 from .operators.mean import WORTH_MEASURING, MeanOperator
-from .operators.operator import CurvatureOperator
+from .operators.operator import CurvatureOperator, RestrictedOperator
 from .operators.parameters import parameter_layout
-from .operators.restricted import RestrictedOperator
 from .progress import bar
 from .solvers.eigensolvers import Exact, Lanczos
 from .solvers.solver import Solver

@@ -26,6 +26,7 @@ MOVED = {
     "curvature.layers.cost": ["operators.layerwise.cost"],
     "curvature.loss_check": ["operators.loss_check"],
     "curvature.operator": ["operators.operator"],
+    "operators.restricted": ["operators.operator"],
     "curvature.parameters": ["operators.parameters"],
     "curvature.stand_in": ["operators.stand_in"],
     "curvature.trial": ["operators.trial"],

@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..errors import UserError
 from ..store.read import LARGEST_JSON
-from ..texts import escaped, listed, shortened
+from ..texts import escaped, shortened
 
 INDICES = (".safetensors.index.json", ".bin.index.json")
 """How the names of such indices end."""
@@ -38,20 +36,3 @@ def shards_of(index: Path) -> dict[str, list[str]]:
     if not found:
         raise UserError(f"{escaped(index)} names no tensors")
     return found
-
-
-def read_shards(index: Path) -> dict[str, Tensor]:
-    """All tensors that an index names.
-
-    Raises:
-        UserError: a file cannot be read, or lacks a tensor.
-    """
-    from .state_dicts import read_state_dict
-
-    state: dict[str, Tensor] = {}
-    for file, names in shards_of(index).items():
-        part = read_state_dict(index.parent / file, unwrapped=False)
-        if missing := [name for name in names if name not in part]:
-            raise UserError(f"{escaped(index.parent / file)} lacks {listed(missing, 3)}, which its index names")
-        state |= {name: part[name] for name in names}
-    return state

@@ -25,7 +25,7 @@ from ..errors import UserError
 from ..texts import escaped, listed, shortened
 from .distributed_checkpoints import is_distributed, read_distributed
 from .pickle_calls import REBUILDING, refused_call
-from .shards import INDICES, read_shards
+from .shards import INDICES, shards_of
 
 _NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
 _DEEPEST = 5  # state dicts in each other; one may hold itself
@@ -48,7 +48,8 @@ def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
         UserError: the file is damaged, no regular file, wants to execute code, or holds no state dict.
     """
     if path.name.endswith(INDICES):
-        return _unwrapped(read_shards(path)) if unwrapped else read_shards(path)
+        shards = _in_shards(path)
+        return _unwrapped(shards) if unwrapped else shards
     if path.is_dir() and is_distributed(path):
         return _unwrapped(read_distributed(path)) if unwrapped else read_distributed(path)
     content = content_of(path)
@@ -65,6 +66,21 @@ def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
         keys = listed(list(content)) or "nothing"
         raise UserError(f"{escaped(path)} holds no state dict of a model but {keys}; save model.state_dict()")
     return _copied(_unwrapped(state) if unwrapped else state, path)
+
+
+def _in_shards(index: Path) -> dict[str, Tensor]:
+    """All tensors that an index names.
+
+    Raises:
+        UserError: a file cannot be read, or lacks a tensor.
+    """
+    state: dict[str, Tensor] = {}
+    for file, names in shards_of(index).items():
+        part = read_state_dict(index.parent / file, unwrapped=False)
+        if missing := [name for name in names if name not in part]:
+            raise UserError(f"{escaped(index.parent / file)} lacks {listed(missing, 3)}, which its index names")
+        state |= {name: part[name] for name in names}
+    return state
 
 
 def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .picture import Panel
 from .screen import TEXT, plain
 from .screen_axes import ColourScale
+
+if TYPE_CHECKING:
+    from .picture import Panel
 
 _LONGEST_ENTRY = 90  # characters
 
@@ -19,8 +21,8 @@ class Sheet:
     """The chart as it grows, and the panel that is drawn next."""
 
     figure: go.Figure
+    panel: Panel
     number: int = 0
-    panel: Panel = field(default_factory=lambda: Panel(()))
     named: set[str] = field(default_factory=set)
     bars: dict[ColourScale, list[int]] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +23,9 @@ from .branches import pen
 from .key_steps import key_positions
 from .paper import STYLE, UNRESOLVED, colour, legend_below, new_figure, plain
 from .paper_axes import CHARACTERS, apply_axis, share
-from .picture import Panel, Picture
+
+if TYPE_CHECKING:
+    from .picture import Panel, Picture
 
 __all__ = ["draw"]
 _STYLES = {"solid": "-", "dash": "--", "dot": ":"}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
 from . import marks
 from .axes import Steps, wrapped
-from .picture import Panel, Picture
 from .screen import TEMPLATE, configuration, plain
 from .screen_axes import axis_layout, domains, letters_across
 from .screen_marks import DRAW
 from .sheet import Sheet
+
+if TYPE_CHECKING:
+    from .picture import Panel, Picture
 
 __all__ = ["configuration", "draw"]
 _PIXELS = 115  # for an inch of print
@@ -37,7 +40,7 @@ def draw(picture: Picture) -> go.Figure:
     pixels = round(picture.height * _PIXELS * sum(shares) / sum(heights))
     uprights = domains(shares, _gap(rows, letters) / pixels, downwards=True)
     # With one revision, what a reader zoomed into or switched off stays so when the chart is drawn again.
-    sheet = Sheet(go.Figure(layout={"template": TEMPLATE, "uirevision": "kept"}))
+    sheet = Sheet(go.Figure(layout={"template": TEMPLATE, "uirevision": "kept"}), rows[0][0])
     places = [(panel, acrosses[j], uprights[i]) for i, row in enumerate(rows) for j, panel in enumerate(row)]
     for number, (panel, across, upright) in enumerate(places, start=1):
         sheet.number, sheet.panel = number, panel
