@@ -45,7 +45,7 @@ class Experiment:
     the experiment's own: `Experiment(name=..., model=..., loss=..., data=..., optimizer=..., steps=...,
     checkpoint_steps=...)`. Weights that exist need no training.
 
-    Args:
+    Attributes:
         name: also the default name of the run directory.
         task: the model, its loss and data, see `Task`.
         training: how it is trained, see `Training`; `None` where weights come from elsewhere.
