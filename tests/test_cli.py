@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import hessian_dendrogram
 from conftest import ROOT, TINY
 from hessian_dendrogram import Run
 
@@ -266,6 +267,34 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert rest.splitlines()[-1] == (
         f"stopped; everything finished is stored. Go on with: hessian-dendrogram run {TINY} --out 'my run'"
     )
+
+
+def test_the_program_says_its_version_and_helps_in_few_letters():
+    version = command("--version")
+    assert (version.returncode, version.stdout) == (0, f"hessian-dendrogram {hessian_dendrogram.__version__}\n")
+    assert f'version = "{hessian_dendrogram.__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert command("-h").stdout == command("--help").stdout != ""
+
+
+NOT_INSTALLED = """
+import importlib.metadata as metadata
+known = metadata.distribution
+def distribution(name):
+    if name.lower().replace("_", "-") == "hessian-dendrogram":
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+metadata.distribution = distribution
+from hessian_dendrogram.entry import main
+main()
+"""
+
+
+def test_it_runs_from_a_source_tree_that_is_not_installed(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    arguments = ("run", TINY, "--steps", "4", "--out", tmp_path / "run")
+    done = command(*arguments, start=("-c", NOT_INSTALLED), env=environment)
+    assert done.returncode == 0, done.stderr
+    assert Run(tmp_path / "run").analysed_steps() == [0, 4]
 
 
 def test_help_of_every_command_shows_an_example():

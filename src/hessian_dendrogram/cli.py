@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import __version__
 from .errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +31,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Exact loss Hessians at every training checkpoint, and the dendrograms of their eigenvalues.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"hessian-dendrogram {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Exact loss Hessians at every training checkpoint, and the dendrograms of their eigenvalues."""
+
 
 ExperimentArgument = Annotated[
     str,

@@ -8,12 +8,14 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import scipy
 import torch
 
+from . import __version__
 from .errors import DamagedRunError, UserError, user_errors
 from .experiment import Experiment, Split
 from .models import loop as training
@@ -186,8 +188,13 @@ def environment(device: torch.device | str) -> dict[str, Any]:
         "device": str(device),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
-        "versions": {package: version(package) for package in ("hessian-dendrogram", "torch", "numpy", "scipy")}
-        | {"python": platform.python_version()},
+        "versions": {
+            "hessian-dendrogram": __version__,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "python": platform.python_version(),
+        },
     }
 
 

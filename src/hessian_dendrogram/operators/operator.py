@@ -107,6 +107,12 @@ class CurvatureOperator(ABC):
         """How many products of a whole matrix are best taken at once."""
         return 16
 
+    def __repr__(self) -> str:
+        known = self.describe()
+        samples = f", {known['samples']:,} samples" if isinstance(known.get("samples"), int) else ""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{type(self).__name__}({self.shape[0]:,} parameters{samples}, {dtype}, {self.device})"
+
     def restricted(self, to: str | Sequence[str] | ArrayLike) -> CurvatureOperator:
         """The diagonal block of some parameters.
 

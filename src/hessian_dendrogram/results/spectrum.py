@@ -126,6 +126,13 @@ class Spectrum:
             raise UserError(f"vector_indices must lie in 0 to {count - 1}, got {indices.min()} to {indices.max()}")
         return vectors, indices
 
+    def __repr__(self) -> str:
+        count, values, failed = len(self.eigenvalues), self.eigenvalues, int((~self.converged).sum())
+        parts = [f"{count:,} of {self.dim:,} eigenvalues from {values[0]:.4g} to {values[-1]:.4g}"]
+        parts += [f"{failed:,} not converged"] if failed else []
+        parts += [f"errors up to {self.error_bounds.max():.1g}", f"{self.eigenvectors.shape[1]:,} eigenvectors"]
+        return f"Spectrum({', '.join(parts)})"
+
     @property
     def is_complete(self) -> bool:
         """Whether every eigenvalue of the matrix is here."""

@@ -129,6 +129,12 @@ class BipartitionTree:
                 found[parent].append(node)
         return tuple(map(tuple, found))
 
+    def __repr__(self) -> str:
+        return (
+            f"BipartitionTree({self.size:,} parameters, {len(self.isolated):,} isolated, {len(self.leaves):,} leaves, "
+            f"{self.laplacian} Laplacian, {self.split} cuts)"
+        )
+
     @cached_property
     def leaves(self) -> Integers:
         """The nodes without children, in the order of their parameters."""

@@ -98,6 +98,13 @@ class Dendrogram:
     hole_below: bool = False
     hole_above: bool = False
 
+    def __repr__(self) -> str:
+        values, sides = self.eigenvalues, {"below": self.hole_below, "above": self.hole_above}
+        parts = [f"{len(values):,} eigenvalues from {values[0]:.4g} to {values[-1]:.4g}"]
+        parts.append(f"merges above ε = {self.resolution:.1g} are resolved")
+        parts += [f"others unknown {side}" for side, is_hole in sides.items() if is_hole]
+        return f"Dendrogram({', '.join(parts)})"
+
     @cached_property
     def gap_sizes(self) -> Floats:
         """λ_{i+1} - λ_i for every i: shape (k - 1,)."""

@@ -78,6 +78,9 @@ class Run:
         self._metrics = Metrics(self.path)
         self._kinds: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {len(self.steps()):,} checkpoints, analyses {', '.join(self.analyses(None))})"
+
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
