@@ -13,10 +13,20 @@ async function draw(figure) {
   const plot = figure.querySelector(".plot");
   try {
     const { config, frames } = await unpack(figure.querySelector("script").textContent);
-    const show = (index) => {
-      const { data, layout } = frames[index];
-      // With one revision, what a reader zoomed into or switched off stays so at the next step.
-      return Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
+    // One drawing at a time, and then that of the last step that was asked for; plotly changes what it is given.
+    let wanted = null;
+    let isDrawing = false;
+    const show = async (index) => {
+      wanted = index;
+      if (isDrawing) return;
+      isDrawing = true;
+      while (wanted !== null) {
+        const { data, layout } = structuredClone(frames[wanted]);
+        wanted = null;
+        // With one revision, what a reader zoomed into or switched off stays so at the next step.
+        await Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
+      }
+      isDrawing = false;
     };
     await show(frames.length - 1);
     plot.on("plotly_afterplot", () => fit(plot));
