@@ -353,9 +353,8 @@ def test_the_keyboard_moves_through_the_checkpoints_and_plays_them(opened):
     slider.press("ArrowLeft")
     assert said.text_content() == "10"
     assert slider.get_attribute("aria-valuetext") == "10"
-    page.wait_for_function(
-        "text => document.querySelector('figure:has(input) .gtitle').textContent.includes(text)", arg="step 10;"
-    )
+    is_shown = "text => document.querySelector('figure:has(input) .gtitle').textContent.includes(text)"
+    page.wait_for_function(is_shown, arg="step 10;")
     assert figure.evaluate(lines) != before
     button = figure.get_by_role("button", name="Play")
     slider.press("Home")
@@ -363,6 +362,7 @@ def test_the_keyboard_moves_through_the_checkpoints_and_plays_them(opened):
     button.press("Enter")
     assert figure.get_by_role("button", name="Pause").count() == 1
     page.wait_for_function("() => document.querySelector('figure:has(input) output').textContent === '20'")
+    page.wait_for_function(is_shown, arg="step 20;")
     assert figure.evaluate(lines) == before
 
 

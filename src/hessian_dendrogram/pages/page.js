@@ -20,13 +20,16 @@ async function draw(figure) {
       wanted = index;
       if (isDrawing) return;
       isDrawing = true;
-      while (wanted !== null) {
-        const { data, layout } = structuredClone(frames[wanted]);
-        wanted = null;
-        // With one revision, what a reader zoomed into or switched off stays so at the next step.
-        await Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
+      try {
+        while (wanted !== null) {
+          const { data, layout } = structuredClone(frames[wanted]);
+          wanted = null;
+          // With one revision, what a reader zoomed into or switched off stays so at the next step.
+          await Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
+        }
+      } finally {
+        isDrawing = false;
       }
-      isDrawing = false;
     };
     await show(frames.length - 1);
     plot.on("plotly_afterplot", () => fit(plot));
