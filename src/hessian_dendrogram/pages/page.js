@@ -13,7 +13,7 @@ async function draw(figure) {
   const plot = figure.querySelector(".plot");
   try {
     const { config, frames } = await unpack(figure.querySelector("script").textContent);
-    // One drawing at a time, and then that of the last step that was asked for; plotly changes what it is given.
+    // One drawing at a time, and then that of the last step that was asked for.
     let wanted = null;
     let isDrawing = false;
     const show = async (index) => {
@@ -22,7 +22,7 @@ async function draw(figure) {
       isDrawing = true;
       try {
         while (wanted !== null) {
-          const { data, layout } = structuredClone(frames[wanted]);
+          const { data, layout } = frames[wanted];
           wanted = null;
           // With one revision, what a reader zoomed into or switched off stays so at the next step.
           await Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
