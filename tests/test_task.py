@@ -192,6 +192,20 @@ def test_what_a_checkpoint_leaves_frozen_stays_as_the_model_made_it(tmp_path):
     assert np.isfinite(run.weights(3)["qk"]).all()
 
 
+def test_statistics_that_no_checkpoint_has_filled_are_said(tmp_path, caplog):
+    class Parameters(Scaled):
+        def load(self, step, model):
+            model.load_state_dict({name: torch.ones_like(p) for name, p in model.named_parameters()}, strict=False)
+
+    def normalised():
+        return nn.Sequential(nn.Flatten(), nn.Linear(20, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+    task = replace(TASK, model=normalised, groups={})
+    imported(replace(EXISTING, task=task, weights_from=Parameters()), tmp_path / "run")
+    assert "left the running statistics of 2 as an untrained model has them, at step 3" in caplog.text
+    assert "at step 0" not in caplog.text
+
+
 # ── the experiment in two forms ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -5,6 +5,7 @@ One checkpoint is in memory at a time, and nothing is stored unless all can be.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,8 @@ from .checked import steps_of
 from .checkpoints import Checkpoints, FileCheckpoints
 from .training_state import state_arrays
 from .weights import confirm_finite, constants_of
+
+logger = logging.getLogger(__name__)
 
 Weights = dict[str, NDArray[Any]]
 
@@ -96,11 +99,28 @@ def weights_at(source: Checkpoints, step: int, new_model: Callable[[], nn.Module
             f"load(step, model) must fill every parameter that is not frozen, in place; at step {step} it left "
             f"{listed(left)} without numbers"
         )
+    if step and (untrained := _untrained_statistics(model)):
+        logger.warning(
+            "load(step, model) left the running statistics of %s as an untrained model has them, at step %d: does the "
+            "checkpoint have buffers?",
+            listed(untrained, 3),
+            step,
+        )
     try:
         confirm_finite(model, constants, f"the checkpoint at step {step}")
     except NotFiniteError as error:
         raise NotFiniteError(f"{error}; leave the step out of steps()") from None
     return state_arrays(model)
+
+
+def _untrained_statistics(model: nn.Module) -> list[str]:
+    """The normalisations that have counted no batch, so that their means and variances are none of the data's."""
+    found = []
+    for name, module in model.named_modules():
+        counted = getattr(module, "num_batches_tracked", None)
+        if isinstance(counted, torch.Tensor) and counted.numel() == 1 and int(counted) == 0:
+            found.append(name or type(module).__name__)
+    return found
 
 
 @torch.no_grad()
