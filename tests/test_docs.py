@@ -19,8 +19,8 @@ from sybil.parsers.markdown import CodeBlockParser
 from torch import nn
 
 import hessian_dendrogram
-from conftest import ROOT
 from hessian_dendrogram import Hessian, Layout, Run, Spectrum, cli, pictures
+from places import ROOT
 
 PAGES = {
     str(page.relative_to(ROOT)): page

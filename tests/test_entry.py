@@ -5,8 +5,8 @@ import signal
 import pytest
 
 import small_run
+from commands import command
 from served import PATIENCE, served
-from test_cli import command
 
 STOPPED = "\nstopped\n"
 

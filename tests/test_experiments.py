@@ -283,7 +283,7 @@ def test_a_faulty_experiment_file_is_one_line(tmp_path, text, message):
 
 
 def test_overrides_and_identity(tiny):
-    from conftest import TINY
+    from places import TINY
 
     assert built_in_experiments() == [
         "digits",

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import TINY, numbers
+from commands import command, error_of
 from hessian_dendrogram import Hessian, Run, coupling_graph, opening, pipeline, recursive_bipartition
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.models.loop import load_weights
 from hessian_dendrogram.solvers import trees
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
 from hessian_dendrogram.store.compact import compact
-from test_cli import command, error_of
+from places import TINY, numbers
 
 
 @pytest.fixture(scope="module")

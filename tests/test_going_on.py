@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import TINY, numbers
 from hessian_dendrogram import Run, opening, pipeline
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.experiment import load_experiment
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints
 from hessian_dendrogram.store import atomic
+from places import TINY, numbers
 
 
 @pytest.fixture(scope="module")

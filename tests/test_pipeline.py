@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import TINY, numbers
 from hessian_dendrogram import Run, opening, pipeline
 from hessian_dendrogram.analyse import Analysis, Session, analyse
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
@@ -21,6 +20,7 @@ from hessian_dendrogram.solvers.trees import Bipartition
 from hessian_dendrogram.store import report
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.kinds import KINDS, Kind
+from places import TINY, numbers
 
 
 def everything(experiment, path, **options):
@@ -68,11 +68,17 @@ def test_both_ends_of_the_spectrum_are_those_of_the_whole(finished, tiny, tmp_pa
     assert spectrum.eigenvectors.shape == (38, 6)
 
 
+def taking(operator, method):
+    other = operator._copy(operator.risk)
+    other.method = method
+    return other
+
+
 def test_a_resumed_analysis_takes_products_in_the_same_way(tiny, tmp_path, monkeypatch):
     experiment = replace(tiny, lanczos={"top": 3, "bottom": 3}, vectors=0, steps=8)
-    monkeypatch.setattr(Hessian, "fastest_method", lambda *_: "double-backward")
+    monkeypatch.setattr(Hessian, "_quickest", lambda self, _: taking(self, "double-backward"))
     everything(experiment, tmp_path / "run", at=[0])
-    monkeypatch.setattr(Hessian, "fastest_method", lambda *_: "forward-over-reverse")
+    monkeypatch.setattr(Hessian, "_quickest", lambda self, _: taking(self, "forward-over-reverse"))
     everything(experiment, tmp_path / "run", at=[0, 8])
     run = Run(tmp_path / "run")
     assert [run.spectrum(step).provenance["products_by"] for step in (0, 8)] == ["double-backward"] * 2
@@ -88,7 +94,7 @@ def test_what_an_interrupted_solver_found_is_kept_beside_the_analysis(tiny, tmp_
             raise RuntimeError("out of memory")
         return original(self, V)
 
-    monkeypatch.setattr(Hessian, "fastest_method", lambda self, *_: self.method)
+    monkeypatch.setattr(Hessian, "_quickest", lambda self, _: self)
     monkeypatch.setattr(Hessian, "matmat", failing)
     for _ in range(2):
         left[0] = 20

@@ -2,7 +2,7 @@ r"""Hessian of a mean loss over the parameters of a model: H = ∂²L/∂θ∂θ
 
 A product H v is the derivative of the gradient along v, forward-mode over reverse-mode (Pearlmutter 1994), for a block
 of vectors at a time; or reverse mode twice, one vector at a time, on a graph of the gradient that is built once and
-kept while it fits in memory. Which is faster depends on the model; `fastest_method` measures it. A model without
+kept while it fits in memory. Which is faster depends on the model; `take_fastest` measures it. A model without
 forward-mode derivatives takes the second.
 
 Whether the products are right is found out in `derivative_check.py`; chains of layers with known rules are assembled by

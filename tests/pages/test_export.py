@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from commands import NO_TORCH, command, error_of
 from hessian_dendrogram import store
 from hessian_dendrogram.cli import app
 from hessian_dendrogram.errors import DamagedRunError, UserError
@@ -19,7 +20,6 @@ from hessian_dendrogram.pages.exported import export_page
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture, recursive_bipartition
 from hessian_dendrogram.solvers.graph.coupling import coupling_graph
 from picture_helpers import AWKWARD, measures_of, partial, realistic
-from test_cli import NO_TORCH, command, error_of
 
 NASTY = "</script><script>alert(1)</script><img src=http://example.org/x onerror=alert(2)>"
 LAYOUT = Layout(("conv.weight", f"{NASTY}.weight", "head.bias"), ((2, 1, 3, 3), (4, 5), (3,)))

@@ -9,7 +9,6 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,10 @@ from damage_child import Outcome
 from damage_files import Mutant
 from damage_judge import judge
 from damage_readers import PROBLEM
+from places import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured and limited as on Linux")
-PROGRAM = Path(__file__).with_name("damage.py")
+PROGRAM = ROOT / "tests" / "helpers" / "damage.py"
 CHUNKS, MUTANTS = 1, 300
 
 

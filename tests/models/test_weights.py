@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from checkpoint_files import STATE
-from conftest import TINY
 from hessian_dendrogram import Run, cli, opening, pipeline
 from hessian_dendrogram.errors import NotFiniteError, UserError
 from hessian_dendrogram.models import checkpoints, importing
@@ -18,6 +17,7 @@ from hessian_dendrogram.models.checkpoint_files import find_checkpoints
 from hessian_dendrogram.models.state_dicts import read_state_dict
 from hessian_dendrogram.models.training_state import to_numpy
 from hessian_dendrogram.models.weights import fit_state, load_last_weights
+from places import TINY
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 from scipy.cluster.hierarchy import is_valid_linkage
 from sklearn.metrics import adjusted_rand_score
 
+from graphs import random_graph
 from hessian_dendrogram import Layout
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture, recursive_bipartition
 from hessian_dendrogram.solvers.graph.coupling import coupling_graph
-from test_fiedler import random_graph
 
 
 def planted(sizes, coupling, seed=0):

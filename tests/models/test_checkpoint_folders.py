@@ -13,12 +13,12 @@ import torch.distributed.checkpoint as dcp
 from safetensors.torch import save_file
 from torch import nn
 
-from conftest import TINY
 from hessian_dendrogram import FileCheckpoints, Run
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints
 from hessian_dendrogram.models.hub import HubCheckpoints, is_repository
 from hessian_dendrogram.models.state_dicts import read_state_dict
+from places import TINY
 
 
 def network(seed=0):

@@ -1,7 +1,6 @@
 """Pictures of numbers over training: drawn by both libraries, also of awkward results, they show what was computed."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,8 +28,9 @@ from hessian_dendrogram.statistics.gap_ratio import gap_ratio
 from hessian_dendrogram.statistics.summary import summarise
 from hessian_dendrogram.store import Run
 from picture_helpers import AWKWARD, NASTY, complete, drawn, measures_of, metrics_of, of_kind, partial, realistic
+from places import ROOT
 
-RESULT = Path(__file__).parent.parent / "results" / "modular-addition"
+RESULT = ROOT / "results" / "modular-addition"
 
 
 def labelled(picture, label):

@@ -1,79 +1,27 @@
 """A task apart from its training: weights that exist need no optimiser, from any source; groups are parts."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from hessian_dendrogram import Analysis, Bipartition, Exact, Experiment, Hessian, Layout, Run, Session, Task
+from commands import command
+from existing_weights import EXISTING, HEADS, TASK, TRAINING, Attention, Scaled, load
+from hessian_dendrogram import Analysis, Bipartition, Exact, Experiment, Hessian, Layout, Run, Session
 from hessian_dendrogram import analyse as analysing
 from hessian_dendrogram.errors import DamagedRunError, NotFiniteError, UserError
 from hessian_dendrogram.index_sets import indices_of, runs_of
 from hessian_dendrogram.models.checkpoints import Checkpoints, RunCheckpoints
 from hessian_dendrogram.models.importing import import_checkpoints, read_checkpoints
-from hessian_dendrogram.models.training import Training
 from hessian_dendrogram.opening import open_run
 from hessian_dendrogram.pictures.branch_layers import cluster_layers
 from hessian_dendrogram.pictures.layers import layer_names, part_layers
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.report import facts
-
-HEADS, WIDTH = 3, 4
-
-
-class Attention(nn.Module):
-    """Heads in one tensor, as the libraries of transformers keep them: queries and keys fused, then the outputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.qk = nn.Parameter(torch.randn(HEADS, WIDTH, 2 * WIDTH) / 3)
-        self.out = nn.Linear(WIDTH * HEADS, 2)
-
-    def forward(self, x):
-        q, k = torch.einsum("btd,hde->bhte", x, self.qk).chunk(2, dim=-1)
-        mixed = (q @ k.mT).softmax(-1) @ x[:, None]
-        return self.out(mixed[:, :, 0].flatten(1))
-
-
-def load(data_dir):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(40, 5, WIDTH, generator=generator)
-    return (x, (x[:, 0, 0] * x[:, 1, 1] > 0).long()), None
-
-
-TASK = Task(
-    model=Attention,
-    loss=nn.functional.cross_entropy,
-    data=load,
-    groups={**{f"head {i}": [("qk", i), ("out.weight", np.s_[:, 4 * i : 4 * i + 4])] for i in range(HEADS)}},
-)
-TRAINING = Training(optimizer=lambda p: torch.optim.SGD(p, lr=0.1), steps=4, checkpoint_steps=[0, 2])
-
-
-class Scaled:
-    """Weights that are made when they are asked for."""
-
-    def steps(self):
-        return np.array([3, 0, 7])
-
-    def load(self, step, model):
-        with torch.no_grad():
-            for number, parameter in enumerate(model.parameters()):
-                parameter.copy_(torch.linspace(-1, 1, parameter.numel()).reshape(parameter.shape) * (step + number))
-
-
-EXISTING = Experiment(name="existing", task=TASK, weights_from=Scaled(), vectors=3)
-
-
-def command(*arguments):
-    line = [sys.executable, "-m", "hessian_dendrogram", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+from places import TINY
 
 
 def imported(experiment, path, *analyses):
@@ -105,14 +53,14 @@ def test_weights_that_exist_need_no_training_and_may_come_from_any_source(tmp_pa
 
 FILE = """
 import sys; sys.path.insert(0, {tests!r})
-from test_task import EXISTING as experiment
+from existing_weights import EXISTING as experiment
 """
 
 
 @pytest.mark.parametrize("name", ["run", "analyse"])
 def test_the_command_takes_an_experiment_without_training(tmp_path, name):
     file, out = tmp_path / "existing.py", tmp_path / "run"
-    file.write_text(FILE.format(tests=str(Path(__file__).parent)))
+    file.write_text(FILE.format(tests=str(TINY.parent)))
     for _ in range(2):
         done = command(name, file, "--out", out, "--at", "0,7")
         assert done.returncode == 0, done.stderr

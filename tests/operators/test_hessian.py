@@ -4,55 +4,16 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from cases import CASES, Case
 from hessian_dendrogram import Hessian
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.models.samples import map_inputs
 from hessian_dendrogram.operators import hessian as hessian_module
 from hessian_dendrogram.operators import mean
 from hessian_dendrogram.operators.risk import Risk
-
-
-def double(value):
-    return value.double() if value.is_floating_point() else value
-
-
-def whole(data):
-    """All samples of a case as one batch in float64."""
-    if isinstance(data, list):
-        data = tuple(torch.cat(parts) for parts in zip(*data, strict=True))
-    inputs, targets = data
-    return map_inputs(double, inputs), double(targets)
-
-
-def reference(model, loss, data, layout):
-    """The Hessian by torch.func.hessian, or by autograd alone where an operation has no forward derivative.
-
-    torch 2.13's torch.func.hessian of a LayerNorm is wrong, which shows as asymmetry (test_layer_norm_...).
-    """
-    model = model.double().eval()
-    inputs, targets = whole(data)
-    arguments = inputs if isinstance(inputs, tuple) else () if isinstance(inputs, dict) else (inputs,)
-    keywords = inputs if isinstance(inputs, dict) else {}
-    point = torch.cat([model.get_parameter(name).detach().reshape(-1) for name in layout.names])
-
-    def value(flat):
-        parts = {name: flat[layout.slice(name)].view(layout.shapes[i]) for i, name in enumerate(layout.names)}
-        return loss(functional_call(model, parts, arguments, keywords), targets)
-
-    torch.backends.mha.set_fastpath_enabled(False)
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        try:
-            H = torch.func.hessian(value)(point)
-            if (H - H.T).norm() <= 1e-10 * H.norm():
-                return H
-        except (RuntimeError, NotImplementedError):
-            pass
-        return torch.autograd.functional.hessian(value, point)
+from references import reference
 
 
 def build(case: Case):
@@ -96,15 +57,28 @@ def test_another_dtype_has_graphs_of_its_own():
 
 
 def test_the_fastest_method_is_measured(monkeypatch, caplog):
+    """Each way in turn, the least time counts: one turn of double backward takes long, and forward mode always does."""
+    clock, calls = [0.0], {"forward-over-reverse": 0, "double-backward": 0}
+    monkeypatch.setattr(mean.time, "perf_counter", lambda: clock[0])
+    original = Hessian.product_of_batch
+
+    def timed(self, *args, **options):
+        calls[self.method] += 1
+        clock[0] += 6.0 if self.method == "forward-over-reverse" else 20.0 if calls[self.method] == 2 else 1.0
+        return original(self, *args, **options)
+
     H = Hessian(**linear_case(), dtype=torch.float64)
-    slow, seconds = "_forward_over_reverse", iter(range(100))
-    monkeypatch.setattr(mean.time, "perf_counter", lambda: next(seconds))
-    original = getattr(H, slow)
-    monkeypatch.setattr(Hessian, slow, lambda *args: [next(seconds) for _ in range(5)] and original(*args[1:]))
+    monkeypatch.setattr(Hessian, "product_of_batch", timed)
     with caplog.at_level(logging.INFO):
-        assert H.fastest_method() == "double-backward"
-    assert "forward-over-reverse 6 s, double-backward 1 s" in caplog.text
-    assert Hessian(**linear_case(), method="double-backward").fastest_method() == "double-backward"
+        H.take_fastest()
+    assert H.method == "double-backward"
+    assert calls == dict.fromkeys(calls, 1 + mean.TURNS)
+    n = H.num_samples
+    assert f"forward-over-reverse, {n} samples at once: 6 s, double-backward, {n} samples at once: 1 s" in caplog.text
+    monkeypatch.undo()
+    given = Hessian(**linear_case(), method="forward-over-reverse")
+    given.take_fastest()
+    assert given.method == "forward-over-reverse"
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -14,7 +14,6 @@ import tqdm
 import typer
 from matplotlib.figure import Figure
 
-from conftest import TINY
 from forked import Child
 from hessian_dendrogram import cli, figures
 from hessian_dendrogram.errors import HessianDendrogramError
@@ -31,6 +30,7 @@ from interruption_checks import (
     wrong_end,
     wrong_state,
 )
+from places import TINY
 
 SHORT = ("run", str(TINY), "--out", "run", "--steps", "4")
 AT = ("--at", "0,4", "--samples", "20")

@@ -15,7 +15,7 @@ from hessian_dendrogram import Hessian
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.operators.layerwise.accumulator import Accumulator
 from hessian_dendrogram.operators.layerwise.chain import NotAChainError, find_chain
-from test_hessian import reference
+from references import reference
 
 ACTIVATIONS = [nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Identity, lambda: nn.Dropout(0.5)]
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from conftest import ROOT
 from hessian_dendrogram import Layout, Run, Spectrum
 from hessian_dendrogram.errors import DamagedRunError, LockedRunError, UserError
 from hessian_dendrogram.results.stored import stored
 from hessian_dendrogram.store import lock, report
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.kinds import KINDS, Kind
+from places import ROOT
 from small_run import as_an_earlier_version_wrote
 
 RESULTS = ROOT / "results"

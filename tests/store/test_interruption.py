@@ -8,15 +8,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from interruption import KINDS
+from places import ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and reads /proc/self/fd")
 
-HERE = Path(__file__).parent
 EVERY = {"full": 17, "fault": 29, "signal": 41, "lock removed": 31, "two at once": 5, "swept": 41, "metrics cut": 37}
 """Every how many changes are looked at; where a kind is not named, all."""
 
@@ -28,7 +27,7 @@ FEW = {"export": 3, "plot": 7, "plot --to": 7}
 @pytest.fixture(scope="module")
 def wrong():
     """Asks a process that has imported everything for all cases of a command and a kind."""
-    line = [sys.executable, str(HERE / "interruption.py"), "--serve"]
+    line = [sys.executable, str(ROOT / "tests" / "helpers" / "interruption.py"), "--serve"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
 
@@ -95,7 +94,7 @@ print(*seen, sep=", ")
 
 
 def test_every_change_below_a_folder_is_seen_before_it_is_made(tmp_path):
-    line = [sys.executable, "-c", CHANGES, str(HERE)]
+    line = [sys.executable, "-c", CHANGES, str(ROOT / "tests" / "helpers")]
     result = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.stderr == ""
     assert result.stdout.splitlines() == [

@@ -15,12 +15,12 @@ import pytest
 from websockets.sync.client import connect
 
 import small_run
-from conftest import ROOT
+from commands import command, error_of
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.pages import browser, serving
 from hessian_dendrogram.pages.guard import without_folders
+from places import ROOT
 from served import PATIENCE, served, wait_for
-from test_cli import command, error_of
 
 
 @pytest.fixture(scope="module")

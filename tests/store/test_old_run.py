@@ -6,7 +6,6 @@ results had checksums, measures a place of their own, and training states more t
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ import pytest
 from hessian_dendrogram import Run, opening, pipeline
 from hessian_dendrogram.store import report
 from hessian_dendrogram.store.compact import compact
+from places import ROOT
 
-OLD = Path(__file__).with_name("data") / "run-of-0.1.0"
+OLD = ROOT / "tests" / "data" / "run-of-0.1.0"
 
 
 @pytest.fixture

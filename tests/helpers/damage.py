@@ -1,6 +1,6 @@
 """A seeded mutator over a small run directory: every reader must tell what is damaged, and harm nobody.
 
-    python tests/damage.py --mutants 1000 --seed 0 [--thorough] [--verbose]
+    python tests/helpers/damage.py --mutants 1000 --seed 0 [--thorough] [--verbose]
 
 prints how many mutants were tried, and what went wrong. Without `--thorough` each mutant has the quick readers and one
 of the slow ones, over a run with the one analysis that is damaged; with it, everything.

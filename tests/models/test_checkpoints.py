@@ -1,7 +1,5 @@
 """The files of a folder and their training steps: from names, from what is stored, and where they are uncertain."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -9,8 +7,7 @@ from checkpoint_files import ADAM, SCHEDULE, STATE, write
 from hessian_dendrogram import cli
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints, step_in_name
-
-TINY = Path(__file__).parent / "tiny.py"
+from places import TINY
 
 
 @pytest.mark.parametrize(

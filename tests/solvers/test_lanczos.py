@@ -13,7 +13,7 @@ from tqdm import tqdm
 from hessian_dendrogram import Hessian, lanczos_spectrum, progress
 from hessian_dendrogram.errors import InterruptedSolverError, UserError
 from hessian_dendrogram.layout import Layout
-from test_exact_spectrum import Matrix, with_eigenvalues
+from known_matrices import Matrix, with_eigenvalues
 
 RANDOM = np.random.default_rng(0)
 # Eigenvalues, how many at the top and at the bottom, and more arguments.

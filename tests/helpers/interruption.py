@@ -1,7 +1,7 @@
 """Fails, kills or holds a writing command at its n-th change of a file, for every n, and says what is wrong afterwards.
 
-python tests/interruption.py [--every N] [--commands NAME,...] [--kinds KIND,...]    prints a table, and each problem
-python tests/interruption.py --serve    answers each line, a command, a kind and N in JSON, with each case's problems
+python tests/helpers/interruption.py [--every N] [--commands NAME,...] [--kinds KIND,...]    a table, and each problem
+python tests/helpers/interruption.py --serve    for each line, a command, a kind and N in JSON, each case's problems
 """
 
 import argparse

@@ -1,0 +1,44 @@
+"""Hessians by other programs."""
+
+import torch
+from torch.func import functional_call
+
+from hessian_dendrogram.models.samples import map_inputs
+
+
+def double(value):
+    return value.double() if value.is_floating_point() else value
+
+
+def whole(data):
+    """All samples of a case as one batch in float64."""
+    if isinstance(data, list):
+        data = tuple(torch.cat(parts) for parts in zip(*data, strict=True))
+    inputs, targets = data
+    return map_inputs(double, inputs), double(targets)
+
+
+def reference(model, loss, data, layout):
+    """The Hessian by torch.func.hessian, or by autograd alone where an operation has no forward derivative.
+
+    torch 2.13's torch.func.hessian of a LayerNorm is wrong, which shows as asymmetry (test_layer_norm_...).
+    """
+    model = model.double().eval()
+    inputs, targets = whole(data)
+    arguments = inputs if isinstance(inputs, tuple) else () if isinstance(inputs, dict) else (inputs,)
+    keywords = inputs if isinstance(inputs, dict) else {}
+    point = torch.cat([model.get_parameter(name).detach().reshape(-1) for name in layout.names])
+
+    def value(flat):
+        parts = {name: flat[layout.slice(name)].view(layout.shapes[i]) for i, name in enumerate(layout.names)}
+        return loss(functional_call(model, parts, arguments, keywords), targets)
+
+    torch.backends.mha.set_fastpath_enabled(False)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        try:
+            H = torch.func.hessian(value)(point)
+            if (H - H.T).norm() <= 1e-10 * H.norm():
+                return H
+        except (RuntimeError, NotImplementedError):
+            pass
+        return torch.autograd.functional.hessian(value, point)
