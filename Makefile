@@ -6,16 +6,17 @@ BIN := $(VENV)/bin
 # Twelve checkpoints, early ones dense, on all 1,437 training images; without eigenvectors, which no figure needs.
 DEMO := --at 0,5,10,23,46,69,92,138,184,276,368,460 --vectors 0
 
-.PHONY: demo test lint format docs bench clean
+.PHONY: demo test lint format docs package bench clean
 .DEFAULT_GOAL := help
 .PHONY: help
 
 help:
-	@echo "make demo   train on handwritten digits, and draw the dendrograms of the Hessian's eigenvalues"
-	@echo "make test   run the tests"
-	@echo "make lint   check style and types"
-	@echo "make docs   build the documentation's site"
-	@echo "make bench  measure ratios against other programs"
+	@echo "make demo     train on handwritten digits, and draw the dendrograms of the Hessian's eigenvalues"
+	@echo "make test     run the tests"
+	@echo "make lint     check style and types"
+	@echo "make docs     build the documentation's site"
+	@echo "make package  build wheel and sdist, and use them in empty environments"
+	@echo "make bench    measure ratios against other programs"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
@@ -52,6 +53,9 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/build.py
+
+package: $(VENV)/.dev
+	bash .ci/package
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/dendrogram.py

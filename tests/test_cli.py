@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import hessian_dendrogram
-from commands import NO_TORCH, command, error_of
+from commands import NO_TORCH, command, error_of, quick_command
 from hessian_dendrogram import Run
 from places import ROOT, TINY
 
@@ -37,7 +37,7 @@ def test_run_ends_with_a_summary_the_figures_and_the_next_command(finished):
 
 def test_a_second_run_draws_nothing_again(finished):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"}
-    result = command("run", TINY, "--out", finished)
+    result = quick_command("run", TINY, "--out", finished)
     assert result.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != ".lock"} == before
 
@@ -99,26 +99,26 @@ def test_analyse_takes_checkpoints_of_others(finished, tmp_path):
     save_file(state, tmp_path / "weights" / "step_7.safetensors")
     arguments = ("analyse", TINY, "--out", "mine", "--checkpoints", "weights", "--samples", "30")
     for _ in range(2):
-        result = command(*arguments, cwd=tmp_path)
+        result = quick_command(*arguments, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     values = [
         np.load(tmp_path / f"mine/analyses/hessian-30/0000000{step}/eigenvalues.npy").tolist() for step in (5, 6, 7)
     ]
     assert values[0] == values[1] == values[2]
     torch.save(torch.nn.Linear(3, 6).state_dict(), tmp_path / "weights" / "step_8.pt")
-    line = error_of(command(*arguments, cwd=tmp_path), 2)
+    line = error_of(quick_command(*arguments, cwd=tmp_path), 2)
     assert "step_8.pt (step 8) does not fit the model: 0.weight is missing" in line
 
 
 def test_analyse_adds_another_analysis(finished):
-    result = command("analyse", TINY, "--out", finished, "--samples", "10", "--at", "24", "--dtype", "float32")
+    result = quick_command("analyse", TINY, "--out", finished, "--samples", "10", "--at", "24", "--dtype", "float32")
     assert result.returncode == 0, result.stderr
     assert (finished / "analyses/hessian-10/00000024").is_dir()
     assert (finished / "figures/comparison.png").is_file()
 
 
 def test_all_eigenvectors_are_stored_on_demand(finished):
-    result = command("analyse", TINY, "--out", finished, "--vectors", "all", "--at", "24", "--name", "vectors")
+    result = quick_command("analyse", TINY, "--out", finished, "--vectors", "all", "--at", "24", "--name", "vectors")
     assert result.returncode == 0, result.stderr
     spectrum = Run(finished).spectrum(24, "vectors")
     assert spectrum.vector_indices.tolist() == list(range(spectrum.dim))
@@ -130,7 +130,7 @@ def test_a_compact_copy_is_a_run_that_can_be_read_and_analysed_on(finished, tmp_
     assert re.search(r"small: \d+\.\d MB", result.stderr)
     for step in (0, 24):
         assert Run(tmp_path / "small").spectrum(step, "hessian-70").eigenvectors.shape[1] == 2
-    again = command("run", TINY, "--out", tmp_path / "small")
+    again = quick_command("run", TINY, "--out", tmp_path / "small")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "small/figures/hessian-70/dendrogram.png").is_file()
 
@@ -161,17 +161,17 @@ def test_a_compact_copy_is_a_run_that_can_be_read_and_analysed_on(finished, tmp_
 def test_mistakes_are_one_line(tmp_path, arguments, code, message):
     (tmp_path / "file").write_text("")
     (tmp_path / "broken.py").write_text("def\n")
-    assert message in error_of(command(*arguments, cwd=tmp_path), code)
+    assert message in error_of(quick_command(*arguments, cwd=tmp_path), code)
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    result = command("info", "nothing", "--debug", cwd=tmp_path)
+    result = quick_command("info", "nothing", "--debug", cwd=tmp_path)
     assert result.returncode == 2
     assert "Traceback" in result.stderr
 
 
 def test_a_changed_seed_is_refused(finished):
-    line = error_of(command("run", TINY, "--out", finished, "--seed", "3"), 2)
+    line = error_of(quick_command("run", TINY, "--out", finished, "--seed", "3"), 2)
     assert "seed was 42, is now 3; give another --out" in line
 
 
@@ -187,14 +187,14 @@ def test_a_truncated_array_is_named(finished, tmp_path):
     file = tmp_path / "run/analyses/hessian-70/00000024/eigenvalues.npy"
     file.write_bytes(file.read_bytes()[:100])
     for arguments in (("info", "run"), ("plot", "run")):
-        assert "eigenvalues.npy is damaged" in error_of(command(*arguments, cwd=tmp_path), 1)
+        assert "eigenvalues.npy is damaged" in error_of(quick_command(*arguments, cwd=tmp_path), 1)
 
 
 def test_a_future_format_is_refused(finished, tmp_path):
     (tmp_path / "run").mkdir()
     record = json.loads((finished / "run.json").read_text()) | {"format_version": 2}
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    assert "format version 2, this program reads up to 1" in error_of(command("info", "run", cwd=tmp_path), 2)
+    assert "format version 2, this program reads up to 1" in error_of(quick_command("info", "run", cwd=tmp_path), 2)
 
 
 FULL_DISK = """
@@ -225,7 +225,7 @@ def test_a_full_disk_is_one_line(tmp_path):
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a small file system here")
     try:
-        line = error_of(command("run", TINY, "--out", small / "run"), 1)
+        line = error_of(quick_command("run", TINY, "--out", small / "run"), 1)
         assert "No space left on device" in line
         assert (small / "run" / "checkpoints" / "00000000").is_dir()
     finally:
@@ -274,7 +274,7 @@ def test_it_runs_from_a_source_tree_that_is_not_installed(tmp_path):
 
 def test_help_of_every_command_shows_an_example():
     for name in ("run", "analyse", "plot", "info", "compact", "app"):
-        result = command(name, "--help")
+        result = quick_command(name, "--help")
         assert result.returncode == 0
         assert "Example: hessian-dendrogram" in result.stdout
 

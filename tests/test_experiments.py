@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.experiment import built_in_experiments, load_experiment
-from hessian_dendrogram.experiments import mnist, modular_addition
+from hessian_dendrogram.experiment import load_experiment
+from hessian_dendrogram.experiments import built_in_experiments, mnist, modular_addition
 from hessian_dendrogram.operators.parameters import parameter_layout
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from commands import command, error_of
+from commands import error_of, quick_command
 from hessian_dendrogram import Hessian, Run, coupling_graph, opening, pipeline, recursive_bipartition
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.models.loop import load_weights
@@ -19,9 +19,9 @@ from places import TINY, numbers
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fiedler")
-    result = command("run", TINY, "--out", "run", cwd=folder)
+    result = quick_command("run", TINY, "--out", "run", cwd=folder)
     assert result.returncode == 0, result.stderr
-    result = command("fiedler", TINY, "--out", "run", "--min-size", 3, cwd=folder)
+    result = quick_command("fiedler", TINY, "--out", "run", "--min-size", 3, cwd=folder)
     assert result.returncode == 0, result.stderr
     (folder / "log").write_text(result.stderr)
     return folder / "run"
@@ -65,10 +65,10 @@ def test_a_picture_averages_blocks_in_the_order_of_the_tree():
 
 def test_a_second_command_adds_what_is_missing_and_no_more(finished, tmp_path, tiny):
     run_path = tmp_path / "run"
-    result = command("run", TINY, "--out", "run", cwd=tmp_path)
+    result = quick_command("run", TINY, "--out", "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     for at in ("0", "0,8,16,20,24"):
-        result = command("fiedler", TINY, "--out", "run", "--min-size", 3, "--at", at, cwd=tmp_path)
+        result = quick_command("fiedler", TINY, "--out", "run", "--min-size", 3, "--at", at, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     assert numbers(run_path) == numbers(finished)
     with opening.open_run(tiny, run_path, must_exist=True) as (run, _):
@@ -88,16 +88,16 @@ def test_what_the_command_says(finished):
         "composition",
         "coupling",
     }
-    info = command("info", finished)
+    info = quick_command("info", finished)
     assert "bipartition hessian-70.fiedler: " in info.stdout
-    facts = json.loads(command("info", finished, "--json").stdout)
+    facts = json.loads(quick_command("info", finished, "--json").stdout)
     tree = facts["bipartitions"]["hessian-70.fiedler"]["trees"]["24"]
     assert tree["parameters"] == 38
     assert sum(tree["parts"]) == 38 - tree["isolated"]
 
 
 def test_figures_can_be_drawn_again_without_torch(finished, tmp_path):
-    result = command("plot", finished, "--analysis", "hessian-70.fiedler", "--to", tmp_path / "figures")
+    result = quick_command("plot", finished, "--analysis", "hessian-70.fiedler", "--to", tmp_path / "figures")
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "figures").rglob("*.pdf"))) == 4
 
@@ -134,12 +134,12 @@ def test_a_damaged_tree_is_told(copied, name, array, message):
 
 
 def test_bad_input_is_one_line(finished, tmp_path, tiny):
-    assert "hessian-70.fiedler" in error_of(command("fiedler", TINY, "--out", finished, "--split", "median"), 2)
-    assert "no run directory" in error_of(command("fiedler", TINY, "--out", tmp_path / "none"), 2)
+    assert "hessian-70.fiedler" in error_of(quick_command("fiedler", TINY, "--out", finished, "--split", "median"), 2)
+    assert "no run directory" in error_of(quick_command("fiedler", TINY, "--out", tmp_path / "none"), 2)
     assert "got 'normalised' and 'no'" in error_of(
-        command("fiedler", TINY, "--out", finished, "--split", "no", "--name", "x"), 2
+        quick_command("fiedler", TINY, "--out", finished, "--split", "no", "--name", "x"), 2
     )
-    assert "no checkpoint at [3]" in error_of(command("fiedler", TINY, "--out", finished, "--at", "3"), 2)
+    assert "no checkpoint at [3]" in error_of(quick_command("fiedler", TINY, "--out", finished, "--at", "3"), 2)
     run = Run(finished)
     with pytest.raises(UserError, match="no tree at step 4"):
         run.bipartition(4)

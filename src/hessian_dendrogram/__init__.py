@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .statistics.summary import SpectrumSummary, summarise
     from .store import Run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 sys.meta_path.append(Finder())
 

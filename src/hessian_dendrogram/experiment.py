@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
-import pkgutil
 import re
 import sys
 import traceback
@@ -24,6 +23,7 @@ from torch import nn
 
 from . import experiments
 from .errors import UserError
+from .experiments import built_in_experiments
 from .models.checked import confirm_function, number_of, shown, steps_of
 from .models.checkpoints import Checkpoints
 from .models.samples import Data
@@ -167,11 +167,6 @@ def _part(kind: Any, whole: Any, given: Mapping[str, Any], names: Sequence[str],
         with_what = f"; with {', '.join(single)} alone it has no {what}" if single and not is_needed else ""
         raise UserError(f"an experiment's {what} needs {' and '.join(missing)}{with_what}")
     return kind(**single)
-
-
-def built_in_experiments() -> list[str]:
-    """Names of the experiments that come with the package, as the command spells them."""
-    return [module.name.replace("_", "-") for module in pkgutil.iter_modules(experiments.__path__)]
 
 
 def load_experiment(source: str, **overrides: Any) -> Experiment:

@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-import subprocess
 import sys
 import warnings
 
@@ -13,6 +12,7 @@ import torch.distributed.checkpoint as dcp
 from safetensors.torch import save_file
 from torch import nn
 
+from commands import quick_command
 from hessian_dendrogram import FileCheckpoints, Run
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints
@@ -163,30 +163,25 @@ def test_damaged_pieces_and_traps_are_one_line(tmp_path, capsys, damage, message
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def command(*arguments):
-    line = [sys.executable, "-m", "hessian_dendrogram", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
-
-
 def test_a_dry_run_says_everything_and_writes_nothing(tiny, tmp_path):
     files, out = tmp_path / "files", tmp_path / "run"
     in_shards(files / "checkpoint-5", tiny.model())
     in_pieces(files / "checkpoint-7", {"state": {f"net.{n}": t for n, t in tiny.model().state_dict().items()}})
     arguments = ["analyse", TINY, "--out", out, "--checkpoints", files]
-    done = command(*arguments, "--list")
+    done = quick_command(*arguments, "--list")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert lines[0].startswith("checkpoint-5/model.safetensors.index.json -> step 5")
     assert lines[-2:] == ["checkpoint-7: took off state.net.", "step 7: fits"]
     assert not out.exists()
     torch.save(nn.Linear(3, 2).state_dict(), files / "step_9.pt")
-    refused = command(*arguments, "--list")
+    refused = quick_command(*arguments, "--list")
     assert refused.returncode == 2
     assert "step 5: fits" in refused.stderr
     assert "1 of 3 checkpoints do not fit" in refused.stderr.splitlines()[-1]
     shutil.rmtree(out, ignore_errors=True)
     (files / "step_9.pt").unlink()
-    done = command(*arguments, "--samples", "20")
+    done = quick_command(*arguments, "--samples", "20")
     assert done.returncode == 0, done.stderr
     assert Run(out).analysed_steps() == [5, 7]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from commands import command
+from commands import quick_command
 from existing_weights import EXISTING, HEADS, TASK, TRAINING, Attention, Scaled, load
 from hessian_dendrogram import Analysis, Bipartition, Exact, Experiment, Hessian, Layout, Run, Session
 from hessian_dendrogram import analyse as analysing
@@ -62,13 +62,13 @@ def test_the_command_takes_an_experiment_without_training(tmp_path, name):
     file, out = tmp_path / "existing.py", tmp_path / "run"
     file.write_text(FILE.format(tests=str(TINY.parent)))
     for _ in range(2):
-        done = command(name, file, "--out", out, "--at", "0,7")
+        done = quick_command(name, file, "--out", out, "--at", "0,7")
         assert done.returncode == 0, done.stderr
     run = Run(out)
     assert run.analysed_steps() == [0, 7]
     assert run.layout_of(run.analyses()[0]).parts == ("head 0", "head 1", "head 2", "other parameters")
     assert (out / "figures" / run.analyses()[0] / "summary.png").exists()
-    refused = command("run", file, "--out", tmp_path / "other", "--steps", "5")
+    refused = quick_command("run", file, "--out", tmp_path / "other", "--steps", "5")
     assert (refused.returncode, "has no training; --steps needs one" in refused.stderr) == (2, True)
 
 
