@@ -43,7 +43,7 @@ def test_a_second_run_draws_nothing_again(finished):
 
 
 def test_info_as_text_and_as_json_without_torch(finished):
-    text = command("info", finished, start=("-c", NO_TORCH))
+    text = command("info", finished, "--all", start=("-c", NO_TORCH))
     assert text.returncode == 0, text.stderr
     assert "step       24  λ_max" in text.stdout
     facts = json.loads(command("info", finished, "--json", start=("-c", NO_TORCH)).stdout)

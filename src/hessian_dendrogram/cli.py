@@ -20,6 +20,7 @@ import typer
 
 from . import __version__
 from .errors import UserError
+from .experiments import built_in_experiments
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -54,7 +55,7 @@ ExperimentArgument = Annotated[
     str,
     typer.Argument(
         metavar="EXPERIMENT",
-        help="digits, mnist, planted, modular-addition, modular-addition-30, modular-addition-mlp, or a .py file.",
+        help=f"{', '.join(built_in_experiments())}, or a .py file.",
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
@@ -323,20 +324,40 @@ def compact(
     _print(f"{made.path}: {size / 1e6:.1f} MB")
 
 
-@app.command(epilog="Example: hessian-dendrogram info runs/digits --json")
+@app.command(epilog="Example: hessian-dendrogram info runs/digits --csv gaps > gaps.csv")
 def info(
     run: RunArgument,
+    analysis: Annotated[str | None, typer.Option("--analysis", help="Say every step of this analysis.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Say these steps, as 0,100,200.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Say every step of every analysis, a line each.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    csv: Annotated[
+        str | None,
+        typer.Option(
+            "--csv",
+            metavar="TABLE",
+            help="Print one table as CSV: eigenvalues, gaps, shares, clusters, trees or metrics.",
+        ),
+    ] = None,
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Say what is in a run directory, with errors."""
-    from .store import Run, report
+    from .store import Run, overview, report, tables
 
-    opened = Run(run)
-    if as_json:
-        print(json.dumps(report.facts(opened), indent=2, allow_nan=False))
+    if everything + as_json + (csv is not None) > 1:
+        raise UserError("--all, --json and --csv are three ways to say it; give one of them")
+    opened, steps = Run(run), _steps(at)
+    if csv is not None:
+        table = tables.table(opened, csv, analysis, at=steps)
+        if table.note:
+            _print(f"warning: {table.note}")
+        table.write_csv(sys.stdout)
+    elif as_json:
+        print(json.dumps(report.facts(opened, report.choose(opened, analysis, steps)), indent=2, allow_nan=False))
+    elif everything:
+        print("\n".join(report.lines(opened, report.choose(opened, analysis, steps))))
     else:
-        print("\n".join(report.lines(opened)))
+        print("\n".join(overview.overview(opened, analysis, steps)))
 
 
 @app.command("app", epilog="Example: hessian-dendrogram app spectrum --run runs/digits")

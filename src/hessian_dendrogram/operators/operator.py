@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..layout import Layout
+from ..results.html import card
 from .assembly import assemble_by_products
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ class CurvatureOperator(ABC):
         samples = f", {known['samples']:,} samples" if isinstance(known.get("samples"), int) else ""
         dtype = str(self.dtype).removeprefix("torch.")
         return f"{type(self).__name__}({self.shape[0]:,} parameters{samples}, {dtype}, {self.device})"
+
+    def _repr_html_(self) -> str:
+        return card(type(self).__name__, {"": self})
 
     def restricted(self, to: str | Sequence[str] | ArrayLike) -> CurvatureOperator:
         """The diagonal block of some parameters.

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
+from .html import card
+from .sketch import barcode
 from .stored import FLAGS, INDICES, NUMBERS, stored
 
 
@@ -132,6 +134,24 @@ class Spectrum:
         parts += [f"{failed:,} not converged"] if failed else []
         parts += [f"errors up to {self.error_bounds.max():.1g}", f"{self.eigenvectors.shape[1]:,} eigenvectors"]
         return f"Spectrum({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        values, parts = self.eigenvalues, self.segments()
+        whole = "" if self.is_complete else f" (the {self.num_bottom:,} smallest, the {self.num_top:,} largest)"
+        facts = {"eigenvalues": f"{len(values):,} of {self.dim:,}{whole}"}
+        for name, value, bound, is_known in (
+            ("largest", values[-1], self.error_bounds[-1], {"all", "top"} & {*parts}),
+            ("smallest", values[0], self.error_bounds[0], {"all", "bottom"} & {*parts}),
+        ):
+            facts[name] = f"{value:.6g} ± {bound:.1g}" if is_known else "not known"
+        if failed := int((~self.converged).sum()):
+            facts["not converged"] = f"{failed:,}, drawn faint"
+        facts["eigenvectors"] = f"{self.eigenvectors.shape[1]:,}"
+        facts |= {key: str(self.provenance[key]) for key in ("operator", "samples", "dtype") if key in self.provenance}
+        caption = "Each line is an eigenvalue, on a linear axis"
+        caption += "; the long one is zero" if values[0] <= 0 <= values[-1] else ""
+        caption += "." if self.is_complete else "; the others are not known."
+        return card("Spectrum", facts, barcode(values, self.error_bounds, self.converged), caption)
 
     @property
     def is_complete(self) -> bool:

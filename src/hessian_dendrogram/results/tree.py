@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..layout import Layout
+from .html import card
+from .sketch import nested
 from .stored import FLAGS, INDICES, NUMBERS, stored
 
 Floats = NDArray[np.float64]
@@ -134,6 +136,18 @@ class BipartitionTree:
             f"BipartitionTree({self.size:,} parameters, {len(self.isolated):,} isolated, {len(self.leaves):,} leaves, "
             f"{self.laplacian} Laplacian, {self.split} cuts)"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {"parameters": f"{self.size:,}, {len(self.isolated):,} of them isolated"}
+        facts |= {"leaves": f"{len(self.leaves):,}", "made by": f"{self.laplacian} Laplacian, {self.split} cuts"}
+        row = np.zeros(len(self.parents), dtype=np.int64)
+        for node, parent in enumerate(self.parents[1:].tolist(), 1):
+            row[node] = row[parent] + 1
+        columns = self.starts / self.size, self.stops / self.size, row, ~self.is_degenerate
+        boxes = zip(*(column.tolist() for column in columns), strict=True)
+        caption = "Each box is a part, as wide as its parameters are many, below the one it was cut from"
+        faint = "; faint ones were cut arbitrarily" if self.is_degenerate.any() else ""
+        return card("Parameter dendrogram", facts, nested(boxes, int(row.max()) + 1), f"{caption}{faint}.")
 
     @cached_property
     def leaves(self) -> Integers:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
+from ..results import sketch
+from ..results.html import card
 from ..results.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
@@ -104,6 +106,10 @@ class Dendrogram:
         parts.append(f"merges above ε = {self.resolution:.1g} are resolved")
         parts += [f"others unknown {side}" for side, is_hole in sides.items() if is_hole]
         return f"Dendrogram({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        tree = sketch.merges(self.gap_sizes, self.gap_sizes > self.gap_errors)
+        return card("Eigenvalue dendrogram", {"": self}, tree, sketch.MERGES if tree else "")
 
     @cached_property
     def gap_sizes(self) -> Floats:

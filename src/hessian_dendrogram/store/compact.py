@@ -67,9 +67,10 @@ def compact(
         for step in _missing(run.steps(), copy.steps(), at if weights_at is None else weights_at):
             copy.save_checkpoint(step, run.weights(step))
         for name in run.analyses(None):
+            record = run.analysis(name)  # which says that its kind is none
             kind = KINDS[run.kind(name)]
             if name not in copy.analyses(None):
-                copy.create_analysis(name, run.analysis(name), kind=run.kind(name), layout=run.layout_of(name))
+                copy.create_analysis(name, record, kind=run.kind(name), layout=run.layout_of(name))
             elif _identity(copy, name) != _identity(run, name):
                 raise UserError(f"{target} has another analysis {name!r} than {run.path}; give a new folder")
             for step in _missing(run.analysed_steps(name), copy.analysed_steps(name), at):

@@ -12,8 +12,8 @@ from ..layout import Layout
 from ..results.spectrum import Spectrum
 from ..results.stored import arrays_of, facts_of
 from ..results.tree import BipartitionTree
-from .spectra import check_spectrum, compacted, describe, spectrum_facts
-from .trees import describe_tree, tree_facts
+from .spectra import check_spectrum, compacted, describe, spectrum_cells, spectrum_facts
+from .trees import describe_tree, tree_cells, tree_facts
 
 
 def _any(result: Any, layout: Layout) -> None:
@@ -35,6 +35,7 @@ class Kind:
         result: the dataclass; its fields say what is stored (see `results.stored`).
         summary: for `info`: numbers of a result, as JSON-like values.
         words: for `info`: the summary in one line.
+        cells: for `info`: the summary as a row of a table, by the names of its columns.
         compacted: for `compact`: a result with so many eigenvectors, and the arrays to be stored in a coarser type.
         check: raises ValueError where a result does not go with the layout of its analysis.
         core: the parts of a result that `summary` does not need.
@@ -44,14 +45,17 @@ class Kind:
     result: type[Any]
     summary: Callable[[Any], dict[str, Any]] = _plain
     words: Callable[[dict[str, Any]], str] = lambda row: ", ".join(f"{key} {value}" for key, value in row.items())
+    cells: Callable[[dict[str, Any]], dict[str, str]] = lambda row: {key: str(value) for key, value in row.items()}
     compacted: Callable[[Any, Layout, int], tuple[Any, dict[str, type[np.floating]]]] = lambda result, *_: (result, {})
     check: Callable[[Any, Layout], None] = _any
     places: tuple[str, str] = ("analyses", "results")
 
 
 KINDS: dict[str, Kind] = {
-    "spectrum": Kind(Spectrum, spectrum_facts, describe, compacted, check_spectrum, ("analyses", "spectra")),
-    "tree": Kind(BipartitionTree, tree_facts, describe_tree, places=("bipartitions", "trees")),
+    "spectrum": Kind(
+        Spectrum, spectrum_facts, describe, spectrum_cells, compacted, check_spectrum, ("analyses", "spectra")
+    ),
+    "tree": Kind(BipartitionTree, tree_facts, describe_tree, tree_cells, places=("bipartitions", "trees")),
 }
 """By the name of the kind, which is that of its JSON file, too."""
 

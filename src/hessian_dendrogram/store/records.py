@@ -136,10 +136,10 @@ def confirm_analysis(file: Path, record: Mapping[str, Any]) -> Layout | None:
         raise DamagedRunError(f"{file} is damaged: it has no configuration")
     _confirm(file, "configuration", record["configuration"], _ANALYSIS)
     _confirm(file, "provenance", record.get("provenance", {}), _ENVIRONMENT)
-    if record.get("kind", "spectrum") not in KINDS:
+    kind = record.get("kind", "spectrum")
+    if not (isinstance(kind, str) and kind in KINDS):
         raise DamagedRunError(
-            f"{file} is damaged, or of a newer version: its kind cannot be {_shown(record['kind'])}; there are "
-            f"{', '.join(KINDS)}"
+            f"{file} is damaged, or of a newer version: its kind cannot be {_shown(kind)}; there are {', '.join(KINDS)}"
         )
     return own_layout(file, record)
 

@@ -20,7 +20,7 @@ Longer than other files: every path of a run directory is made here, and nowhere
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedRunError, NotFiniteError, UserError
 from ..layout import Layout
+from ..results.html import card
+from ..results.sketch import curve
 from ..results.spectrum import Spectrum
 from ..results.tree import BipartitionTree
 from . import atomic, files, records
@@ -39,6 +41,7 @@ from .lock import confirm_lock
 from .metrics import Metrics
 from .read import entries, is_there, read_json, read_tensors, without_links
 from .spectra import with_shares
+from .tables import table
 
 FORMAT_VERSION = 1
 Arrays = Mapping[str, NDArray[Any]]
@@ -80,6 +83,21 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {len(self.steps()):,} checkpoints, analyses {', '.join(self.analyses(None))})"
+
+    def _repr_html_(self) -> str:
+        facts = {"folder": str(self.path), "parameters": f"{self.layout.size:,}"}
+        steps, picture, caption = self.steps(), "", ""
+        facts["checkpoints"] = f"{len(steps):,}" + (f", steps {steps[0]:,} to {steps[-1]:,}" if steps else "")
+        for name in self.analyses(None):
+            there = self.analysed_steps(name)
+            facts[name] = f"{self.kind(name)} at {len(there):,} {'step' if len(there) == 1 else 'steps'}"
+        try:
+            loss = self.metrics().get("train_loss", np.empty(0))
+            picture = curve(np.log10(loss[loss > 0]))
+            caption = "Training loss over the measurements, on a logarithmic axis." if picture else ""
+        except (DamagedRunError, OSError) as error:
+            facts["metrics"] = str(error)
+        return card(f"Run of {self.configuration.get('experiment', self.path.name)}", facts, picture, caption)
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,8 +152,8 @@ class Run:
         """The kind of the results of an analysis; that it is damaged is said when it is read."""
         if analysis not in self._kinds:
             with suppress(DamagedRunError, OSError):
-                record = read_json(self.path / "analyses" / analysis / "analysis.json", self.path)
-                self._kinds[analysis] = record.get("kind", self._old_kind(analysis))
+                kind = read_json(self.path / "analyses" / analysis / "analysis.json", self.path).get("kind")
+                self._kinds[analysis] = kind if isinstance(kind, str) else self._old_kind(analysis)
         return self._kinds.get(analysis, self._old_kind(analysis))
 
     @staticmethod
@@ -153,7 +171,7 @@ class Run:
     def layout_of(self, analysis: str) -> Layout:
         """Which parameters the results of an analysis cover: those of the run, or its own choice."""
         file = self._analysis_folder(analysis) / "analysis.json"
-        return records.own_layout(file, read_json(file, self.path)) or self.layout
+        return records.confirm_analysis(file, read_json(file, self.path)) or self.layout
 
     def analysed_steps(self, analysis: str | None = None) -> list[int]:
         """The steps at which an analysis has a result, ascending."""
@@ -231,6 +249,39 @@ class Run:
         if picture is None:
             raise DamagedRunError(f"{self.path / 'analyses' / name / _folder_name(step) / 'picture.npy'} is missing")
         return picture
+
+    def table(
+        self,
+        name: str,
+        analysis: str | None = None,
+        *,
+        at: int | Sequence[int] | None = None,
+        epsilon: float | None = None,
+    ) -> Any:
+        """A tidy table: a row for each eigenvalue, gap, cluster, share, node of a tree, or measurement.
+
+        What is not known is NaN, and flags say what is not resolved. The table `clusters` is at one resolution for all
+        steps, that with which the pictures begin, unless `epsilon` gives another.
+
+        Args:
+            name: eigenvalues, gaps, shares, clusters, trees or metrics.
+            analysis: its name; may be left out where there is only one of the kind. None for metrics.
+            at: a step or several; default all.
+            epsilon: for clusters, in units of the eigenvalues.
+
+        Returns:
+            A pandas DataFrame where pandas is installed, whose `attrs["columns"]` say what each column holds; else a
+            `results.table.Table`, a mapping of the same columns as NumPy arrays.
+
+        Raises:
+            UserError: there is no such table, analysis or step; the message lists what there is.
+            DamagedRunError: a file that it is made from is missing, truncated, or not what was stored.
+        """
+        made = table(self, name, analysis, at=at, epsilon=epsilon)
+        try:
+            return made.frame()
+        except ImportError:  # pandas is a convenience
+            return made
 
     def measures(self, step: int, analysis: str | None = None) -> dict[str, Any]:
         """What the experiment's own hook measured at a step.

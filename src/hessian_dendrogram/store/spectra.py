@@ -38,18 +38,46 @@ def spectrum_facts(spectrum: Spectrum) -> dict[str, Any]:
 
 def describe(row: dict[str, Any]) -> str:
     """`spectrum_facts` in words."""
-    parts = [
-        f"{label} {row[key]:.6g} ± {row[f'{key}_error']:.1g}"
-        for label, key in (("λ_max", "largest"), ("λ_min", "smallest"), ("trace", "trace"))
-        if row[key] is not None
-    ]
+    parts = [f"{label} {text}" for label, text in _ends(row).items()]
     if row["num_negative"] is not None:
         parts.append(f"{row['num_negative']} negative ({row['num_unresolved_sign']} of unresolved sign)")
-    for key, gap in row.items():
-        if key.startswith("largest_gap"):
-            size = f"{gap['size']:.4g} ± {gap['error']:.1g}" if gap["resolved"] else "unresolved"
-            parts.append(f"largest gap {_place(key.removeprefix('largest_gap_'), size, gap)}")
+    parts += [f"largest gap {_place(segment, _size(gap), gap)}" for segment, gap in _largest_gaps(row).items()]
     return ", ".join(parts)
+
+
+def spectrum_cells(row: dict[str, Any]) -> dict[str, str]:
+    """`spectrum_facts` as cells of a table; one that a partial spectrum cannot fill is missing."""
+    cells = _ends(row)
+    if row["num_negative"] is not None:
+        cells["negative"], cells["unresolved sign"] = f"{row['num_negative']:,}", f"{row['num_unresolved_sign']:,}"
+    if row["converged"] < row["eigenvalues"]:
+        cells["not converged"] = f"{row['eigenvalues'] - row['converged']:,}"
+    for segment, gap in _largest_gaps(row).items():
+        if segment == "all":
+            cells["largest gap"] = _place(segment, _size(gap), gap)
+        else:
+            above, below = gap["eigenvalues_above"], gap["eigenvalues_below"]
+            cells[f"largest {segment} gap"] = f"{_size(gap)} (lowest {below} | highest {above})"
+    return cells
+
+
+def _ends(row: dict[str, Any]) -> dict[str, str]:
+    """The extreme eigenvalues and the trace with their errors, those that are known."""
+    return {
+        label: f"{row[key]:.6g} ± {row[f'{key}_error']:.1g}"
+        for label, key in (("λ_max", "largest"), ("λ_min", "smallest"), ("trace", "trace"))
+        if row[key] is not None
+    }
+
+
+def _largest_gaps(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The largest gap of each segment that has one."""
+    start = "largest_gap_"
+    return {key.removeprefix(start): gap for key, gap in row.items() if key.startswith(start)}
+
+
+def _size(gap: dict[str, Any]) -> str:
+    return f"{gap['size']:.4g} ± {gap['error']:.1g}" if gap["resolved"] else "unresolved"
 
 
 def _place(segment: str, size: str, gap: dict[str, Any]) -> str:

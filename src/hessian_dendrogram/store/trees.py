@@ -8,6 +8,8 @@ import numpy as np
 
 from ..results.tree import BipartitionTree
 
+_MOST_PARTS = 4  # of the first cut, in a table
+
 
 def tree_facts(tree: BipartitionTree) -> dict[str, Any]:
     """The numbers of a tree's first cut; `None` where nothing was cut."""
@@ -40,3 +42,16 @@ def describe_tree(row: dict[str, Any]) -> str:
             f"{row['degenerate_cuts']} {'cut' if row['degenerate_cuts'] == 1 else 'cuts'} arbitrary (degenerate)"
         )
     return ", ".join(parts)
+
+
+def tree_cells(row: dict[str, Any]) -> dict[str, str]:
+    """`tree_facts` as cells of a table; one that a tree without a cut cannot fill is missing."""
+    cells = {name: f"{row[name]:,}" for name in ("isolated", "leaves", "levels")}
+    if row["parts"]:
+        parts = " | ".join(f"{size:,}" for size in row["parts"][:_MOST_PARTS])
+        more = f" and {len(row['parts']) - _MOST_PARTS:,} more" if len(row["parts"]) > _MOST_PARTS else ""
+        cells["components" if row["eigenvalue"] == 0 else "first cut"] = parts + more
+        cells["λ₂"], cells["conductance"] = f"{row['connectivity']:.6g}", f"{row['conductance']:.4g}"
+    if row["degenerate_cuts"]:
+        cells["arbitrary cuts"] = f"{row['degenerate_cuts']:,}"
+    return cells
