@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from .analyse import Analysis, Session
     from .experiment import Experiment
     from .layout import Layout
+    from .models.attention_heads import heads_as_groups
+    from .models.batched import Collated, GivenBatches
     from .models.checkpoints import Checkpoints, FileCheckpoints
     from .models.task import Task
+    from .models.tokens import next_token_loss, next_token_weight, token_loss, token_weight
     from .models.training import Training, top_1_accuracy
     from .operators.gauss_newton import GaussNewton
     from .operators.hessian import Hessian
@@ -49,15 +52,17 @@ _HOMES = {
     "Bipartition": "solvers.trees",
     "BipartitionTree": "results.tree",
     "Checkpoints": "models.checkpoints",
+    "Collated": "models.batched",
     "CurvatureOperator": "operators.operator",
     "Dendrogram": "statistics.dendrogram",
     "Exact": "solvers.eigensolvers",
     "Experiment": "experiment",
-    "FileCheckpoints": "models.checkpoints",
     "FiedlerVector": "solvers.graph.laplacian",
+    "FileCheckpoints": "models.checkpoints",
     "FunctionOperator": "operators.small",
     "Gaps": "statistics.dendrogram",
     "GaussNewton": "operators.gauss_newton",
+    "GivenBatches": "models.batched",
     "Hessian": "operators.hessian",
     "Lanczos": "solvers.eigensolvers",
     "Layout": "layout",
@@ -72,12 +77,17 @@ _HOMES = {
     "exact_spectrum": "solvers.exact",
     "fiedler_vector": "solvers.graph.laplacian",
     "gap_ratio": "statistics.gap_ratio",
+    "heads_as_groups": "models.attention_heads",
     "lanczos_spectrum": "solvers.lanczos",
+    "next_token_loss": "models.tokens",
+    "next_token_weight": "models.tokens",
     "recursive_bipartition": "solvers.graph.bipartition",
     "reference_gap_ratio": "statistics.gap_ratio",
     "relative_gaps": "statistics.relative_gaps",
     "single_linkage": "statistics.dendrogram",
     "summarise": "statistics.summary",
+    "token_loss": "models.tokens",
+    "token_weight": "models.tokens",
     "top_1_accuracy": "models.training",
 }
 
@@ -87,6 +97,7 @@ __all__ = [
     "Bipartition",
     "BipartitionTree",
     "Checkpoints",
+    "Collated",
     "CurvatureOperator",
     "Dendrogram",
     "Exact",
@@ -96,6 +107,7 @@ __all__ = [
     "FunctionOperator",
     "Gaps",
     "GaussNewton",
+    "GivenBatches",
     "Hessian",
     "Lanczos",
     "Layout",
@@ -110,12 +122,17 @@ __all__ = [
     "exact_spectrum",
     "fiedler_vector",
     "gap_ratio",
+    "heads_as_groups",
     "lanczos_spectrum",
+    "next_token_loss",
+    "next_token_weight",
     "recursive_bipartition",
     "reference_gap_ratio",
     "relative_gaps",
     "single_linkage",
     "summarise",
+    "token_loss",
+    "token_weight",
     "top_1_accuracy",
 ]
 

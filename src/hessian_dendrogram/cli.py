@@ -146,7 +146,11 @@ def analyse(
     ] = None,
     step: Annotated[int | None, typer.Option("--step", help="Training step of one checkpoint file.")] = None,
     prefix: Annotated[
-        str | None, typer.Option("--prefix", help="What stands before the model's names in the files, where unclear.")
+        str | None,
+        typer.Option(
+            "--prefix",
+            help="What stands before the model's names in the files, or the key of its state, as ema; where unclear.",
+        ),
     ] = None,
     only_list: Annotated[
         bool, typer.Option("--list", help="Say which file is which step and how it fits, and do nothing else.")

@@ -270,15 +270,33 @@ def test_a_folder_of_one_step_and_a_step_that_is_given(tmp_path):
     assert lines == ["a.pt -> step 7 (--step; the file has step 9)"]
 
 
+def test_copies_of_the_last_checkpoint_are_left_out(tmp_path):
+    lightning = {"state_dict": STATE, "global_step": 30}
+    write(tmp_path, {"best.ckpt": lightning, "epoch=2-step=30.ckpt": lightning, "last.ckpt": lightning})
+    write(tmp_path, {"epoch=1-step=20.ckpt": {"state_dict": STATE, "global_step": 20}})
+    lines = []
+    assert find_checkpoints(tmp_path, tell=lines.append) == {
+        20: tmp_path / "epoch=1-step=20.ckpt",
+        30: tmp_path / "epoch=2-step=30.ckpt",
+    }
+    assert lines[:2] == [
+        "left out: best.ckpt: the same weights as epoch=2-step=30.ckpt",
+        "left out: last.ckpt: the same weights as epoch=2-step=30.ckpt",
+    ]
+
+
+OTHER = {name: tensor + 1 for name, tensor in STATE.items()}
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         (
-            {"step_10.pt": STATE, "step_10_ema.pt": STATE},
+            {"step_10.pt": STATE, "step_10_ema.pt": OTHER},
             r"step_10.pt and step_10_ema.pt both have step 10 \(step in its name; step in its name\); rename or move",
         ),
         (
-            {"a.ckpt": {"model": STATE, "step": 2}, "last.ckpt": {"model": STATE, "step": 2}},
+            {"a.ckpt": {"model": STATE, "step": 2}, "last.ckpt": {"model": OTHER, "step": 2}},
             r"a.ckpt and last.ckpt both have step 2 \(step in the file; step in the file\); move one away, or give one",
         ),
         (

@@ -60,7 +60,7 @@ class Bomb:
         (nn.Linear(2, 3), "could execute code"),
         (
             {"model": STATE, "args": argparse.Namespace(lr=0.1)},
-            r"holds more than tensors \(argparse.Namespace\) and could",
+            r"than tensors \(argparse.Namespace\) under 'args' and could .* for k in \['model'\]}, 'weights-1.pt'",
         ),
         (ADAM, "holds no state dict of a model but state, param_groups"),
         ({"generator": STATE, "critic": STATE}, "holds no state dict of a model but generator, critic"),

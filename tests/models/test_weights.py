@@ -126,20 +126,20 @@ def test_a_stored_checkpoint_that_is_not_finite_blocks_its_own_step_alone(tiny, 
 
 def test_one_file_is_in_memory_at_a_time(tiny, tmp_path, monkeypatch):
     files = states_in_files(tiny, tmp_path, range(5))
-    known, read, arrays_of = [], checkpoints.read_state_dict, importing.state_arrays
+    known, read, arrays_of = [], checkpoints.read_chosen, importing.state_arrays
 
-    def noted_state(file):
+    def noted_state(file, wanted):
         assert not any(reference() is not None for reference in known)
-        state = read(file)
-        known.append(weakref.ref(state["0.weight"]))
-        return state
+        chosen = read(file, wanted)
+        known.append(weakref.ref(chosen.state["0.weight"]))
+        return chosen
 
     def noted_arrays(model):
         arrays = {name: array.copy() for name, array in arrays_of(model).items()}
         known.append(weakref.ref(arrays["0.weight"]))
         return arrays
 
-    monkeypatch.setattr(checkpoints, "read_state_dict", noted_state)
+    monkeypatch.setattr(checkpoints, "read_chosen", noted_state)
     monkeypatch.setattr(importing, "state_arrays", noted_arrays)
     with opening.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
         for _ in range(2):  # stored, and compared

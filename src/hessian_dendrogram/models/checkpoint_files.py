@@ -21,8 +21,9 @@ from torch import Tensor
 from ..errors import UserError
 from ..texts import escaped, listed, shortened
 from .distributed_checkpoints import is_distributed, numbers_of
+from .nested_states import nested_state
 from .shards import INDICES, shards_of
-from .state_dicts import content_of, nested_state
+from .state_dicts import content_of, digest_of_state
 from .state_dicts import read_state_dict as read_state_dict
 from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, count_in_name, has_number, step_in_name
 
@@ -77,6 +78,7 @@ def find_checkpoints(
     if step is not None and len(found) > 1:
         raise UserError(f"--step goes with one checkpoint file; {escaped(path)} has {len(found)}")
     found = dict(sorted(found.items(), key=lambda item: item[1].value))
+    _leave_out_copies(found, tell)
     width = max(len(count.label) for count in found.values())
     for count in found.values():
         tell(f"{count.label:<{width}} -> step {count.value} ({count.source})")
@@ -229,6 +231,23 @@ def _other(name: str, kind: str, value: int) -> str:
         said = count_in_name(name, "number") if said is None else said
         return "" if said in (None, value) else f"; its name says {said}"
     return ""
+
+
+def _leave_out_copies(found: dict[Path, _Count], tell: Callable[[str], object]) -> None:
+    """Of files with the same step and the same weights, as a trainer's `last.ckpt` has, keep the first."""
+    kept, *others = list(found)
+    for file in others:
+        one, other, copy = found[kept], found[file], None
+        if (one.value, one.kind) == (other.value, other.kind):
+            with suppress(UserError):  # of a file that cannot be read, which is said where it is loaded
+                if digest_of_state(kept) == digest_of_state(file):
+                    copy = kept if has_number(file.name) and not has_number(kept.name) else file
+        if copy is None:
+            kept = file
+            continue
+        kept = file if copy == kept else kept
+        tell(f"left out: {found[copy].label}: the same weights as {found[kept].label}")
+        del found[copy]
 
 
 def _check_order(path: Path, counts: list[_Count]) -> None:

@@ -20,7 +20,7 @@ from .checkpoint_files import find_checkpoints
 from .naming import matched
 from .pretrained import is_pretrained, pretrained_in, read_pretrained
 from .shards import INDICES, shards_of
-from .state_dicts import read_state_dict
+from .state_dicts import read_chosen
 from .weights import fit_state, load_weights
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ class FileCheckpoints:
 
     Args:
         files: by step.
-        prefix: what stands before the model's names in them, where that could be several.
+        prefix: what stands before the model's names in them, where that could be several; or the key of the dictionary
+            to take, such as `ema`.
         tell: gets a line for everything that is changed to make them fit.
     """
 
@@ -101,11 +102,13 @@ class FileCheckpoints:
                 f"{escaped(file)} changed while the files were read, and its step may be another one now; run again "
                 "once nothing writes to it"
             )
-        found = matched(read_state_dict(file), model, self.prefix)
-        said = list(found.said)
+        chosen = read_chosen(file, self.prefix.rstrip(".") if self.prefix else None)
+        is_key = chosen.is_wanted and not any(name.startswith(self.prefix or "") for name in chosen.state)
+        found = matched(chosen.state, model, None if is_key else self.prefix)
+        said = [*chosen.said, *found.said]
         if found.state.keys() - model.state_dict().keys() and (inner := pretrained_in(model)) and is_pretrained(file):
             found = matched(read_pretrained(file.parent, inner), model)
-            said = [f"names changed by {type(inner).__name__}.from_pretrained", *found.said]
+            said = [*chosen.said, f"names changed by {type(inner).__name__}.from_pretrained", *found.said]
         fit_state(model, found.state, f"{escaped(file)} (step {step})")
         for line in said:
             if line not in self._said:  # once, and not for each of a thousand files

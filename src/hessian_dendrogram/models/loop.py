@@ -23,6 +23,7 @@ from ..progress import bar
 from ..store import Run
 from ..texts import shortened
 from . import random_state, samples, training_state
+from .batched import GivenBatches
 from .samples import Batch, Data
 from .training_state import to_numpy as to_numpy
 from .weights import load_weights as load_weights
@@ -97,6 +98,8 @@ def _batches(experiment: Experiment, train: Data, start: int, device: torch.devi
     """Batches from update `start + 1` on: each epoch a new permutation of the samples, the last batch ragged."""
     total = samples.size(train)
     size = min(experiment.batch_size or total, total)
+    if isinstance(train, GivenBatches) and size != 1:
+        raise UserError(f"given batches are trained on one at a time; batch_size must be 1, got {size}")
     per_epoch = math.ceil(total / size)
     step = start
     while True:
@@ -137,7 +140,8 @@ def evaluate(experiment: Experiment, model: nn.Module, data: Data) -> tuple[floa
     for inputs, targets in samples.batches(data, _EVALUATION_BATCH):
         outputs = samples.call(model, samples.map_inputs(lambda tensor: tensor.to(device), inputs))
         targets = targets.to(device)
-        batch_weight = float(task.weight(targets)) if task.weight else len(targets)
+        plain_weight = 1 if isinstance(data, GivenBatches) else len(targets)
+        batch_weight = float(task.weight(targets)) if task.weight else plain_weight
         if batch_weight:
             loss += task.loss(outputs, targets).item() * batch_weight
         if measure:

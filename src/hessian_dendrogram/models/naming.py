@@ -66,6 +66,7 @@ def matched(state: Mapping[str, Tensor], model: nn.Module, prefix: str | None = 
             said.append(f"put {prefix[1:]} before every name")
         else:
             others = [name for name in state if not name.startswith(prefix)]
+            said += ["these are averaged weights (n_averaged)"] if "n_averaged" in others else []
             state = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
             said.append(f"took off {prefix}")
             if others:

@@ -4,14 +4,18 @@
   - a tensor pair `(inputs, targets)`; `inputs` is a tensor, a tuple of tensors (called as `model(*inputs)`) or a dict
     of tensors (called as `model(**inputs)`), `targets` a tensor, and all of them have the samples along their first
     axis;
-  - a map-style `torch.utils.data.Dataset` of such samples;
-  - a `DataLoader`, or any other iterable of such batches. An iterator that can be read only once is kept as a list.
+  - a map-style `torch.utils.data.Dataset` of such samples, or one of Hugging Face's datasets; with a function that
+    makes their batches as `Collated(dataset, collate)`;
+  - a `DataLoader`, or any other iterable of such batches. An iterator that can be read only once is kept as a list;
+  - `GivenBatches(batches)`, where the loss compares the samples of a batch with each other.
+
+Samples and batches may also be dictionaries, as those of transformers are: what is under `labels` are the targets.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -19,12 +23,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from ..errors import UserError
+from .batched import Collated, GivenBatches
 
 Inputs: TypeAlias = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 Batch: TypeAlias = tuple[Inputs, Tensor]
 Data: TypeAlias = Batch | Dataset[Any] | Iterable[Batch]
 
 _DIGEST_ITEMS = 64
+_TARGETS = "labels"  # their name in the dictionaries of transformers
 
 
 def reusable(data: Data) -> Data:
@@ -33,7 +39,7 @@ def reusable(data: Data) -> Data:
         return data.tensors
     if isinstance(data, Iterator):
         return list(data)
-    return data
+    return checked(data) if isinstance(data, Mapping) else data
 
 
 def is_pair(data: object) -> bool:
@@ -43,7 +49,12 @@ def is_pair(data: object) -> bool:
 
 def is_stored(data: object) -> bool:
     """Whether `data` is a tensor pair or a map-style `Dataset`, the forms an experiment's data may have."""
-    return is_pair(data) or (isinstance(data, Dataset) and hasattr(data, "__len__"))
+    return is_pair(data) or isinstance(data, Mapping) or (_is_dataset(data) and hasattr(data, "__len__"))
+
+
+def _is_dataset(data: object) -> bool:
+    """Whether samples are in it one by one: one of torch's, or of Hugging Face's, which are none of torch's."""
+    return isinstance(data, Dataset) or (hasattr(data, "features") and hasattr(data, "with_format"))
 
 
 def tensors_of(inputs: Inputs) -> list[Tensor]:
@@ -85,11 +96,12 @@ def checked(batch: Any) -> Batch:
     Raises:
         UserError: it is something else, or its tensors differ in their number of samples.
     """
+    if isinstance(batch, Mapping):
+        batch = _pair_of(batch)
     if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor)):
         raise UserError(f"a batch must be a pair (inputs, targets) with a tensor of targets, got {describe(batch)}")
     inputs, targets = batch
-    if isinstance(inputs, list):
-        inputs = tuple(inputs)
+    inputs = tuple(inputs) if isinstance(inputs, list) else dict(inputs) if isinstance(inputs, Mapping) else inputs
     tensors = (
         list(inputs.values()) if isinstance(inputs, dict) else [*inputs] if isinstance(inputs, tuple) else [inputs]
     )
@@ -102,6 +114,22 @@ def checked(batch: Any) -> Batch:
     return inputs, targets
 
 
+def _pair_of(batch: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """A dictionary without its targets, and these."""
+    if _TARGETS not in batch:
+        names = ", ".join(map(str, batch)) or "nothing"
+        raise UserError(f"a batch that is a dictionary has its targets as {_TARGETS!r}; this one has {names}")
+    strange = {name: value for name, value in batch.items() if not isinstance(value, Tensor)}
+    if strange or len(batch) < 2:
+        found = ", ".join(f"a {type(value).__name__} as {name!r}" for name, value in strange.items())
+        raise UserError(
+            f"a batch that is a dictionary has tensors, inputs beside the labels; this one has {found or 'no inputs'}: "
+            "leave out what the model does not take, make tensors of the rest (with_format('torch')), or give "
+            "Collated(data, collate)"
+        )
+    return {name: value for name, value in batch.items() if name != _TARGETS}, batch[_TARGETS]
+
+
 def batches(data: Data, batch_size: int) -> Iterator[Batch]:
     """Read the data once, batch by batch; batches of the data's own keep their sizes, empty ones are skipped."""
     if is_pair(data):
@@ -109,8 +137,11 @@ def batches(data: Data, batch_size: int) -> Iterator[Batch]:
         source: Iterable[Any] = (
             take(whole, slice(start, start + batch_size)) for start in range(0, count(whole), batch_size)
         )
-    elif isinstance(data, Dataset):
-        source = DataLoader(data, batch_size=batch_size)
+    elif isinstance(data, GivenBatches):
+        source = (data[number] for number in range(len(data)))
+    elif _is_dataset(data):
+        collate = data.collate if isinstance(data, Collated) else None
+        source = DataLoader(cast("Dataset[Any]", data), batch_size=batch_size, collate_fn=collate)
     elif isinstance(data, Iterable):
         source = data
     else:
@@ -124,7 +155,7 @@ def batches(data: Data, batch_size: int) -> Iterator[Batch]:
 
 
 def size(data: Data) -> int:
-    """Number of samples of a tensor pair or a `Dataset`."""
+    """Number of samples of a tensor pair or a `Dataset`; of given batches that of these."""
     return count(checked(data)) if is_pair(data) else len(data)  # type: ignore[arg-type]
 
 
@@ -132,6 +163,8 @@ def select(data: Data, indices: Tensor) -> Data:
     """The chosen samples of a tensor pair or a `Dataset`."""
     if is_pair(data):
         return take(checked(data), indices)
+    if isinstance(data, Collated | GivenBatches):
+        return data.some(indices.tolist())
     return Subset(cast("Dataset[Any]", data), indices.tolist())
 
 

@@ -7,12 +7,14 @@ else has their endings, a text, half a file, a pipe, a device, another library's
 from __future__ import annotations
 
 import errno
+import hashlib
 import pickle
 import re
 import stat
 import warnings
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,11 @@ from torch import Tensor
 from ..errors import UserError
 from ..texts import escaped, listed, shortened
 from .distributed_checkpoints import is_distributed, read_distributed
+from .foreign_objects import foreign_object
+from .nested_states import TRAINED, chosen_state
 from .pickle_calls import REBUILDING, refused_call
 from .shards import INDICES, shards_of
 
-_NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
-_DEEPEST = 5  # state dicts in each other; one may hold itself
 _PREFIXES = ("module.", "_orig_mod.")  # put before every name by DistributedDataParallel and torch.compile
 _LARGEST_HEADER = 2**24  # bytes of a .safetensors file's names and shapes: 100,000 tensors
 
@@ -47,16 +49,32 @@ def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
     Raises:
         UserError: the file is damaged, no regular file, wants to execute code, or holds no state dict.
     """
+    return read_chosen(path, unwrapped=unwrapped).state
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The named tensors of a file.
+
+    Attributes:
+        state: the tensors.
+        said: which of the file's dictionaries was taken, where there were several.
+        is_wanted: whether it was the one that was asked for.
+    """
+
+    state: dict[str, Tensor]
+    said: tuple[str, ...] = ()
+    is_wanted: bool = False
+
+
+def read_chosen(path: Path, wanted: str | None = None, *, unwrapped: bool = True) -> Chosen:
+    """As `read_state_dict`, from the dictionary under a key where the file has that, and with what was chosen."""
     if path.name.endswith(INDICES):
         shards = _in_shards(path)
-        return _unwrapped(shards) if unwrapped else shards
+        return Chosen(_unwrapped(shards) if unwrapped else shards)
     if path.is_dir() and is_distributed(path):
-        return _unwrapped(read_distributed(path)) if unwrapped else read_distributed(path)
-    content = content_of(path)
-    for _ in range(_DEEPEST):
-        if not isinstance(content, Mapping) or not (key := nested_state(content)):
-            break
-        content = content[key]
+        return Chosen(_unwrapped(read_distributed(path)) if unwrapped else read_distributed(path))
+    content, said, is_wanted = chosen_state(content_of(path), wanted)
     if not isinstance(content, Mapping):
         kind = type(content).__name__
         raise UserError(f"{escaped(path)} holds no state dict but one {kind}; save model.state_dict()")
@@ -65,7 +83,24 @@ def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
     if not state:
         keys = listed(list(content)) or "nothing"
         raise UserError(f"{escaped(path)} holds no state dict of a model but {keys}; save model.state_dict()")
-    return _copied(_unwrapped(state) if unwrapped else state, path)
+    return Chosen(_copied(_unwrapped(state) if unwrapped else state, path), tuple(said), is_wanted)
+
+
+def digest_of_state(path: Path) -> str:
+    """SHA-256 of the named tensors in a file, in hexadecimal.
+
+    Raises:
+        UserError: as for `read_state_dict`.
+    """
+    hasher = hashlib.sha256()
+    for name, tensor in sorted(read_state_dict(path).items()):
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise UserError(f"{escaped(path)} holds a tensor without plain numbers, {shortened(name)}")
+        plain = (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).reshape(-1).contiguous()
+        hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if plain.numel():
+            hasher.update(plain.view(torch.uint8).numpy().data)
+    return hasher.hexdigest()
 
 
 def _in_shards(index: Path) -> dict[str, Tensor]:
@@ -106,11 +141,6 @@ def _copied(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     return copied
 
 
-def nested_state(content: Mapping[Any, Any]) -> str | None:
-    """The key under which the model's state is."""
-    return next((key for key in _NESTED if isinstance(content.get(key), Mapping)), None)
-
-
 def content_of(path: Path, *, tensors: bool = True) -> Any:
     """What is in a file, or of .safetensors only the text beside the tensors.
 
@@ -123,7 +153,7 @@ def content_of(path: Path, *, tensors: bool = True) -> Any:
         if path.suffix.lower() == ".safetensors":
             return _load_safetensors(path, tensors=tensors)
         if call := refused_call(path):
-            raise _refusal(path, call)
+            raise _refusal(path, call, is_trap=True)
         with warnings.catch_warnings(action="ignore"):  # of old formats, once for every reading
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except UserError:
@@ -154,13 +184,22 @@ def _load_safetensors(path: Path, *, tensors: bool) -> Any:
         return opened.metadata() or {}
 
 
-def _refusal(path: Path, call: str) -> UserError:
+def _refusal(path: Path, call: str, *, is_trap: bool = False) -> UserError:
+    """What is said of a file that asks for a call; of one made to take forever no line that would load it."""
     if call.startswith(REBUILDING):
         return UserError(
             f"{escaped(path)} holds tensors that are sparse, quantised, nested or without values ({shortened(call)}); "
             "save dense ones, as model.state_dict() gives them"
         )
     more = f"more than tensors ({shortened(call)})" if call else "more than tensors"
+    if not is_trap and (found := foreign_object(path, TRAINED)):
+        place = f"under {'.'.join(found.keys)!r} " if found.keys else ""
+        line = found.conversion(path, TRAINED)
+        remedy = f'. Or, where you trust it, run where it was made: python -c "{line}"' if line else " instead"
+        return UserError(
+            f"{escaped(path)} holds more than tensors ({shortened(found.name)}) {place}and could execute code; it is "
+            f"not loaded. Save model.state_dict(){remedy}"
+        )
     return UserError(
         f"{escaped(path)} is damaged, or holds {more} and could execute code; it is not loaded. "
         "Save model.state_dict() instead"

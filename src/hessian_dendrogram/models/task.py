@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..errors import UserError
 from ..layout import Members
-from .checked import confirm_function, patterns_of, shown
+from .checked import confirm_function, patterns_of
+from .groups import GroupsOf, checked_groups
 from .samples import Data
 
 Split = tuple[Data, Data | None]
@@ -38,7 +38,8 @@ class Task:
         groups: named parts of the parameters, such as attention heads, that take the place of whole tensors in shares
             of eigenvectors and in compositions of clusters, and can be named as the parameters of an analysis. Each
             is what `Layout.group` takes: name patterns, pairs of a pattern and an index into its tensors
-            (`("blocks.0.attn.W_Q", 3)`), or flat indices. They have no parameter in common.
+            (`("blocks.0.attn.W_Q", 3)`), or flat indices. They have no parameter in common. A function of the model
+            may give them, such as `heads_as_groups`.
 
     Raises:
         UserError: what should be a function is none, or what should be several is not.
@@ -49,7 +50,7 @@ class Task:
     data: Callable[[Path | None], Split]
     weight: Callable[[Tensor], Tensor | float] | None = None
     parameters: Sequence[str] | None = None
-    groups: Mapping[str, Members] = field(default_factory=dict)
+    groups: Mapping[str, Members] | Any = field(default_factory=dict)  # a mapping once made, whatever was given
 
     def __post_init__(self) -> None:
         for name, signature in _FUNCTIONS.items():
@@ -57,5 +58,8 @@ class Task:
                 confirm_function(name, signature, getattr(self, name))
         if self.parameters is not None:
             object.__setattr__(self, "parameters", patterns_of(self.parameters))
-        if not isinstance(self.groups, Mapping) or not all(isinstance(name, str) and name for name in self.groups):
-            raise UserError(f"groups must be parts of the parameters by name, such as a dict, got {shown(self.groups)}")
+        if isinstance(self.groups, GroupsOf) or callable(self.groups):
+            find = self.groups.find if isinstance(self.groups, GroupsOf) else self.groups
+            object.__setattr__(self, "groups", GroupsOf(find, self.model))  # of this model, where another was replaced
+        else:
+            checked_groups(self.groups)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from . import random_state
+from .weights import names_in_state
 
 _BUFFER = "buffer."  # before the names of buffers; those of the optimiser begin with a number
 
@@ -77,7 +78,7 @@ def restore(
 
 
 def state_arrays(model: nn.Module) -> dict[str, NDArray[Any]]:
-    """The state dict of a model as arrays.
+    """The state dict of a model as arrays, its parameters by the names that `named_parameters` gives.
 
     Raises:
         UserError: it has something else than tensors.
@@ -87,7 +88,8 @@ def state_arrays(model: nn.Module) -> dict[str, NDArray[Any]]:
         raise UserError(
             f"the model's state dict has {others[0]!r}, which is no tensor and cannot be stored; make it a buffer"
         )
-    return {name: to_numpy(tensor) for name, tensor in state.items()}
+    called = {held: name for name, held in names_in_state(model).items()}
+    return {called.get(name, name): to_numpy(tensor) for name, tensor in state.items()}
 
 
 def attributes(model: nn.Module) -> dict[str, object]:

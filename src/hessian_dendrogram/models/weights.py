@@ -21,7 +21,8 @@ def load_weights(model: nn.Module, run: Run, step: int) -> None:
     Raises:
         UserError: the names or shapes differ, the message gives the first few differences; or some are not finite.
     """
-    state = {name: torch.from_numpy(array) for name, array in run.weights(step).items()}
+    names = names_in_state(model)
+    state = {names.get(name, name): torch.from_numpy(array) for name, array in run.weights(step).items()}
     try:
         fit_state(model, state, f"the checkpoint at step {step} of {escaped(run.path)}")
     except NotFiniteError as error:
@@ -75,6 +76,14 @@ def fit_state(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
     constants = constants_of(model)
     model.load_state_dict(state)
     confirm_finite(model, constants, what)
+
+
+def names_in_state(model: nn.Module) -> dict[str, str]:
+    """The names of parameters in the model's state dict, where they are not those of `named_parameters`."""
+    called = {id(tensor): name for name, tensor in model.named_parameters()}
+    state = model.state_dict(keep_vars=True)
+    held = {id(tensor): name for name, tensor in state.items()}
+    return {name: held[key] for key, name in called.items() if name not in state and key in held}
 
 
 def constants_of(model: nn.Module) -> dict[str, Tensor]:

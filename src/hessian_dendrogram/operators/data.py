@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import UserError, user_errors
 from ..models import samples
+from ..models.batched import GivenBatches
 from ..models.samples import Batch, Data
 from .interception import ExactSums
 from .stand_in import type_of_that_precision
@@ -26,11 +27,11 @@ class WeightedData:
 
     Args:
         source: as the user gave them, in a form that can be read many times.
-        weight: of a batch's targets; default their number.
+        weight: of a batch's targets; default their number, or one for a batch that was given as such.
         dtype: what floating-point tensors are converted to.
         device: where the batches live.
         batch_size: samples in one batch, for data that does not come in batches.
-        count: how many samples there are, once they have been counted.
+        count: how many samples there are, or given batches, once they have been counted.
         total: what all batches weigh together, likewise.
 
     Once they are counted, batches that had to be converted, moved or loaded are kept while all of them fit in
@@ -45,6 +46,15 @@ class WeightedData:
     count: int = 0
     total: float = 0.0
     _kept: list[Batch] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the composition of the batches belongs to the loss, so that none may be cut."""
+        return isinstance(self.source, GivenBatches)
+
+    def count_of(self, batch: Batch) -> int:
+        """How many of what the mean is taken over a batch is."""
+        return 1 if self.is_given else samples.count(batch)
 
     def batches(self) -> Iterator[Batch]:
         """The data as it comes, on the device and in the dtype; batches of weight zero are left out."""
@@ -72,7 +82,13 @@ class WeightedData:
         return moved.requires_grad_(tensor.requires_grad)
 
     def weighted(self, most: int | None = None) -> Iterator[tuple[samples.Inputs, Tensor, float]]:
-        """Inputs, targets and share in the mean of each batch; of at most `most` samples where that is given."""
+        """Inputs, targets and share in the mean of each batch; of at most `most` samples where that is given.
+
+        Raises:
+            UserError: parts are asked for of given batches.
+        """
+        if most and self.is_given:
+            raise UserError("given batches are not cut, since the loss may compare their samples with each other")
         for batch in self.batches():
             length = samples.count(batch)
             for start in range(0, length, most or length):
@@ -87,7 +103,7 @@ class WeightedData:
             UserError: it is negative, or not finite.
         """
         if self.weight is None:
-            return samples.count(batch)
+            return self.count_of(batch)
         with user_errors("weight= cannot be evaluated"), ExactSums():
             weight = float(self.weight(batch[1]))
         if not 0 <= weight < float("inf"):
@@ -99,7 +115,12 @@ class WeightedData:
         return replace(self, count=count, total=total)
 
     def evenly_spaced(self, most: int) -> WeightedData:
-        """At most so many samples, evenly spaced, in their batches; those of weight zero left out."""
+        """At most so many samples, evenly spaced, in their batches; those of weight zero left out.
+
+        Of given batches as many as have so many samples, whole ones, and one at least.
+        """
+        if self.is_given:
+            return self._some_given(most)
         if self.count <= most:
             return self
         places = torch.arange(most) * self.count // most
@@ -113,3 +134,13 @@ class WeightedData:
         if not parts:
             return self
         return replace(self, source=parts, count=sum(map(samples.count, parts)), total=sum(map(self.weight_of, parts)))
+
+    def _some_given(self, most: int) -> WeightedData:
+        """Given batches, evenly spaced, that have about so many samples together."""
+        parts = list(self.batches())
+        wanted = max(1, most // max(map(samples.count, parts)))
+        if wanted >= len(parts):
+            return self
+        chosen = [parts[number * len(parts) // wanted] for number in range(wanted)]
+        source = GivenBatches(chosen)
+        return replace(self, source=source, count=len(chosen), total=sum(map(self.weight_of, chosen)))

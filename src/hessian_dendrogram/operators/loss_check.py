@@ -8,6 +8,10 @@ A mean of a batch is the weighted mean of its parts. Three things are compared, 
   own halves, and so on down to a single sample, at the parameters and at moved ones: at most six gradients of a batch;
 - the whole data, read twice, where it comes from a loader.
 
+- few samples that a user's function collates, with each by itself (`collation_check.py`).
+
+Given batches, whose samples the loss may compare with each other, are asked for all but the means.
+
 Samples keep their order in a half, as packed sequences need. Where a model or a loss cannot take parts of a batch
 (padding to the longest of a batch changes shapes), that is said.
 
@@ -29,6 +33,8 @@ from torch import Tensor
 from ..errors import UserError, user_errors
 from ..models import samples
 from ..models.samples import Batch
+from ..models.tokens import fitting_weight
+from .collation_check import check_collation, collated
 from .risk import Risk
 from .trial import checked_scalar, look_at
 
@@ -37,6 +43,7 @@ logger = logging.getLogger(__name__)
 _MOVED = 1e-2  # of the size of the parameters: far above rounding, and the same function still
 _SLACK = 64  # unit roundoffs by which two ways of adding up may differ at once
 _PASS_WEIGHT = "pass weight=, what the targets weigh in the mean"
+_SHAPES = "batches differ in the shapes of their samples"
 _DRAWS = 3  # moves of the parameters by a few unit roundoffs: how far rounding alone may change a number
 
 
@@ -82,18 +89,20 @@ class _Check:
                 self.check_repeatable(batch, f"batch {number}")
                 value = value if is_moved else here
                 first = [*first, batch][:2]
-            self.check_values(batch, value if is_moved else None)
-            if last is not None:
-                self.check_across(last, batch)
+            if not risk.data.is_given:
+                self.check_values(batch, value if is_moved else None)
+                if last is not None:
+                    self.check_across(last, batch)
             last, batch_weight = batch, risk.data.weight_of(batch)
-            total += samples.count(batch)
+            total += risk.data.count_of(batch)
             weight += batch_weight
             mean += value * batch_weight
         if not total:
             raise UserError("the data has no samples; a mean loss needs at least one")
         if not weight > 0:
             raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
-        self.check_gradients(first)
+        if not risk.data.is_given:
+            self.check_gradients(first)
         if not samples.is_pair(risk.data.source):
             with risk.moved(self.move):
                 again = sum(self.value(batch) * risk.data.weight_of(batch) for batch in risk.data.batches())
@@ -103,6 +112,10 @@ class _Check:
                     f"the data is not deterministic: read twice, the mean loss is {one} and {other}; turn augmentation "
                     "off, or keep the batches in a list"
                 )
+        with risk.moved(self.move):
+            reason = check_collation(risk, self.value, 16 * self.tolerance(total))
+        if self.cannot_split == _SHAPES and collated(risk.data.source) is not None:
+            self.cannot_split = reason  # else samples of several batches have been compared
         if self.cannot_split:
             logger.warning(
                 "that the loss is a mean over samples could not be checked on parts of batches: %s", self.cannot_split
@@ -142,7 +155,7 @@ class _Check:
         for count in (1, 2):
             joined = _joined(_some(last, count), _some(batch, count))
             if joined is None:
-                self.cannot_split = self.cannot_split or "batches differ in the shapes of their samples"
+                self.cannot_split = self.cannot_split or _SHAPES
                 return
             if self.check_values(joined, is_last_try=count == 2):
                 return
@@ -283,10 +296,11 @@ class _Check:
         if not all(map(math.isfinite, values)):  # a half with nothing that counts
             raise UserError(f"{found}; {_PASS_WEIGHT}")
         whole, *halves = (self.gradient(part) for part in (batch, *parts))
-        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1), self.risk.roundoff)}")
+        labels = [part[1] for part in parts]
+        raise UserError(f"{found}; {_remedy(whole, torch.stack(halves, dim=1), self.risk.roundoff, labels)}")
 
 
-def _remedy(whole: Tensor, halves: Tensor, roundoff: float) -> str:
+def _remedy(whole: Tensor, halves: Tensor, roundoff: float, labels: list[Tensor]) -> str:
     """Of the combination of the halves' gradients that fits the whole one best: a sum, or a mean of another weight."""
     fit = torch.linalg.lstsq(halves.cpu(), whole.cpu()[:, None], driver="gelsd").solution[:, 0]
     left = float((whole.cpu() - halves.cpu() @ fit).norm() / (whole.norm().cpu() + 1e-300))
@@ -294,8 +308,12 @@ def _remedy(whole: Tensor, halves: Tensor, roundoff: float) -> str:
         if float((fit - 1).abs().max()) < 1e-4:
             return "it is a sum; divide it by the number of samples"
         if abs(float(fit.sum()) - 1) < 1e-6 + 1e3 * roundoff and bool((fit > 0).all()):
-            return _PASS_WEIGHT
-    return "it couples the samples of a batch, which no weight mends; take a mean of what each gives by itself"
+            name = fitting_weight(labels, fit.tolist(), 1e-5 + 1e3 * roundoff)
+            return f"pass weight={name} of hessian_dendrogram, which fits" if name else _PASS_WEIGHT
+    return (
+        "it couples the samples of a batch, which no weight mends; take a mean of what each gives by itself, or, where "
+        "the loss compares samples with each other, the mean over batches that stay as they are: GivenBatches(batches)"
+    )
 
 
 def _some(batch: Batch, count: int) -> Batch:

@@ -16,7 +16,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from torch.utils.data import Dataset
 
 from ..errors import UserError
 from ..models import samples
+from ..models.batched import GivenBatches
 from ..models.samples import Batch, Data
 from .arithmetic import arithmetic_error
 from .data import Weight, WeightedData
@@ -54,6 +55,8 @@ class MeanOperator(CurvatureOperator):
         model: any `nn.Module`; a tuple of inputs is passed as `model(*inputs)`, a dict as `model(**inputs)`.
         loss: `loss(outputs, targets)`, a scalar: the mean over the batch's samples, or over its weight.
         data: a tensor pair, a `Dataset`, a `DataLoader` or an iterable of batches (see `hessian_dendrogram.samples`).
+        batches: in place of data, batches whose samples the loss compares with each other: the operator is that of the
+            mean over these, each counting the same, and its provenance says so (see `GivenBatches`).
         parameters: names or patterns (`"conv1.*"`) of the parameters to take; default all that are not frozen.
         weight: gives what a batch's targets weigh, where that is not their number of samples.
         dtype: floating-point type of weights, floating inputs and products; default the parameters' own.
@@ -82,8 +85,9 @@ class MeanOperator(CurvatureOperator):
         self,
         model: nn.Module,
         loss: Loss,
-        data: Data,
+        data: Data | None = None,
         *,
+        batches: Any = None,
         parameters: Sequence[str] | None = None,
         weight: Weight | None = None,
         dtype: torch.dtype | None = None,
@@ -94,11 +98,13 @@ class MeanOperator(CurvatureOperator):
     ) -> None:
         if method is not None and method not in METHODS:
             raise UserError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        if (data is None) == (batches is None):
+            raise UserError("an operator takes either data or batches=, which stay as they are")
         self._over(
             Risk(
                 model,
                 loss,
-                data,
+                GivenBatches(batches) if data is None else data,
                 parameters=parameters,
                 weight=weight,
                 dtype=dtype,
@@ -298,6 +304,7 @@ class MeanOperator(CurvatureOperator):
         return {
             "operator": self.name,
             "samples": self.num_samples,
+            **({"mean_over": "given batches"} if self.risk.data.is_given else {}),
             "dtype": str(self.dtype).removeprefix("torch."),
             "products_by": self.method,
             **({"assembled_by": self.assembled_by} if self.assembled_by else {}),

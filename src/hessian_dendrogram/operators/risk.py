@@ -33,6 +33,7 @@ from ..models import samples
 from ..models.samples import Batch, Data
 from .data import Weight, WeightedData
 from .interception import Interception, Observations, Rules
+from .library_settings import put_in, settings_for
 from .parameters import parameter_layout
 from .stand_in import StandIn, named_tensors
 
@@ -94,6 +95,7 @@ class Risk:
         self.device = _checked_device(device or _common([by_name[name].device for name in names], "device"))
         self._base = StandIn(model, loss, dtype=self.dtype, device=self.device, trainable=names, widest=True)
         self._own = self._base.in_type(self.dtype)
+        self._settings = settings_for(self._own.model, self.dtype)
         self.data = WeightedData(samples.reusable(data), weight, self.dtype, self.device, batch_size)
         self.hooks_on_gradients = any(bool(by_name[name]._backward_hooks) for name in names)
         # The user's own tensors, for functions that hold them, and do not find them through the model.
@@ -124,6 +126,8 @@ class Risk:
         """
         other = self.of(replace(self.data, dtype=_checked_dtype(dtype, dtype)))
         other.dtype, other._own = dtype, self._base.in_type(dtype)
+        kernels = [one for one in self._settings if one[1] != "dtype"]  # as they were when the model was given
+        other._settings = [*settings_for(other._own.model, dtype), *kernels]
         other.roundoff = torch.finfo(dtype).eps / 2
         return other
 
@@ -261,7 +265,8 @@ class Risk:
                 yield
                 return
             modes = torch.inference_mode(False), torch.enable_grad(), torch.autocast(self.device.type, enabled=False)
-            with modes[0], modes[1], modes[2], _plain_attention(), self._own.installed(), self._intercepted():
+            own = self._own.installed(), put_in(self._settings)
+            with modes[0], modes[1], modes[2], _plain_attention(), own[0], own[1], self._intercepted():
                 yield
 
     @contextmanager

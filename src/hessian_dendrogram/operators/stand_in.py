@@ -194,9 +194,14 @@ class StandIn:
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, shared ones under their first."""
-    # Those of `nn.Module`: some wrappers override the methods and leave tensors out.
-    return dict(nn.Module.named_parameters(model)) | dict(nn.Module.named_buffers(model))
+    """Parameters and buffers by name, shared ones under their first.
+
+    Some wrappers override the methods that list them, and give other names or leave tensors out: all of a module's own
+    count, under the names that its methods give.
+    """
+    everything = dict(nn.Module.named_parameters(model)) | dict(nn.Module.named_buffers(model))
+    called = {id(tensor): name for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    return {called.get(id(tensor), name): tensor for name, tensor in everything.items()}
 
 
 def _is_open(part: nn.Module) -> bool:
