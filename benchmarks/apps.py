@@ -24,7 +24,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 STEPS = 9
 SLIDERS = {  # the app, the view, and its slider
     "spectrum": [("Dendrogram", "checkpoint (training step)"), ("Dendrogram", "resolution ε")],
-    "grokking": [("", "how many"), ("", "resolution ε")],
+    "grokking": [("Fourier", "how many"), ("Dendrogram", "resolution ε")],
     "parameter-dendrogram": [("Dendrogram", "checkpoint (training step)"), ("Dendrogram", "clusters k")],
 }
 WATCH = """() => {

@@ -147,7 +147,7 @@ def _of_files(outcome):
 
 
 def _is_command(outcome):
-    return not outcome.reader.startswith(("notebook", "weights"))
+    return not outcome.reader.startswith(("notebook", "tables", "weights"))
 
 
 def _problems(outcome):

@@ -12,13 +12,13 @@ import numpy as np
 
 from hessian_dendrogram import pictures
 from hessian_dendrogram.errors import HessianDendrogramError
-from hessian_dendrogram.pages import clusters, opening, widgets
+from hessian_dendrogram.pages import apps, clusters, widgets
+from hessian_dendrogram.pages.dendrograms import Cut
 from hessian_dendrogram.pictures.analysed import read
 from hessian_dendrogram.pictures.clusters import cluster_rows
-from hessian_dendrogram.pictures.coupling import picture_limits
 from hessian_dendrogram.pictures.film import frames
 from hessian_dendrogram.pictures.film_on_screen import film
-from hessian_dendrogram.pictures.fourier import has_measures
+from hessian_dendrogram.store import Run, tables
 
 try:
     from hessian_dendrogram.entry import main
@@ -69,35 +69,32 @@ def _show(name, picture):
     return mo.md("")
 
 
-def _read(path, notebook):
-    """The run and the analyses that a notebook shows, each as far as it can be read."""
+def _read(path, app):
+    """The analyses that an app shows first, as far as they can be read."""
     run, names, known = None, [], []
     with _told():
-        run = opening.open_run(path, notebook)
-        names = opening.analyses(run, notebook)
-    with _told():
-        opening.confirm(run, notebook) if names else None
+        run, names = apps.open_app(app, path)
     for name in names:
-        with _told():
-            known.append(read(run, name))
-    if known:
-        widgets.metrics_warning(run)
-        str(run.configuration.get("experiment", run.path.name))
+        if run.kind(name) == apps.APPS[app].kind:
+            with _told():
+                known.append(read(run, name))
+    for analysis in known[:1]:
+        widgets.introduction(apps.APPS[app], run, analysis.kind)
+        widgets.source(analysis, mo.md(""))
     return known
 
 
 def _tabs(analysis):
     """The tabs of one analysis, at every step."""
-    axis = pictures.Steps.of(analysis.steps)
-    assert analysis.title is not None
+    ends = analysis.steps[0], analysis.steps[-1]
     for tab in widgets.tabs_of(analysis).values():
-        widgets.over_training(analysis, axis, tab, _show)
+        widgets.drawn(analysis, ends, tab, _show)
         for position in range(len(analysis.steps)):
-            widgets.at_step(analysis, position, tab, _show)
+            widgets.drawn(analysis, position, tab, _show)
 
 
 def _spectrum(path, out):
-    """The cells of the notebook `spectrum`."""
+    """The cells of the app `spectrum`."""
     known = _read(path, "spectrum")
     for analysis in known:
         _tabs(analysis)
@@ -115,56 +112,61 @@ def _spectrum(path, out):
 
 def _cluster(analysis, position, segment, epsilon, row):
     """The eigenvectors of the largest cluster."""
-    cluster = None
+    found = {}
     with _told():
-        cluster = clusters.read_cluster(analysis, position, segment, epsilon, row["from"])
-    if cluster is None:
-        return
-    _draw(pictures.cluster_eigenvalues(analysis.dendrograms[segment].trees[position], cluster.start, cluster.stop))
-    if len(cluster.numbers):
-        _draw(pictures.layer_shares(analysis.layout, cluster.numbers, cluster.eigenvalues, cluster.shares))
-    if cluster.filters:
-        options = {"rows": "eigenvector", "unit": "entry", "title": cluster.filter_name}
-        _draw(pictures.filters(cluster.filter_labels, cluster.filters, **options))
+        _, found = clusters.cluster_pictures(Cut(analysis, position, segment, epsilon), row["from"])
+    for picture in found.values():
+        _draw(picture)
 
 
 def _grokking(path, out):
-    """The cells of the notebook `grokking` that the notebook `spectrum` has not."""
+    """The cells of the app `grokking` that the app `spectrum` has not."""
     for analysis in _read(path, "grokking"):
-        is_measured = False
-        with _told():
-            is_measured = has_measures(analysis.measures)
-        axis = pictures.Steps.of(analysis.steps)
-        for end in ("top", "bottom") if is_measured else ():
-            options = {"metrics": analysis.metrics, "ends": (end,), "most": 40}
-            _draw(pictures.fourier(axis, analysis.results, analysis.measures, **options))
-        _draw(pictures.training_curves(axis, analysis.metrics))
+        ends = analysis.steps[0], analysis.steps[-1]
+        for end in ("top", "bottom") if "Fourier" in widgets.tabs_of(analysis) else ():
+            widgets.drawn(analysis, ends, widgets.fourier_tab(end, 40), _show)
 
 
 def _parameter_dendrogram(path, out):
-    """The cells of the notebook `parameter_dendrogram`."""
+    """The cells of the app `parameter-dendrogram`."""
     for analysis in _read(path, "parameter-dendrogram"):
         _tabs(analysis)
-        images = [tree.picture for tree in analysis.results]
-        for one in zip(analysis.steps, analysis.results, images, strict=True):
-            step, tree, image = ([part] for part in one)
-            _draw(pictures.parameter_dendrogram(step, tree, analysis.layout, k=6, title="here"))
-            _draw(pictures.coupling(step, tree, image, k=6, limits=picture_limits(images), title="here"))
+        for position in range(len(analysis.steps)):
+            cut = Cut(analysis, position, "", 6)
+            for picture in (cut.picture("here"), cut.matrix("here")):
+                _draw(picture)
 
 
 def _weights(path, out):
     """What a reader of checkpoints in Python calls."""
     run, steps = None, []
     with _told():
-        run = opening.open_run(path, "spectrum")
+        run = Run(path)
         steps = run.steps()
     for step in steps:
         with _told():
             assert all(isinstance(array, np.ndarray) for array in run.weights(step).values())
 
 
+def _tables(path, out):
+    """Every table of every analysis, as `info --csv` and `Run.table` make them."""
+    run, names = None, []
+    with _told():
+        run = Run(path)
+        names = run.analyses(None)
+    for table, known in tables.TABLES.items():
+        for name in names:
+            with _told():
+                if run.kind(name) == known.kind:
+                    tables.csv_of(run, table, name)
+    if run:
+        with _told():
+            tables.csv_of(run, "metrics")
+
+
 READERS = {
     "info": _command("info", "RUN"),
+    "tables": _tables,
     "info --json": _command("info", "RUN", "--json"),
     "weights": _weights,
     "notebook parameter-dendrogram": _parameter_dendrogram,

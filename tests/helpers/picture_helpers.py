@@ -7,7 +7,6 @@ from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import Panel, Picture, marks, with_matplotlib, with_plotly
 from hessian_dendrogram.pictures.analysed import Analysed
 from hessian_dendrogram.pictures.axes import Linear
-from hessian_dendrogram.pictures.facts import Facts
 from hessian_dendrogram.results.spectrum import Spectrum
 
 NASTY = ["a $x$ b", "<b>bold</b>", "%{x}", "_hidden", "{step}", "a\x1b[31m", "n" * 500]
@@ -50,37 +49,43 @@ AWKWARD = {
     "many steps": [realistic(seed, 12) for seed in range(47)],
 }
 
-_FACTS = Facts("{y:.2f}", {"y": [1.0, 2.0]})
+_FACTS = marks.Facts("{y:.2f}", {"y": [1.0, 2.0]})
 EVERY_MARK = [
     marks.Line([0, 1, 1, 2], [1.0, 2.0, np.nan, 0.5], label="line"),
     marks.Line([0, 1], [1.0, 2.0], marks.FAINT, dash="dot", stepped=True, facts=_FACTS),
     marks.Points([0, 1], [1.0, 2.0], ["#FF0000", "#00FF00"], size=[3.0, 5.0], hollow=[True, False], facts=_FACTS),
-    marks.Points([0, 1], [1.0, 2.0], symbol="x", y_errors=[0.5, np.inf], x_errors=[0.1, 0.2], joined=1.0, label="p"),
+    marks.Points([0, 1], [1.0, 2.0], symbol="x", y_errors=[0.5, np.inf], joined=1.0, label="p"),
     marks.Points([], [], label="none of them"),
-    marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], colour="#FF0000", errors=[0.1, 0.2], label="bars", facts=_FACTS),
+    marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], colour="#FF0000", label="bars", facts=_FACTS),
     marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], upright=False, outline=marks.INK, label="hollow"),
     marks.Bars([0, 1], [0.0, 0.5], [1.0, 2.0], hatched=True, label="hatched"),
     marks.HeatMap(
-        [0, 1, 2], [0, 1, 3], np.array([[1.0, np.nan], [10.0, 100.0]]), (1.0, 100.0), "count", logarithmic=True
+        [0, 1, 2],
+        [0, 1, 3],
+        np.array([[1.0, np.nan], [10.0, 100.0]]),
+        marks.Scale("count", (1.0, 100.0), logarithmic=True),
     ),
     marks.HeatMap(
-        [0, 1, 2], [0, 1, 3], np.array([[-1.0, 0.0], [1.0, 0.5]]), (-1.0, 1.0), "weight", colours="diverging"
+        [0, 1, 2],
+        [0, 1, 3],
+        np.array([[-1.0, 0.0], [1.0, 0.5]]),
+        marks.Scale("weight", (-1.0, 1.0), colours="diverging"),
     ),
-    marks.ColourBar(("#000000", "#888888", "#FFFFFF"), ("0", "10", "20"), "step"),
+    marks.Scale("step", colours=("#000000", "#888888", "#FFFFFF"), names=("0", "10", "20")),
     marks.Tree(
         np.array([0.0, 1.0, 0.5]),
         np.array([0.0, 0.0, 2.0]),
         np.array([2, 2, -1]),
         (marks.Branches(np.array([0]), "#FF0000", label="left"), marks.Branches(np.array([1]))),
-        Facts("{h:.1f}", {"h": [0.0, 0.0, 2.0]}),
+        marks.Facts("{h:.1f}", {"h": [0.0, 0.0, 2.0]}),
     ),
     marks.Dashes([0, 1], [1.0, 2.0], [0.1, np.inf], "#FF0000", label="dashes", facts=_FACTS),
     marks.Areas([0, 1, 2], np.array([[0.2, 0.3, 0.4], [0.8, 0.7, 0.6]]), ("#FF0000", "#00FF00"), ("a", "b")),
     marks.Region(y=(None, 1.0), label="shade"),
     marks.Region(x=(0.5, None), hatched=True, label="hatch"),
     marks.Rule(1.0, text="reference 1.0", label="rule"),
-    marks.Rule(1.0, upright=True, dash="dot"),
-    marks.Texts([0, 1], [1.0, 2.0], ["one", "two"], ["#FF0000", marks.FAINT]),
+    marks.Rule(1.0, dash="dot"),
+    marks.Texts([0, 1], [1.0, 2.0], ["one", "two"], "#FF0000"),
     marks.Remark("a remark"),
     marks.Nothing("nothing to see"),
 ]

@@ -1,4 +1,4 @@
-"""The notebooks: each is well formed, runs as a script without torch, and works in a real browser."""
+"""The apps: their notebook is well formed, runs as a script without torch, and works in a real browser."""
 
 import json
 import queue
@@ -20,15 +20,20 @@ import small_run
 from hessian_dendrogram import store
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.pages import browser as browsers
-from hessian_dendrogram.pages import clusters, opening
-from hessian_dendrogram.pictures.analysed import read
+from hessian_dendrogram.pages import widgets
+from hessian_dendrogram.pages.apps import APPS, open_app
+from hessian_dendrogram.pages.clusters import cluster_of, cluster_pictures
+from hessian_dendrogram.pages.dendrograms import Cut
+from hessian_dendrogram.pictures import PICTURES, Known, Panel, Picture
+from hessian_dendrogram.pictures.analysed import Analysed, read
+from hessian_dendrogram.pictures.marks import HeatMap, Nothing
+from hessian_dendrogram.store import Run
+from hessian_dendrogram.store.tables import csv_of
 from hessian_dendrogram.texts import shortened
 from picture_helpers import analysed, complete
 from served import served
 
-APPS = ("spectrum", "grokking", "parameter-dendrogram")
-FOLDER = Path(hessian_dendrogram.__file__).with_name("pages")
-FILES = [FOLDER / f"{app.replace('-', '_')}.py" for app in APPS]
+NOTEBOOK = Path(hessian_dendrogram.__file__).with_name("pages") / "notebook.py"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -44,9 +49,9 @@ class Blocker:
         if name.split(".")[0] == "torch":
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 sys.meta_path.insert(0, Blocker())
-_, file, *runs = sys.argv
+_, file, app, *runs = sys.argv
 for run in runs:
-    sys.argv = [file, "--", "--run", run]
+    sys.argv = [file, "--", "--app", app, "--run", run]
     runpy.run_path(file, run_name="__main__")
     print("ran", run)
 """
@@ -88,29 +93,47 @@ def runs(tmp_path_factory):
 
 def test_problems_are_named_before_anything_is_drawn(runs):
     with pytest.raises(UserError, match="no analysis of spectra yet; take one with `hessian-dendrogram analyse`"):
-        opening.analyses(opening.open_run(runs / "empty", "spectrum"), "spectrum")
+        open_app("spectrum", runs / "empty")
     with pytest.raises(UserError, match="no parameter dendrograms yet; take them with `hessian-dendrogram fiedler`"):
-        opening.confirm(opening.open_run(runs / "empty", "parameter-dendrogram"), "parameter-dendrogram")
+        open_app("parameter-dendrogram", runs / "empty")
     with pytest.raises(UserError, match="is no run directory"):
-        opening.open_run(runs, "spectrum")
-    damaged = opening.open_run(runs / "damaged", "spectrum")
+        open_app("spectrum", runs)
+    with pytest.raises(UserError, match="there is no app 'x'; there are: spectrum, grokking, parameter-dendrogram"):
+        open_app("x", runs / "whole")
+    damaged = store.Run(runs / "damaged")
     with pytest.raises(DamagedRunError, match=r"eigenvalues.npy is damaged"):
         read(damaged, small_run.ANALYSIS)
     with pytest.raises(DamagedRunError, match=r"order.npy is damaged"):
         read(damaged, f"{small_run.ANALYSIS}.fiedler")
 
 
-def test_a_notebook_about_measures_needs_measures(runs):
-    unmeasured = opening.open_run(runs / "unmeasured", "grokking")
+def test_an_app_about_measures_needs_measures(runs):
     with pytest.raises(UserError, match=r"no Fourier measures.*`hessian-dendrogram app spectrum --run .*unmeasured`"):
-        opening.confirm(unmeasured, "grokking")
-    opening.confirm(unmeasured, "spectrum")
+        open_app("grokking", runs / "unmeasured")
+    open_app("spectrum", runs / "unmeasured")
     for name in ("whole", "partly"):  # damaged ones are told on the page
-        opening.confirm(opening.open_run(runs / name, "grokking"), "grokking")
+        open_app("grokking", runs / name)
+
+
+def test_every_app_has_every_analysis_within_reach_its_own_kind_first(runs):
+    both = [small_run.ANALYSIS, f"{small_run.ANALYSIS}.fiedler"]
+    assert open_app("spectrum", runs / "whole")[1] == both
+    assert open_app("parameter-dendrogram", runs / "whole")[1] == both[::-1]
+
+
+def test_a_new_kind_of_result_has_the_tabs_of_its_pictures_and_no_more(monkeypatch):
+    own = Known(of="toy", title="Toys", sentence="It is one.", over=lambda toys, at: toys.results[0], tab="My own")
+    monkeypatch.setitem(PICTURES, "own", own)
+    toys = Analysed(None, "toys", "toy", [0, 1], [Picture(((Panel((Nothing("a toy"),)),),), sentence="It is one.")])
+    assert widgets.tabs_of(toys) == {"My own": {"own": own}}
+    assert widgets.cut_slider(toys, widgets.segment_choice(toys).value) is None
+    shown = []
+    widgets.drawn(toys, (0, 1), {"own": own}, lambda *one: shown.append(one) or widgets.mo.md(""))
+    assert shown == [("own", toys.results[0])]
 
 
 def test_resolutions_lead_from_single_eigenvalues_to_one_cluster(runs):
-    moving = read(opening.open_run(runs / "whole", "spectrum"), small_run.ANALYSIS).dendrograms["all"]
+    moving = read(store.Run(runs / "whole"), small_run.ANALYSIS).dendrograms["all"]
     for tree in moving.trees.values():
         assert tree.num_clusters(moving.resolutions[-1]) == 1
         assert tree.num_clusters(moving.resolutions[0]) == small_run.LAYOUT.size
@@ -137,43 +160,48 @@ def test_the_first_resolution_leaves_the_six_largest_gaps_open(gaps, clusters):
 
 
 def test_a_cluster_has_its_own_eigenvectors(runs):
-    analysis = read(opening.open_run(runs / "whole", "spectrum"), small_run.ANALYSIS)
+    analysis = read(store.Run(runs / "whole"), small_run.ANALYSIS)
     values = analysis.results[1].eigenvalues
     # 1.0 and 1.1 are one cluster at 0.2; their numbers are two below the two largest.
-    found = clusters.read_cluster(analysis, 1, "all", 0.2, 1.04)
-    assert (found.start, found.stop) == (len(values) - 4, len(values) - 2)
-    assert found.eigenvalues == pytest.approx([1.0, 1.1])
-    assert found.shares.sum(axis=0) == pytest.approx([1, 1])
-    assert found.filter_labels == ["λ = 1.1", "λ = 1"]
+    cut = Cut(analysis, 1, "all", 0.2)
+    assert cluster_of(cut.tree, cut.at, 1.04)[1:] == (len(values) - 4, len(values) - 2)
+    size, found = cluster_pictures(cut, 1.04)
+    assert (size, [*found]) == (2, ["cluster", "cluster_shares", "cluster_filters"])
+    first, *_ = (panel.marks for rows in found["cluster"].rows for panel in rows)
+    assert first[0].y == pytest.approx([1.0, 1.1])
+    ((shares,),), ((filters,),) = (found[name].rows for name in ("cluster_shares", "cluster_filters"))
+    heights = [np.asarray(bars.stops) - np.asarray(bars.starts) for bars in shares.marks]
+    assert np.sum(heights, axis=0) == pytest.approx([1, 1])
+    assert filters.y.names == ["λ = 1.1", "λ = 1"]
     vectors = np.linalg.eigh(small_run.coupled(5))[1]
-    assert np.abs(found.filters[0].ravel()) == pytest.approx(np.abs(vectors[:18, -3]))
+    (drawn,) = (mark.values for mark in filters.marks if isinstance(mark, HeatMap))
+    first_filter = np.abs(drawn[:3, :3])
+    assert first_filter == pytest.approx(np.abs(vectors[:9, -3].reshape(3, 3)))
 
 
 def test_the_published_results_are_the_default_in_a_checkout():
     for app in APPS:
-        assert opening.open_run(None, app).path.name == opening.NOTEBOOKS[app]
+        assert open_app(app)[0].path.name == APPS[app].published
 
 
 # ── as scripts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_marimo_finds_no_fault():
-    line = [sys.executable, "-m", "marimo", "check", "--strict", *map(str, FILES)]
+    line = [sys.executable, "-m", "marimo", "check", "--strict", str(NOTEBOOK)]
     result = subprocess.run(line, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_notebooks_ask_for_the_same_packages():
+def test_the_notebook_asks_for_what_it_was_tried_with():
     """`marimo run --sandbox` would write what is missing into the file."""
-    headers = [file.read_text().split('"""')[0] for file in FILES]
-    assert headers[0] == headers[1] == headers[2]
-    assert f"marimo>={version('marimo')}" in headers[0]
+    assert f"marimo>={version('marimo')}" in NOTEBOOK.read_text().split('"""')[0]
 
 
-@pytest.mark.parametrize("file", FILES, ids=APPS)
-def test_each_app_runs_as_a_script_without_torch(file, runs):
+@pytest.mark.parametrize("app", APPS)
+def test_each_app_runs_as_a_script_without_torch(app, runs):
     paths = [str(runs / name) for name in ("whole", "empty", "damaged", "partly", "unmeasured")]
-    line = [sys.executable, "-c", AS_SCRIPTS, str(file), *paths]
+    line = [sys.executable, "-c", AS_SCRIPTS, str(NOTEBOOK), app, *paths]
     result = subprocess.run(line, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
@@ -376,6 +404,7 @@ VIEWS = {
     "Gaps": "cluster: eigenvalues",
     "Levels": "over training",
     "Stats": "extreme eigenvalues",
+    "Fourier": "largest eigenvalues (at most 40 of a step)",
     "Filters": "filters of conv.weight",
     "Compare": "leading eigenvalues",
 }
@@ -389,6 +418,14 @@ def test_every_view_of_the_spectrum_app_has_a_chart(page):
         select(opened, view)
         opened.locator("marimo-plotly text", has_text=text).first.wait_for()
         no_error(opened)
+
+
+def test_a_table_is_saved_as_it_is_in_the_run(page, runs):
+    shown = page("spectrum")
+    with shown.expect_download() as saved:
+        shown.get_by_text("gaps.csv").click()
+    name = saved.value.suggested_filename.removesuffix("-gaps.csv")
+    assert Path(saved.value.path()).read_bytes().decode() == csv_of(Run(runs / "whole"), "gaps", name)
 
 
 def test_tabs_are_walked_by_keyboard(page):
@@ -424,7 +461,7 @@ def test_sliders_say_what_they_show(page):
     assert steps.evaluate(said) == "40"
     assert steps.get_attribute("aria-valuenow") == "2"  # the position alone
     steps.press("Home")
-    opened.wait_for_function(f"node => ({said})(node) === '0'", arg=steps.element_handle())
+    opened.locator("marimo-slider", has_text="checkpoint").locator("[role=slider][aria-valuetext='0']").wait_for()
     epsilon = opened.locator("marimo-slider", has_text="resolution")
     shown = epsilon.evaluate("host => host.shadowRoot.textContent").rpartition(")")[2]
     assert float(epsilon.get_by_role("slider").evaluate(said)) == pytest.approx(float(shown), rel=0.02)
@@ -553,11 +590,30 @@ def test_film_and_its_slider_agree(page):
     no_error(opened)
 
 
-def test_the_grokking_app_follows_its_sliders(page):
+def test_the_grokking_app_follows_its_sliders_and_keeps_them_behind_other_tabs(page):
     opened = page("grokking")
+    assert opened.get_by_role("tab", name="Fourier", selected=True).count() == 1
     opened.get_by_text("largest eigenvalues (at most 40 of a step)").first.wait_for()
     slider(opened, "how many").press("ArrowLeft")
     opened.get_by_text("largest eigenvalues (at most 35 of a step)").first.wait_for()
+    select(opened, "Stats")
+    opened.locator("marimo-plotly text", has_text="extreme eigenvalues").first.wait_for()
+    select(opened, "Fourier")
+    opened.get_by_text("largest eigenvalues (at most 35 of a step)").first.wait_for()
+    no_error(opened)
+
+
+def test_an_analysis_of_another_kind_is_opened_in_place(page):
+    opened = page("grokking")
+    choice = opened.locator("marimo-dropdown", has_text="analysis").first.get_by_role("combobox")
+    choice.select_option(f"{small_run.ANALYSIS}.fiedler")
+    opened.get_by_role("heading", name="Which parameters act together in small").wait_for()
+    chart(opened, "step 40").first.wait_for()
+    assert opened.get_by_role("tab").all_text_contents() == ["Dendrogram", "Over training", "Compare"]
+    no_error(opened)
+    choice.select_option(small_run.ANALYSIS)
+    opened.get_by_role("heading", name="Grokking, seen by the Hessian: small").wait_for()
+    opened.get_by_text("largest eigenvalues (at most 40 of a step)").first.wait_for()
     no_error(opened)
 
 
@@ -600,7 +656,7 @@ def test_a_damaged_part_costs_only_itself(page, app):
     opened.locator(".main-svg").first.wait_for()
     if app == "grokking":
         opened.get_by_text("00000005.json is damaged").wait_for()
-        opened.locator("marimo-plotly text", has_text="merge height ε").first.wait_for()
+        opened.locator("marimo-plotly text", has_text="eigenvalue λ").first.wait_for()
     assert opened.locator("marimo-callout-output").count() == 1 + (app == "grokking")
     no_error(opened)
 

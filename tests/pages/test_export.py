@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pages.exported import export_page
 from hessian_dendrogram.solvers.graph.bipartition import coupling_picture, recursive_bipartition
 from hessian_dendrogram.solvers.graph.coupling import coupling_graph
+from hessian_dendrogram.store.tables import csv_of
 from picture_helpers import AWKWARD, measures_of, partial, realistic
 
 NASTY = "</script><script>alert(1)</script><img src=http://example.org/x onerror=alert(2)>"
@@ -26,7 +28,7 @@ LAYOUT = Layout(("conv.weight", f"{NASTY}.weight", "head.bias"), ((2, 1, 3, 3), 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SLOW = 60_000  # milliseconds that a busy machine may take
 NO_PLOTLY = NO_TORCH.replace('"torch"', '"plotly"').replace("'torch'", "'plotly'")
-SPECTRA = 11  # charts of an analysis of spectra with measures and filters
+SPECTRA = 10  # charts of an analysis of spectra with measures
 
 
 class Page(HTMLParser):
@@ -131,8 +133,9 @@ def test_a_page_loads_nothing_and_says_what_it_shows(exported):
     assert all(value.startswith("#") or value == "data:," for value in loaded)
     assert "@import" not in page.text.partition("<body>")[0]
     assert "url(" not in page.text.partition("<body>")[0]
-    # Both analyses, their comparison, trees.
-    assert len(page.charts) == written.num_charts == 2 * SPECTRA + 1 + 4
+    # The run's filters, both analyses, their comparison, trees.
+    assert len(page.charts) == written.num_charts == 1 + 2 * SPECTRA + 1 + 4
+    assert [chart["config"]["toImageButtonOptions"]["filename"] for chart in page.charts].count("filters") == 1
     assert all(len(figure["aria-label"]) > 20 for figure in page.all("figure"))
     assert len(page.all("figure")) == len(page.charts)
     anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
@@ -238,8 +241,8 @@ def test_damaged_trees_metrics_and_weights_are_left_out_and_nothing_else(whole, 
     (whole.path / "checkpoints" / "00000010" / "model.safetensors").write_bytes(b"nothing")
     written = export_page(whole, tmp_path / "page.html")
     missing = [line.partition(":")[0] for line in written.left_out]
-    assert missing == ["filters of complete, filters of partial", "complete.fiedler", "loss and accuracy"]
-    assert written.num_charts == 2 * (SPECTRA - 1) + 1
+    assert missing == ["complete.fiedler", "loss and accuracy", "filters of complete, filters of partial"]
+    assert written.num_charts == 2 * SPECTRA + 1
 
 
 def test_what_cannot_be_exported_is_said(tmp_path):
@@ -340,7 +343,7 @@ def test_every_chart_is_drawn_without_a_network_or_a_complaint(opened):
     assert noted == [page.url]
     for width in (800, 390, 1400):
         page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_function(INSIDE)
+        page.wait_for_function(INSIDE, polling=100)  # not at frames, which a browser without a window may not draw
 
 
 def test_the_keyboard_moves_through_the_checkpoints_and_plays_them(opened):
@@ -353,17 +356,41 @@ def test_the_keyboard_moves_through_the_checkpoints_and_plays_them(opened):
     slider.press("ArrowLeft")
     assert said.text_content() == "10"
     assert slider.get_attribute("aria-valuetext") == "10"
-    is_shown = "text => document.querySelector('figure:has(input) .gtitle').textContent.includes(text)"
-    page.wait_for_function(is_shown, arg="step 10;")
+    standing = "xpath=self::*[@data-step='{}']"
+    figure.locator(standing.format(10)).wait_for()
+    assert "step 10;" in title.text_content()
     assert figure.evaluate(lines) != before
     button = figure.get_by_role("button", name="Play")
     slider.press("Home")
     assert said.text_content() == "0"
     button.press("Enter")
     assert figure.get_by_role("button", name="Pause").count() == 1
-    page.wait_for_function("() => document.querySelector('figure:has(input) output').textContent === '20'")
-    page.wait_for_function(is_shown, arg="step 20;")
+    figure.locator(standing.format(20)).wait_for()
+    assert said.text_content() == "20"
     assert figure.evaluate(lines) == before
+
+
+FAILING = """(kind) => {
+  const draw = Plotly.react;
+  Plotly.react = (...given) => {
+    Plotly.react = draw;
+    return kind === "hangs" ? new Promise(() => {}) : Promise.reject(new Error(kind));
+  };
+}"""
+
+
+@pytest.mark.parametrize("kind", ["hangs", "fails"])
+def test_a_drawing_that_hangs_or_fails_is_followed_by_the_next(opened, kind):
+    page, _ = opened
+    figure = drawn(page, "Eigenvalue dendrogram")
+    slider = figure.locator("input")
+    slider.press("End")
+    figure.locator("xpath=self::*[@data-step='20']").wait_for()
+    page.evaluate(FAILING, kind)
+    slider.press("ArrowLeft")
+    slider.press("ArrowLeft")
+    figure.locator("xpath=self::*[@data-step='0']").wait_for()
+    assert "step 0;" in figure.locator(".gtitle").text_content()
 
 
 def test_charts_over_training_stand_under_each_other(opened):
@@ -382,3 +409,17 @@ def test_a_link_unfolds_what_it_leads_to(opened):
     link.press("Enter")
     part.locator("figure[data-drawn]").first.wait_for()
     assert part.get_attribute("open") is not None
+
+
+def test_a_table_is_saved_as_it_is_in_the_run(opened, original):
+    page, _ = opened
+    button = page.locator("button[data-file='complete-eigenvalues.csv']")
+    with page.expect_download() as saved:
+        button.evaluate("button => button.click()")
+    assert saved.value.suggested_filename == "complete-eigenvalues.csv"
+    text = Path(saved.value.path()).read_bytes().decode()
+    assert text == csv_of(original, "eigenvalues", "complete")
+    assert page.locator("button[data-file]").evaluate_all("all => all.map(one => one.dataset.file)") == [
+        *(f"{name}-{table}.csv" for name in ("complete", "partial") for table in ("eigenvalues", "gaps", "clusters")),
+        "complete.fiedler-trees.csv",
+    ]

@@ -107,7 +107,7 @@ def test_the_holder_of_the_address_gets_in(app, host):
     for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
         status, _, page = app.ask(f"/{app.token}/", headers)
         assert status == 200
-        assert "<title>Hessian eigenvalue dendrograms</title>" in page
+        assert "<title>Hessian dendrograms</title>" in page
     messages = app.messages(f"s_{host.replace(':', '')}", host)
     assert "kernel-ready" in messages[0]
     assert "Hessian eigenvalues of <code>small</code>" in "".join(messages)
@@ -143,7 +143,7 @@ def no_folder(text, folder):
 def test_a_page_and_what_follows_it_name_no_folder(app, folder):
     status, _, page = app.ask(f"/{app.token}/?file=/etc/passwd", app.own())
     assert status == 200
-    assert '"spectrum.py"' in page
+    assert '"notebook.py"' in page
     assert no_folder(page, folder)
     messages = app.messages("s_page")
     assert len(messages) > 50
@@ -216,8 +216,8 @@ def test_of_a_path_only_the_notebooks_name_is_left(page, left):
 def test_two_at_once_get_two_ports(folder):
     with served("spectrum", folder / "whole") as one, served("parameter-dendrogram", folder / "whole") as two:
         assert one.port != two.port
-        for app, title in ((one, "Hessian eigenvalue dendrograms"), (two, "Parameter dendrograms")):
-            assert f"<title>{title}</title>" in app.ask(f"/{app.token}/", app.own())[2]
+        for app, title in ((one, "Hessian eigenvalues of"), (two, "Which parameters act together in")):
+            assert f"{title} <code>small</code>" in "".join(app.messages("s_title"))
 
 
 def test_a_port_is_taken_before_its_address_is_known():
@@ -268,7 +268,7 @@ def test_a_browser_is_started_without_the_address(monkeypatch):
 
 
 def test_a_notebook_runs_without_the_command(folder):
-    notebook = Path(serving.__file__).with_name("spectrum.py")
+    notebook = Path(serving.__file__).with_name("notebook.py")
     with socket.create_server((serving.HOST, 0)) as probe:
         port = probe.getsockname()[1]
     line = [sys.executable, "-m", "marimo", "run", str(notebook), "--headless", "--no-token", "--no-sandbox"]

@@ -27,10 +27,7 @@ from hessian_dendrogram.pictures.cluster_count import cluster_count_curves, clus
 from hessian_dendrogram.pictures.comparison import comparison_of_spectra
 from hessian_dendrogram.pictures.coupling import coupling
 from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms
-from hessian_dendrogram.pictures.density import bin_edges, split_by_density
-from hessian_dendrogram.pictures.eigenvalue_axis import EigenvalueAxis
 from hessian_dendrogram.pictures.eigenvalue_tree import cluster_colours
-from hessian_dendrogram.pictures.facts import Facts
 from hessian_dendrogram.pictures.film import frames
 from hessian_dendrogram.pictures.film_on_screen import film
 from hessian_dendrogram.pictures.gaps import largest_gaps
@@ -39,7 +36,7 @@ from hessian_dendrogram.pictures.key_steps import key_positions
 from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.screen import configuration, light
-from hessian_dendrogram.pictures.spectrum_evolution import spectrum_evolution
+from hessian_dendrogram.pictures.spectrum_evolution import bin_edges, spectrum_evolution, split_by_density
 from hessian_dendrogram.pictures.titles import describe
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
@@ -127,7 +124,7 @@ def test_the_legend_names_each_thing_once_also_over_panels():
 
 @pytest.mark.parametrize("name", NASTY)
 def test_texts_of_any_origin_are_shown_letter_by_letter(name):
-    facts = Facts("{who}: {y:.2f}", {"who": [name, "b"], "y": [1.0, 2.0]})
+    facts = marks.Facts("{who}: {y:.2f}", {"who": [name, "b"], "y": [1.0, 2.0]})
     drawn = marks.Points([0, 1], [1.0, 2.0], label=name, facts=facts)
     axes = {"x": Named([name, "b"], label=name), "y": Linear(name)}
     picture = Picture(((Panel((drawn, marks.Remark(name)), title=name, **axes),),), title=name)
@@ -146,7 +143,7 @@ def test_texts_of_any_origin_are_shown_letter_by_letter(name):
 
 
 def test_facts_say_the_same_to_both_and_to_a_test():
-    facts = Facts(
+    facts = marks.Facts(
         "step {step:,}\nλ = {value:.3g} of {name}", {"step": [0, 1200], "value": [1.0, 2.5], "name": ["a", "<"]}
     )
     assert facts.said(1) == "step 1,200\nλ = 2.5 of <"
@@ -190,6 +187,12 @@ def test_what_is_on_paper_only_leaves_its_room_on_a_screen():
     assert chart.layout.xaxis.ticktext == ("0", "1")
 
 
+def test_numbers_of_a_right_panel_do_not_stand_over_the_left_one():
+    panel, image = Panel((marks.Line([0, 1], [0, 1]),)), Panel((EVERY_MARK[8],), square=True)
+    chart = with_plotly.draw(Picture(((panel, panel), (panel, image), (panel,))))
+    assert [axis.side for axis in chart.select_yaxes()] == [None, "right", None, None, None]
+
+
 def test_a_reader_keeps_zoom_and_legend_when_the_chart_is_drawn_again():
     assert with_plotly.draw(toy()).layout.uirevision
 
@@ -231,7 +234,7 @@ def test_dashes_are_one_shape_whose_numbers_hovering_says():
 
 
 def test_eigenvalues_stand_where_the_axis_says():
-    axis = Eigenvalues(EigenvalueAxis.around(([-3.0, -1e-6, 0.0, 1e-6, 20.0], 1e-9)))
+    axis = Eigenvalues.around(([-3.0, -1e-6, 0.0, 1e-6, 20.0], 1e-9))
     values = np.array([-3.0, -1e-7, 0.0, 1e-4, 20.0])
     assert axis.value_at(axis.place(values)) == pytest.approx(values)
     assert axis.place([10.0])[0] - axis.place([1.0])[0] == pytest.approx(1)  # a decade is a unit
@@ -239,31 +242,31 @@ def test_eigenvalues_stand_where_the_axis_says():
 
 def test_the_linear_part_of_an_axis_hides_no_resolved_eigenvalue_and_is_stated():
     values = np.array([-2.0, 0.0, 1e-7, 0.03, 50.0])
-    axis = EigenvalueAxis.around((values, 1e-9))
-    assert axis.low < -2
-    assert axis.high > 50
+    axis = Eigenvalues.around((values, 1e-9))
+    assert axis.limits[0] < -2
+    assert axis.limits[1] > 50
     assert axis.threshold >= 1e-5 * 50 / 10
-    blurred = EigenvalueAxis.around((values, 0.05))
+    blurred = Eigenvalues.around((values, 0.05))
     assert blurred.threshold == pytest.approx(0.1)
-    assert "linear within ±10⁻¹" in Eigenvalues(blurred).label
+    assert "linear within ±10⁻¹" in blurred.label
     resolved = np.where(np.abs(values) > 1, 0.5, 1e-9)
-    assert EigenvalueAxis.around((values, resolved)).threshold == axis.threshold
-    assert EigenvalueAxis.around((values, 1e-12), (1e-6 * values, 1e-12)).threshold < 1e-3 * axis.threshold
-    assert EigenvalueAxis.around((np.zeros(3), 0.0)).threshold == 1.0
+    assert Eigenvalues.around((values, resolved)).threshold == axis.threshold
+    assert Eigenvalues.around((values, 1e-12), (1e-6 * values, 1e-12)).threshold < 1e-3 * axis.threshold
+    assert Eigenvalues.around((np.zeros(3), 0.0)).threshold == 1.0
 
 
 def test_an_axis_has_one_slope_on_both_sides_of_its_threshold():
-    axis = EigenvalueAxis(threshold=1e-3, low=-1.0, high=1.0)
+    axis = Eigenvalues(1e-3, (-1.0, 1.0))
     near = 1e-3 * np.array([1 - 1e-6, 1 - 5e-7, 1 + 5e-7, 1 + 1e-6])
     for sign in (1, -1):
-        below, _, above = np.diff(axis.to_axis(sign * near)) / np.diff(sign * near)
+        below, _, above = np.diff(axis.place(sign * near)) / np.diff(sign * near)
         assert above == pytest.approx(below, rel=1e-5)
-    assert axis.from_axis(axis.to_axis(near)) == pytest.approx(near, rel=1e-14)
+    assert axis.value_at(axis.place(near)) == pytest.approx(near, rel=1e-14)
 
 
 def test_a_uniform_spectrum_has_no_edge_at_the_threshold_of_its_axis():
     values = np.linspace(-5e-3, 5e-3, 100_001)
-    axis = EigenvalueAxis(threshold=1e-3, low=-1e-2, high=1e-2)
+    axis = Eigenvalues(1e-3, (-1e-2, 1e-2))
     edges, spectrum = bin_edges(axis), complete(values, 0.0)
     counts, _ = split_by_density(spectrum, edges)
     middle = np.abs(edges[:-1] + edges[1:]) / 2 < 4e-3
@@ -280,7 +283,7 @@ def test_a_uniform_spectrum_has_no_edge_at_the_threshold_of_its_axis():
 def test_labels_on_paper_do_not_run_into_each_other():
     ends = [(-1, 1), (-0.04, 0.9), (-3e-5, 80), (0, 5), (-30, -2e-3)]
     groups = [np.array([low, 1e-3 * low, 1e-3 * high, high]) for low, high in ends]
-    panels = [Panel((), x=Eigenvalues(EigenvalueAxis.around((values, 1e-12)))) for values in groups]
+    panels = [Panel((), x=Eigenvalues.around((values, 1e-12))) for values in groups]
     picture = Picture(tuple((panel, panel) for panel in panels), height=7.0, widths=(2.2, 1.0))
     figure = with_matplotlib.draw(picture)
     figure.draw_without_rendering()
@@ -312,7 +315,7 @@ def test_labels_have_room_and_every_decade_that_is_zoomed_into_has_ticks(most):
     for _ in range(60):
         low, small, high = 10 ** random.uniform([-8, -9, -3], [0, -4, 3])
         for values in ([-low, -small, small, high], [small, high], [-high, -small], [-low, small]):
-            axis = Eigenvalues(EigenvalueAxis.around((sorted(values), 1e-12)))
+            axis = Eigenvalues.around((sorted(values), 1e-12))
             ticks, (first, last) = axis.ticks(most), axis.place(axis.limits)
             labelled = axis.place([at for at, text in ticks if text])
             assert len(labelled) >= 2
@@ -329,7 +332,7 @@ def test_labels_have_room_and_every_decade_that_is_zoomed_into_has_ticks(most):
 
 
 def test_ticks_of_an_eigenvalue_axis_read_the_same_in_both():
-    axis = Eigenvalues(EigenvalueAxis.around(([-2.0, 1e-4, 50.0], 1e-9)))
+    axis = Eigenvalues.around(([-2.0, 1e-4, 50.0], 1e-9))
     picture = one(marks.Line([0, 1], [-2.0, 50.0]), y=axis)
     figure, chart = with_matplotlib.draw(picture), with_plotly.draw(picture)
     panel = figure.axes[0]
@@ -625,7 +628,7 @@ OF_A_TREE = {"connectivity", "composition", "parameter_dendrogram", "coupling"}
 def run(tmp_path):
     """Three steps of a convolutional model: an analysis of spectra, one of trees, and one that has not begun."""
     run = small_run.write(tmp_path / "run")
-    run.create_analysis("empty", {})
+    run.create_analysis("empty", {"configuration": {}})
     return run
 
 
@@ -644,9 +647,9 @@ def test_every_picture_of_an_analysis_is_drawn(run, tmp_path):
     assert figures.draw_any is figures.draw_bipartition is figures.draw
 
 
-def test_files_are_written_without_pyplot_or_global_state(run, tmp_path):
+def test_files_are_written_without_torch_plotly_or_global_state(run, tmp_path):
     folder = tmp_path / "new" / "figures"
-    # The setting "backend" is left out: reading it makes matplotlib load pyplot. Two pictures have most marks.
+    # The setting "backend" is left out: reading it makes matplotlib choose one. Two pictures have most marks.
     code = (
         "import sys, hessian_dendrogram as h\n"
         "from pathlib import Path\n"
@@ -660,7 +663,7 @@ def test_files_are_written_without_pyplot_or_global_state(run, tmp_path):
         "for name in PICTURES.keys() - {'gaps', 'filters'}: del PICTURES[name]\n"
         f"paths = draw(h.Run({str(run.path)!r}), {small_run.ANALYSIS!r}, Path({str(folder)!r}))\n"
         "assert settings() == before\n"
-        "assert not {'torch', 'plotly', 'matplotlib.pyplot'} & set(sys.modules)\n"
+        "assert not {'torch', 'plotly'} & set(sys.modules)\n"
         "from hessian_dendrogram.pictures import with_plotly\n"
         "assert 'torch' not in sys.modules\n"
         "print(*paths, sep='\\n')\n"
@@ -681,8 +684,8 @@ def test_an_analysis_without_a_result_is_refused_and_one_without_pictures_has_no
     with pytest.raises(UserError, match="nowhere"):
         figures.draw(run, "nowhere", tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
-    monkeypatch.setitem(KINDS, "other", Kind(Facts))
-    run.create_analysis("others", {}, kind="other")
+    monkeypatch.setitem(KINDS, "other", Kind(marks.Facts))
+    run.create_analysis("others", {"configuration": {}}, kind="other")
     assert figures.draw(run, "others", tmp_path / "figures") == []
     assert (tmp_path / "figures").is_dir()
 
@@ -691,7 +694,7 @@ def test_an_analysis_without_a_result_is_refused_and_one_without_pictures_has_no
 def test_filters_and_measures_are_left_out_where_there_are_none(tmp_path):
     (tmp_path / "run").mkdir()
     run = store.Run.create(tmp_path / "run", configuration={}, layout=Layout(("w",), ((3,),)), provenance={})
-    run.create_analysis("a", {})
+    run.create_analysis("a", {"configuration": {}})
     run.save_spectrum(5, "a", complete([1.0, 2.0, 3.0]), {})
     drawn = figures.draw(run, "a", tmp_path / "figures")
     assert {path.name for path in drawn} == OF_A_SPECTRUM - {"filters", "fourier"}

@@ -13,12 +13,7 @@ from hessian_dendrogram.pictures.cluster import cluster_eigenvalues, layer_share
 from hessian_dendrogram.pictures.comparison import comparison_of_analyses, comparison_of_spectra
 from hessian_dendrogram.pictures.fourier import FOURIER, fourier, has_measures
 from hessian_dendrogram.pictures.histogram import eigenvalue_histogram
-from hessian_dendrogram.pictures.level_statistics import (
-    REFERENCES,
-    gap_ratio_along_spectrum,
-    gap_ratio_over_training,
-    level_statistics,
-)
+from hessian_dendrogram.pictures.level_statistics import REFERENCES, level_statistics
 from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.summary import summary
 from hessian_dendrogram.pictures.training import training_curves
@@ -188,7 +183,7 @@ def test_gap_ratios_are_those_of_the_statistics_and_a_line_breaks_where_there_ar
     random = np.random.default_rng(0)
     blurred = complete(np.linspace(1, 2, 300), 1.0)
     spectra = [complete(random.uniform(-1, 1, 300), 1e-9), blurred, complete(random.uniform(-1, 1, 300), 1e-9)]
-    points = labelled(gap_ratio_over_training(Steps((0, 4, 9)), spectra), "all resolved")
+    points = labelled(level_statistics(Steps((0, 4, 9)), spectra), "all resolved")
     known = [gap_ratio(spectra[place]) for place in (0, 2)]
     assert points.y[[0, 2]].tolist() == [ratio.mean for ratio in known]
     assert points.y_errors[[0, 2]].tolist() == [ratio.standard_error for ratio in known]
@@ -203,14 +198,14 @@ def test_gap_ratios_are_those_of_the_statistics_and_a_line_breaks_where_there_ar
 
 def test_windows_reach_from_end_to_end_and_are_counted():
     spectrum = complete(np.sort(np.random.default_rng(1).uniform(-1, 1, 2400)), 1e-9)
-    picture = gap_ratio_along_spectrum({3: spectrum, 7: complete(np.linspace(1, 2, 2400), 1.0)})
+    picture = level_statistics([3, 7], [spectrum, complete(np.linspace(1, 2, 2400), 1.0)])
     points, (widths, _) = labelled(picture, "step 3: 12 of 12 windows resolved"), of_kind(picture, marks.Line)
     lows, highs = widths.x[::3], widths.x[1::3]
     assert (lows[1:] >= highs[:-1]).all()
     assert ((lows < points.x) & (points.x < highs)).all()
     assert widths.y[::3].tolist() == points.y.tolist()
     labelled(picture, "step 7: 0 of 12 windows resolved")
-    assert "too few" in said(gap_ratio_along_spectrum({0: partial()}))
+    assert "too few" in said(level_statistics([0], [partial()]))
     drawn(picture)
 
 
@@ -316,8 +311,8 @@ def test_a_cluster_is_shown_with_its_neighbours():
     assert (inside.x.tolist(), inside.y.tolist()) == ([2, 3, 4], [1.0, 1.1, 1.2])
     assert inside.y_errors.tolist() == [0.2, 0.3, 0.4]
     assert outside.y.tolist() == [0, 5]
-    assert outside.hollow.all()
-    assert not inside.hollow.any()
+    assert outside.hollow
+    assert not inside.hollow
     assert outside.facts.said(0).startswith("number 1 from the bottom\nλ = 0 ± 0.1")
     drawn(picture)
     drawn(cluster_eigenvalues(single_linkage(complete(np.arange(300.0))), 0, 300))
@@ -365,7 +360,7 @@ def test_fourier_measures_stand_under_the_spectrum():
     assert axis.limits[0] < crosses.y[0] < axis.limits[1]  # no mark lies beyond the axis
     heat, other = of_kind(picture, marks.HeatMap)
     assert heat.values.T.tolist() == [row["embedding_norms"] for row in rows]
-    assert heat.limits == other.limits == (0, 6)
+    assert heat.scale.limits == other.scale.limits == (0, 6)
     assert labelled(picture, "loss with the key frequencies alone, all pairs").y.tolist() == [0.2, 1.2]
     triangles = [mark for mark in of_kind(picture, marks.Points) if mark.symbol == "triangle-left"]
     assert [np.asarray(one.y).tolist() for one in triangles] == [[3, 40]] * 2

@@ -9,20 +9,18 @@ from scipy.cluster.hierarchy import linkage
 
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import marks, with_matplotlib, with_plotly
-from hessian_dendrogram.pictures.axes import Steps
+from hessian_dendrogram.pictures.axes import Eigenvalues, Steps
 from hessian_dendrogram.pictures.branches import pen
-from hessian_dendrogram.pictures.by_segment import by_segment
+from hessian_dendrogram.pictures.by_segment import by_segment, drawing_floor
 from hessian_dendrogram.pictures.clusters import cluster_rows, clusters_at
 from hessian_dendrogram.pictures.composition import composition
 from hessian_dendrogram.pictures.connectivity import connectivity
 from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms, first_epsilon, leading, leading_count
-from hessian_dendrogram.pictures.eigenvalue_axis import EigenvalueAxis
-from hessian_dendrogram.pictures.eigenvalue_tree import Frame, cluster_colours, tree_panel
+from hessian_dendrogram.pictures.eigenvalue_tree import Frame, cluster_colours, node_points, tree_panel
 from hessian_dendrogram.pictures.film import frames
 from hessian_dendrogram.pictures.film_on_screen import film
 from hessian_dendrogram.pictures.filters import filters, mosaic
 from hessian_dendrogram.pictures.layers import layer_colours
-from hessian_dendrogram.pictures.node_places import drawing_floor, node_points
 from hessian_dendrogram.pictures.palette import COLOURS
 from hessian_dendrogram.pictures.parameter_dendrogram import CLUSTER, parameter_dendrogram
 from hessian_dendrogram.pictures.picture import Picture
@@ -311,7 +309,7 @@ def test_filters_are_square_images_in_one_scale_around_zero():
             image = heat.values[3 * row : 3 * row + 2, 5 * column : 5 * column + 4]
             assert image.tolist() == weights[row][column, 0].tolist()
     assert np.isnan(heat.values[2]).all()
-    assert heat.limits == (-np.abs(weights).max(), np.abs(weights).max())
+    assert heat.scale.limits == (-np.abs(weights).max(), np.abs(weights).max())
     assert panel.square
     assert panel.y.names == ["0", "14,070"]
     assert panel.y.limits[0] > panel.y.limits[1]  # the first row is above
@@ -335,7 +333,7 @@ def test_awkward_filters_are_drawn_and_the_title_says_what_is_not():
     (heat,) = of_kind(filters([0, 9], [several, 2 * several]), marks.HeatMap)
     assert heat.values[5:9, 10:14] == pytest.approx(2 * several[2].mean(axis=0))
     assert mosaic(np.zeros((1, 1, 2, 3))).shape == (2, 3)
-    assert of_kind(filters([0], [np.array([[[[np.inf, 3.0]]]])]), marks.HeatMap)[0].limits == (-3, 3)
+    assert of_kind(filters([0], [np.array([[[[np.inf, 3.0]]]])]), marks.HeatMap)[0].scale.limits == (-3, 3)
 
 
 # ── the eigenvalue dendrogram ─────────────────────────────────────────────────────────────────────────────────────────
@@ -401,7 +399,7 @@ def test_the_pen_draws_every_branch_and_says_whose_each_point_is(epsilon):
 @pytest.mark.parametrize("spectrum", [realistic(), complete([1.0, 1.0, 2.0]), complete([-5.0, 7.0])])
 def test_nodes_stand_at_the_heights_of_scipys_linkage_over_their_eigenvalues(spectrum):
     tree = single_linkage(spectrum)
-    axis, count = EigenvalueAxis.around((tree.eigenvalues, 1e-6)), len(tree.eigenvalues)
+    axis, count = Eigenvalues.around((tree.eigenvalues, 1e-6)), len(tree.eigenvalues)
     places, heights = node_points(tree, axis)
     reference = linkage(tree.eigenvalues[:, None], "single")
     assert heights == pytest.approx(np.concatenate([np.zeros(count), reference[:, 2]]), abs=1e-12)
@@ -409,8 +407,8 @@ def test_nodes_stand_at_the_heights_of_scipys_linkage_over_their_eigenvalues(spe
     members = [{leaf} for leaf in range(count)]
     for one, other in tree.linkage[:, :2].astype(int).tolist():
         members.append(members[one] | members[other])
-    means = [axis.to_axis(tree.eigenvalues[sorted(leaves)]).mean() for leaves in members]
-    assert axis.to_axis(places) == pytest.approx(means, rel=1e-9, abs=1e-12)
+    means = [axis.place(tree.eigenvalues[sorted(leaves)]).mean() for leaves in members]
+    assert axis.place(places) == pytest.approx(means, rel=1e-9, abs=1e-12)
 
 
 def test_what_is_within_its_error_or_beyond_a_thousand_merges_is_not_drawn():
@@ -534,7 +532,7 @@ def test_the_hole_is_hatched_up_to_the_edge():
     frame = Frame.around([tree])
     panel = tree_panel(tree, 1.0, frame)
     regions = [m for m in panel.marks if isinstance(m, marks.Region) and m.hatched]
-    assert [region.x for region in regions] == [(frame.axis.low, tree.eigenvalues[0])]
+    assert [region.x for region in regions] == [(frame.axis.limits[0], tree.eigenvalues[0])]
     (mark,) = [m for m in panel.marks if isinstance(m, marks.Tree)]
     assert mark.places.min() >= tree.eigenvalues[0]  # no branch crosses it
 

@@ -11,11 +11,11 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any
+from string import Template
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -27,111 +27,71 @@ _LONGEST = 500  # characters of a text of the run
 
 
 @dataclass(frozen=True)
-class Chart:
-    """One chart, or one for each of several training steps, among which a slider chooses.
+class Section:
+    """A heading, how to read the chart below it, and that: one, or one for each step that a slider chooses.
 
-    Attributes:
-        name: of the file that its camera button saves.
-        description: one sentence for those who do not see it.
-        figures: by training step, ascending, or one without a step.
+    `name` is that of the file which the camera button saves, `steps` are those that the chart is of, title and sentence
+    plain text, and the appendix HTML below it.
     """
 
     name: str
-    description: str
-    figures: Mapping[int | None, go.Figure]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, what one sees below it, and charts.
-
-    Attributes:
-        title: the heading, as plain text.
-        text: HTML.
-        charts: below the text.
-        appendix: HTML below the charts.
-    """
-
     title: str
-    text: str
-    charts: Sequence[Chart] = ()
+    sentence: str
+    figures: Mapping[int | None, go.Figure]
+    steps: Sequence[int]
     appendix: str = ""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Sections under a heading of their own, which can be folded.
-
-    Attributes:
-        title: the heading, as plain text.
-        text: HTML.
-        sections: below the text.
-        is_open: whether it is unfolded at first.
-    """
+    """Sections below a heading, which is plain text, and a text, which is HTML; they can be folded."""
 
     title: str
     text: str
-    sections: Sequence[Section] = field(default=())
+    sections: Sequence[Section] = ()
     is_open: bool = True
 
 
 def page(title: str, text: str, parts: Sequence[Part]) -> str:
-    """Write the page.
-
-    Args:
-        title: plain text.
-        text: HTML that introduces it.
-        parts: what it shows.
-    """
+    """Write the page: its title, as plain text, what introduces it, as HTML, and what it shows."""
     folder = files(__package__)
-    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    scripts = [get_plotlyjs(), script]
+    skeleton, style, script = (folder.joinpath(f"page.{end}").read_text("utf-8") for end in ("html", "css", "js"))
+    scripts = {"plotly": get_plotlyjs(), "script": script}
     policy = [
         "default-src 'none'",
-        "script-src " + " ".join(f"'sha256-{_digest(one)}'" for one in scripts),
+        "script-src " + " ".join(f"'sha256-{_digest(one)}'" for one in scripts.values()),
         "style-src 'unsafe-inline'",  # plotly.js styles what it draws
         "img-src data: blob:",  # heatmaps are pictures, and a picture is saved by way of one
     ]
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(policy)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            '<link rel="icon" href="data:,">',
-            f"<title>{_plain(title)}</title>",
-            f"<style>\n{style}</style>",
-            "</head>",
-            "<body>",
-            '<a class="skip" href="#content">Skip to the content</a>',
-            _contents(parts),
-            '<main id="content">',
-            f"<h1>{_plain(title)}</h1>",
-            text,
-            "<noscript><p><strong>The charts need JavaScript, which is switched off.</strong></p></noscript>",
-            *(_part(number, part) for number, part in enumerate(parts)),
-            "</main>",
-            *(f"<script>{one}</script>" for one in scripts),
-            "</body>",
-            "</html>\n",
-        ]
+    return Template(skeleton).substitute(
+        title=_plain(title),
+        text=text,
+        policy="; ".join(policy),
+        style=style,
+        contents="\n".join(_entry(f"part-{number}", part) for number, part in enumerate(parts)),
+        parts="\n".join(_part(f"part-{number}", part) for number, part in enumerate(parts)),
+        **scripts,
     )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:
-    """Write a table of plain texts as HTML, the first cell of a row being its name."""
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:
+    """Write a table of plain texts as HTML, the first cell of a row being its name; a click on its title unfolds it."""
     head = "".join(f'<th scope="col">{_plain(cell)}</th>' for cell in header)
     body = "".join(
         f'<tr><th scope="row">{_plain(first)}</th>' + "".join(f"<td>{_plain(cell)}</td>" for cell in rest) + "</tr>\n"
         for first, *rest in rows
     )
     return (
+        f'<details class="numbers"><summary>{_plain(title)}</summary>\n'
         f'<div class="wide" role="region" aria-label="{_plain(caption)}" tabindex="0"><table>\n'
-        f"<caption>{_plain(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        f"<caption>{_plain(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
+        "</details>"
     )
+
+
+def download(file: str, text: str) -> str:
+    """Write a button that saves a text as a file of that name."""
+    return f'<button type="button" data-file="{_plain(file)}" data-packed="{_packed(text)}">{_plain(file)}</button>'
 
 
 def facts(pairs: Mapping[str, str]) -> str:
@@ -147,76 +107,54 @@ def _plain(text: str) -> str:
     return escape(shortened(text, _LONGEST))
 
 
+def _packed(value: object) -> str:
+    """As the script of the page unpacks it."""
+    return base64.b64encode(gzip.compress(json.dumps(value).encode(), mtime=0)).decode()
+
+
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _name(number: int, section: int | None = None) -> str:
-    """The anchor of a part, or of a section in it."""
-    return f"part-{number}" if section is None else f"part-{number}-{section}"
+def _entry(anchor: str, part: Part) -> str:
+    """A part in the table of contents."""
+    titles = [_plain(section.title) for section in part.sections]
+    inner = "".join(f'<li><a href="#{anchor}-{place}">{title}</a></li>' for place, title in enumerate(titles))
+    return f'<li><a href="#{anchor}">{_plain(part.title)}</a>{inner and f"<ul>{inner}</ul>"}</li>'
 
 
-def _contents(parts: Sequence[Part]) -> str:
-    def entries() -> Iterator[str]:
-        for number, part in enumerate(parts):
-            inner = "".join(
-                f'<li><a href="#{_name(number, place)}">{_plain(section.title)}</a></li>'
-                for place, section in enumerate(part.sections)
-            )
-            inner = f"<ul>{inner}</ul>" if inner else ""
-            yield f'<li><a href="#{_name(number)}">{_plain(part.title)}</a>{inner}</li>'
-
-    return '<nav aria-label="Contents"><h2>Contents</h2>\n<ul>\n' + "\n".join(entries()) + "\n</ul></nav>"
+def _part(anchor: str, part: Part) -> str:
+    begin = f'<details class="part" id="{anchor}"{" open" if part.is_open else ""}>'
+    sections = (_section(f"{anchor}-{place}", section) for place, section in enumerate(part.sections))
+    return "\n".join([begin, f"<summary><h2>{_plain(part.title)}</h2></summary>", part.text, *sections, "</details>"])
 
 
-def _part(number: int, part: Part) -> str:
+def _section(anchor: str, section: Section) -> str:
+    frames = []
+    for step, figure in section.figures.items():
+        drawn = json.loads(figure.to_json())
+        said = "" if step is None else f"{step:,}"
+        frames.append({"step": said, "data": drawn["data"], "layout": drawn["layout"]})
+    height = max(frame["layout"].get("height", 0) for frame in frames)
+    for frame in frames:
+        frame["layout"]["height"] = height  # the page must not move with the slider
+    known = {"config": {**configuration(section.name), "responsive": True}, "frames": frames}
+    first, last, count = section.steps[0], section.steps[-1], len(section.steps)
+    when = f"at {count} training steps, from {first:,} to {last:,}" if count > 1 else f"at training step {last:,}"
     return "\n".join(
         [
-            f'<details class="part" id="{_name(number)}"{" open" if part.is_open else ""}>',
-            f"<summary><h2>{_plain(part.title)}</h2></summary>",
-            part.text,
-            *(_section(_name(number, place), section) for place, section in enumerate(part.sections)),
-            "</details>",
-        ]
-    )
-
-
-def _section(name: str, section: Section) -> str:
-    return "\n".join(
-        [
-            f'<section aria-labelledby="{name}">',
-            f'<h3 id="{name}">{_plain(section.title)}</h3>',
-            section.text,
-            *map(_chart, section.charts),
+            f'<section aria-labelledby="{anchor}">',
+            f'<h3 id="{anchor}">{_plain(section.title)}</h3>',
+            f"<p>{escape(section.sentence)}</p>",
+            f'<figure class="chart" aria-label="{_plain(section.title)} {when}">',
+            _slider([frame["step"] for frame in frames]) if len(frames) > 1 else "",
+            f'<div class="plot" style="min-height: {height:.0f}px"></div>',
+            f'<script type="text/plain">{_packed(known)}</script>',
+            "</figure>",
             section.appendix,
             "</section>",
         ]
     )
-
-
-def _chart(chart: Chart) -> str:
-    shown = [(step, _drawing(figure)) for step, figure in chart.figures.items()]
-    height = max(drawing["layout"].get("height", 0) for _, drawing in shown)
-    frames = [{"step": "" if step is None else f"{step:,}", **drawing} for step, drawing in shown]
-    for frame in frames:
-        frame["layout"]["height"] = height  # the page must not move with the slider
-    packed = gzip.compress(
-        json.dumps({"config": {**configuration(chart.name), "responsive": True}, "frames": frames}).encode(), mtime=0
-    )
-    return "\n".join(
-        [
-            f'<figure class="chart" aria-label="{_plain(chart.description)}">',
-            _slider([frame["step"] for frame in frames]) if len(frames) > 1 else "",
-            f'<div class="plot" style="min-height: {height:.0f}px"></div>',
-            f'<script type="text/plain">{base64.b64encode(packed).decode()}</script>',
-            "</figure>",
-        ]
-    )
-
-
-def _drawing(figure: go.Figure) -> dict[str, Any]:
-    known = json.loads(figure.to_json())
-    return {"data": known["data"], "layout": known["layout"]}
 
 
 def _slider(steps: Sequence[str]) -> str:

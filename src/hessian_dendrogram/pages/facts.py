@@ -17,33 +17,26 @@ from .document import facts, table
 
 
 def run_facts(run: Run, metrics: str) -> str:
-    """What was trained, how, and how well."""
+    """What was trained, how, and how well, and folded the parameters."""
     known, origin, steps = run.configuration, run.record.get("provenance", {}), run.steps()
     versions = origin.get("versions")
-    return facts(
-        {
-            "experiment": str(known.get("experiment", "")),
-            "parameters": f"{run.layout.size:,}, in {len(run.layout.names)} tensors",
-            "training samples": counted(known.get("training_samples")),
-            "batch size": "all samples" if known.get("batch_size", 0) is None else counted(known.get("batch_size")),
-            "training steps": counted(known.get("steps")),
-            "seed": str(known.get("seed", "")),
-            "checkpoints": f"{known.get('checkpoints', 'stored')}; {len(steps)} stored here",
-            "last measured": metrics,
-            "optimiser": str(origin.get("optimizer") or ""),
-            "versions": ", ".join(f"{name} {one}" for name, one in versions.items())
-            if isinstance(versions, dict)
-            else "",
-        }
-    )
-
-
-def tensor_table(run: Run) -> str:
-    """The parameters, folded."""
+    found = {
+        "experiment": str(known.get("experiment", "")),
+        "parameters": f"{run.layout.size:,}, in {len(run.layout.names)} tensors",
+        "training samples": counted(known.get("training_samples")),
+        "batch size": "all samples" if known.get("batch_size", 0) is None else counted(known.get("batch_size")),
+        "training steps": counted(known.get("steps")),
+        "seed": str(known.get("seed", "")),
+        "checkpoints": f"{known.get('checkpoints', 'stored')}; {len(steps)} stored here",
+        "last measured": metrics,
+        "optimiser": str(origin.get("optimizer") or ""),
+    }
+    if isinstance(versions, dict):
+        found["versions"] = ", ".join(f"{name} {one}" for name, one in versions.items())
     layout = zip(run.layout.names, run.layout.shapes, strict=True)
     shapes = [[name, " × ".join(map(str, shape)) or "scalar"] for name, shape in layout]
-    tensors = table(["tensor", "shape"], shapes, caption="Parameters, in the order of the Hessian's rows")
-    return _folded("The parameters", tensors)
+    caption = "Parameters, in the order of the Hessian's rows"
+    return f"{facts(found)}\n{table('The parameters', ['tensor', 'shape'], shapes, caption=caption)}"
 
 
 def analysis_facts(analysed: Analysed) -> str:
@@ -65,12 +58,15 @@ def analysis_facts(analysed: Analysed) -> str:
 
 
 def _spectrum_facts(spectra: Sequence[Spectrum]) -> dict[str, str]:
-    last = spectra[-1]
-    counts = {len(spectrum.eigenvalues) for spectrum in spectra}
-    some = f"{counts.pop():,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
+    last, counts = spectra[-1], [len(spectrum.eigenvalues) for spectrum in spectra]
+    some = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
     failed = sum(int((~spectrum.converged).sum()) for spectrum in spectra)
-    total = sum(len(spectrum.eigenvalues) for spectrum in spectra)
     sources = last.provenance.get("error_sources")
+    numbers = {
+        str(name).replace("_", " "): value
+        for name, value in (sources.items() if isinstance(sources, Mapping) else ())
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
     bounds: dict[str, float] = {}
     for spectrum in spectra:
         for name, part in spectrum.segments().items():
@@ -78,41 +74,24 @@ def _spectrum_facts(spectra: Sequence[Spectrum]) -> dict[str, str]:
     return {
         "solver": str(last.provenance.get("solver", "")),
         "eigenvalues at each step": f"{some} of {last.dim:,}",
-        "not converged": f"{failed:,} of {total:,} eigenvalues of all steps" if failed else "none",
+        "not converged": f"{failed:,} of {sum(counts):,} eigenvalues of all steps" if failed else "none",
         "largest error bound": ", ".join(f"{bound:.1g} ({TITLES[name]})" for name, bound in bounds.items()),
-        "its sources, at the last step": ", ".join(
-            f"{str(name).replace('_', ' ')} {value:.1g}"
-            for name, value in (sources.items() if isinstance(sources, Mapping) else ())
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        ),
+        "its sources, at the last step": ", ".join(f"{name} {value:.1g}" for name, value in numbers.items()),
     }
 
 
 def summary_table(analysed: Analysed) -> str:
-    """Extreme and negative eigenvalues, trace and entropy at every step, folded."""
+    """Extreme and negative eigenvalues, trace and entropy at every step, folded; what is not known is a dash."""
+    names = {"largest": "largest λ", "smallest": "smallest λ", "trace": "trace", "num_negative": "surely negative"}
+    names |= {"num_unresolved_sign": "sign unresolved", "entropy": "entropy (nats)"}
     columns = summary_columns(analysed.results)
-    with_error, alone = ("largest", "smallest", "trace"), ("num_negative", "num_unresolved_sign")
-    rows = [
-        [
-            f"{step:,}",
-            *(_number(columns[name][i], columns[f"{name}_error"][i]) for name in with_error),
-            *(_number(columns[name][i]) for name in alone),
-            _number(columns["entropy"][i], columns["entropy_error"][i]),
-        ]
-        for i, step in enumerate(analysed.steps)
-    ]
-    header = ["step", "largest λ", "smallest λ", "trace", "surely negative", "sign unresolved", "entropy (nats)"]
+
+    def cell(name: str, i: int) -> str:
+        if not np.isfinite(columns[name][i]):
+            return "—"
+        error = f" ± {columns[f'{name}_error'][i]:.1g}" if f"{name}_error" in columns else ""
+        return f"{columns[name][i]:,.6g}{error}"
+
+    rows = [[f"{step:,}", *(cell(name, i) for name in names)] for i, step in enumerate(analysed.steps)]
     caption = "Each with its error bound; that of an estimated trace is a standard error"
-    return _folded("The same as a table", table(header, rows, caption=caption))
-
-
-def _number(value: float, error: float | None = None) -> str:
-    """A number with its error; what is not known is a dash."""
-    if not np.isfinite(value):
-        return "—"
-    return f"{value:,.6g}" + ("" if error is None else f" ± {error:.1g}")
-
-
-def _folded(title: str, content: str) -> str:
-    """HTML that is shown when its title, HTML too, is clicked."""
-    return f'<details class="numbers"><summary>{title}</summary>\n{content}\n</details>'
+    return table("The same as a table", ["step", *names.values()], rows, caption=caption)

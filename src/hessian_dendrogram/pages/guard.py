@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
@@ -43,17 +44,14 @@ _SETTINGS = re.compile(r'data-config="[^"]*"')
 
 @dataclass(frozen=True)
 class Guard:
-    """An ASGI application, for requests and websockets, that stands before marimo's.
+    """An ASGI application, for requests and websockets, that stands before marimo's, which is mounted at `/` + `token`.
 
-    Attributes:
-        app: marimo's, mounted at `/` + `token`.
-        token: what the address has to begin with.
-        run: the run directory, which `widgets.opened` finds in the notebook.
+    What is `shown` is an app and its run directory, which `widgets.opened` finds in the notebook.
     """
 
     app: ASGIApp
     token: str
-    run: str
+    shown: Mapping[str, str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is allowed, refuse the rest without a word about the run."""
@@ -69,7 +67,7 @@ class Guard:
             await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
         else:
             query = [pair for pair in parse_qsl(scope["query_string"].decode("latin-1")) if pair[0] in _QUERY]
-            passed = {**scope, "query_string": urlencode(query).encode(), "meta": {"run": self.run}}
+            passed = {**scope, "query_string": urlencode(query).encode(), "meta": self.shown}
             await self.app(passed, receive, send if method == "websocket" else _Answer(send))
 
 
@@ -80,42 +78,42 @@ def _is_own_page(scope: Scope) -> bool:
     return all(origin == b"http://" + hosts[0] for origin in origins)
 
 
+@dataclass
 class _Answer:
     """Passes on a response: errors without their words, pages without the machine's folders, all else as it is."""
 
-    def __init__(self, send: Send) -> None:
-        self.send = send
-        self.start: Message = {}
-        self.is_error = self.is_page = False
-        self.body = b""
+    send: Send
+    start: Message = field(default_factory=dict)
+    changed: Callable[[bytes], bytes] | None = None
+    body: bytes = b""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.start = message
-            self.is_error = message["status"] >= 400
-            self.is_page = any(
-                name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in message["headers"]
-            )
-        if not (self.is_error or self.is_page):
+            self.start, self.changed = message, _change(message)
+        if self.changed is None:
             await self.send(message)
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
             if not message.get("more_body", False):
-                await self._send_changed(
-                    b"This cannot be answered.\n" if self.is_error else without_folders(self.body.decode()).encode()
-                )
+                body = self.changed(self.body)
+                headers = [(name, value) for name, value in self.start["headers"] if name.lower() != b"content-length"]
+                await self.send({**self.start, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
+                await self.send({"type": "http.response.body", "body": body})
 
-    async def _send_changed(self, body: bytes) -> None:
-        headers = [(name, value) for name, value in self.start["headers"] if name.lower() != b"content-length"]
-        await self.send({**self.start, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
-        await self.send({"type": "http.response.body", "body": body})
+
+def _change(start: Message) -> Callable[[bytes], bytes] | None:
+    """What has to be done to the body of a response; `None` where that is passed on as it comes."""
+    if start["status"] >= 400:
+        return lambda _: b"This cannot be answered.\n"
+    kinds = [value for name, value in start["headers"] if name.lower() == b"content-type"]
+    if any(kind.startswith(b"text/html") for kind in kinds):
+        return lambda body: without_folders(body.decode()).encode()
+    return None
 
 
 def without_folders(page: str) -> str:
     """Leave of every path in a page of marimo's nothing but the name of a notebook."""
-    page = _ELEMENT.sub(r"\1", page)
-    page = _SETTINGS.sub('data-config="{}"', page)
-    return _PATH.sub(_without_folder, page)
+    return _PATH.sub(_without_folder, _SETTINGS.sub('data-config="{}"', _ELEMENT.sub(r"\1", page)))
 
 
 def _without_folder(match: re.Match[str]) -> str:

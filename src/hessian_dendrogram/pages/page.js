@@ -2,6 +2,7 @@
 "use strict";
 
 const MILLISECONDS = 700; // for which a step stands while it plays
+const PATIENCE = 5000; // milliseconds that a drawing may take before the next one begins
 
 async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -13,24 +14,7 @@ async function draw(figure) {
   const plot = figure.querySelector(".plot");
   try {
     const { config, frames } = await unpack(figure.querySelector("script").textContent);
-    // One drawing at a time, and then that of the last step that was asked for.
-    let wanted = null;
-    let isDrawing = false;
-    const show = async (index) => {
-      wanted = index;
-      if (isDrawing) return;
-      isDrawing = true;
-      try {
-        while (wanted !== null) {
-          const { data, layout } = frames[wanted];
-          wanted = null;
-          // With one revision, what a reader zoomed into or switched off stays so at the next step.
-          await Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
-        }
-      } finally {
-        isDrawing = false;
-      }
-    };
+    const show = shower(figure, plot, frames, config);
     await show(frames.length - 1);
     plot.on("plotly_afterplot", () => fit(plot));
     fit(plot);
@@ -39,6 +23,40 @@ async function draw(figure) {
   } catch (error) {
     plot.textContent = `This chart cannot be drawn: ${error.message}. Browsers from 2023 on can.`;
   }
+}
+
+// A function that draws a step: one at a time, and then the last that was asked for. `data-step` says which one stands.
+function shower(figure, plot, frames, config) {
+  let wanted = null;
+  let begun = null;
+  let isDrawing = false;
+
+  async function react(index) {
+    begun = index;
+    const { step, data, layout } = frames[index];
+    // With one revision, what a reader zoomed into or switched off stays so at the next step.
+    await Plotly.react(plot, data, { ...layout, uirevision: "kept" }, config);
+    if (begun === index) figure.dataset.step = step;
+  }
+  return async function show(index) {
+    wanted = index;
+    if (isDrawing) return;
+    isDrawing = true;
+    try {
+      while (wanted !== null) {
+        const drawing = react(wanted);
+        wanted = null;
+        try {
+          // A drawing that never says that it is done, or fails, must not keep the next one from being drawn.
+          await Promise.race([drawing, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+        } catch (error) {
+          if (wanted === null) throw error;
+        }
+      }
+    } finally {
+      isDrawing = false;
+    }
+  };
 }
 
 // plotly does not wrap: a title that would end beyond its chart is written smaller.
@@ -87,6 +105,16 @@ function connect(figure, frames, show) {
   button.addEventListener("click", () => (timer === null ? play() : stop()));
 }
 
+// A table is unpacked when it is to be saved.
+async function save(event) {
+  const { file, packed } = event.currentTarget.dataset;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([await unpack(packed)], { type: "text/csv" }));
+  link.download = file;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 // A link into a folded part unfolds it.
 function reveal() {
   const target = document.getElementById(location.hash.slice(1));
@@ -109,6 +137,7 @@ const observer = new IntersectionObserver(
   { rootMargin: "1000px 0px" },
 );
 for (const figure of document.querySelectorAll("figure.chart")) observer.observe(figure);
+for (const button of document.querySelectorAll("[data-packed]")) button.addEventListener("click", save);
 addEventListener("hashchange", reveal);
 // Charts in a folded part do not learn that the window's width has changed.
 addEventListener("toggle", () => dispatchEvent(new Event("resize")), true);

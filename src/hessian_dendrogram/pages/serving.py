@@ -7,14 +7,15 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
-from .opening import NOTEBOOKS, confirm, open_run
+from .apps import open_app
 
 HOST = "127.0.0.1"
 _FIRST_PORT = 2718
@@ -24,16 +25,9 @@ _OLD = {"fiedler": "parameter-dendrogram"}  # names of an earlier version
 
 @dataclass(frozen=True)
 class Address:
-    """What is shown, and where.
+    """Which app shows which run directory, and where: at a port that is taken already, below a secret token."""
 
-    Attributes:
-        notebook: the notebook's file.
-        run: the run directory.
-        listener: a socket that already listens, so that nobody else can take the port.
-        token: the secret part of the address.
-    """
-
-    notebook: Path
+    app: str
     run: Path
     listener: socket.socket
     token: str = field(repr=False)
@@ -45,33 +39,21 @@ class Address:
 
 
 def prepare(name: str, run: Path | None, port: int | None) -> Address:
-    """Check everything that can be wrong before a server is started, and take a port.
-
-    Args:
-        name: one of `NOTEBOOKS`.
-        run: a run directory; default the published one, in a checkout.
-        port: default the first free one from 2718 on.
+    """Check everything that can be wrong before a server is started, and take a port, the first free one by default.
 
     Raises:
         UserError: the name, the directory or the port is wrong, or the extra `apps` is not installed.
         DamagedRunError: the run's run.json cannot be read.
     """
     name = _OLD.get(name, name)
-    if name not in NOTEBOOKS:
-        raise UserError(f"there is no app {name!r}; there are: {', '.join(NOTEBOOKS)}")
     if missing := [package for package in ("marimo", "plotly", "uvicorn") if find_spec(package) is None]:
         raise UserError(f"the apps need {' and '.join(missing)}: pip install 'hessian-dendrogram[apps]'")
-    opened = open_run(run, name)
-    confirm(opened, name)
-    notebook = Path(__file__).with_name(f"{name.replace('-', '_')}.py")
-    return Address(notebook, opened.path.resolve(), _listener(port), secrets.token_urlsafe(24))
+    opened, _ = open_app(name, run)
+    return Address(name, opened.path.resolve(), _listener(port), secrets.token_urlsafe(24))
 
 
 def serve(address: Address, *, browser: bool = False) -> None:
-    """Become the server, with all that the notebooks import already there; does not return.
-
-    Signals keep the handlers that they have.
-    """
+    """Become the server, with all that the notebook imports already there; does not return."""
     import uvicorn
     from marimo import create_asgi_app
 
@@ -88,22 +70,16 @@ def serve(address: Address, *, browser: bool = False) -> None:
     if browser:
         open_privately(address.url)  # which waits until the server answers
     # The first page to be opened would wait for these imports, and every page is made in this process.
-    for module in ("pictures.with_plotly", "pages.widgets"):
+    for module in ("pictures.with_plotly", "pages.clusters"):
         import_module(f"hessian_dendrogram.{module}")
-    app = create_asgi_app(quiet=True).with_app(path=f"/{address.token}", root=str(address.notebook)).build()
+    notebook = str(Path(__file__).with_name("notebook.py"))
+    app = create_asgi_app(quiet=True).with_app(path=f"/{address.token}", root=notebook).build()
     # From here on errors name the run's files from the run's own name on, not by where it lies.
     os.chdir(address.run.parent)
-    guard = Guard(app, address.token, address.run.name or ".")
+    guard = Guard(app, address.token, {"app": address.app, "run": address.run.name or "."})
     # Connections are kept and probed as marimo's own server does it.
-    options = uvicorn.Config(
-        guard,
-        lifespan="off",
-        log_level="error",
-        proxy_headers=False,
-        timeout_keep_alive=300,
-        ws_ping_interval=1,
-        ws_ping_timeout=60,
-    )
+    kept: Any = {"timeout_keep_alive": 300, "ws_ping_interval": 1, "ws_ping_timeout": 60}
+    options = uvicorn.Config(guard, lifespan="off", log_level="error", proxy_headers=False, **kept)
     Server(options).run(sockets=[address.listener])
 
 
@@ -111,10 +87,8 @@ def _listener(wanted: int | None) -> socket.socket:
     """A socket that listens on the port, or on the first free one."""
     if wanted is None:
         for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
-            try:
+            with suppress(OSError):
                 return socket.create_server((HOST, port))
-            except OSError:
-                continue
         raise UserError(f"no port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free; name one with --port")
     if not 1 <= wanted <= 65535:
         raise UserError(f"a port is a number from 1 to 65535, got {wanted}")

@@ -1,23 +1,23 @@
-"""What all notebooks do in the same way: open a run, tell what is wrong, sliders, pictures with their sentence."""
+"""What the notebook is made of: messages, sliders, pictures with their sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any, TypeVar
 
 import marimo as mo
 
 from ..errors import HessianDendrogramError
-from ..pictures import PICTURES, Known, Picture
+from ..pictures import PICTURES, Known, Picture, Steps, fourier
 from ..pictures.analysed import Analysed, read
 from ..pictures.by_segment import TITLES
 from ..pictures.screen import configuration
-from ..statistics.dendrogram import Dendrogram
 from ..store import Run
+from ..store.tables import csv_of, tables_of
 from ..texts import shortened
-from . import opening
+from .apps import APPS, App, open_app
 
 PROBLEMS = (HessianDendrogramError, OSError)
 _LONGEST = 1000  # characters of a message
@@ -25,12 +25,12 @@ Show = Callable[..., mo.ui.plotly]
 T = TypeVar("T")
 
 
-def opened(notebook: str) -> tuple[Run, list[str]]:
-    """The run that `--run` names, to marimo after `--` or to the command that serves the notebook; and its analyses."""
+def opened() -> tuple[App, Run, list[str]]:
+    """The app and the run that are named, to marimo after `--` or to the command; and the run's analyses."""
     request = mo.app_meta().request
-    named = mo.cli_args().get("run") or (request.meta.get("run") if request else None)
-    run = attempt(lambda: opening.open_run(named, notebook), "This run cannot be shown.")
-    return run, attempt(lambda: opening.analyses(run, notebook), "This run cannot be shown.")
+    named = {"app": "spectrum"} | dict(mo.cli_args()) | (request.meta if request else {})
+    run, names = attempt(lambda: open_app(str(named["app"]), named.get("run")), "This run cannot be shown.")
+    return APPS[str(named["app"])], run, names
 
 
 def attempt(make: Callable[[], T], told: str) -> T:
@@ -52,31 +52,39 @@ def warning(text: str) -> mo.Html:
     return mo.callout(mo.Html(f"<p>{escape(shortened(text, _LONGEST))}</p>"), kind="warn")
 
 
-def metrics_warning(run: Run) -> mo.Html | None:
-    """What is wrong with loss and accuracy, where they cannot be read: a run can be looked at without."""
+def source(analysed: Analysed) -> mo.Html:
+    """Where the numbers come from; what is wrong with loss and accuracy, where they are damaged.
+
+    A run can be looked at without these.
+    """
+    line = mo.Html(f"<small>{escape(analysed.title)}; {analysed.layout.size:,} parameters</small>")
     try:
-        run.metrics()
+        analysed.run.metrics()
     except PROBLEMS as error:
-        return warning(f"Loss and accuracy cannot be shown. {error}")
-    return None
+        return mo.vstack([line, warning(f"Loss and accuracy cannot be shown. {error}")])
+    return line
 
 
-def introduction(before: str, run: Run, text: str) -> mo.Html:
-    """The page's title, with the experiment's name, in which neither HTML nor Markdown means anything; and Markdown."""
+def downloads(analysed: Analysed) -> mo.Html:
+    """Every table of an analysis, made when it is asked for."""
+
+    def button(name: str) -> mo.download:
+        def contents() -> bytes:
+            return csv_of(analysed.run, name, analysed.name).encode()
+
+        return mo.download(contents, f"{analysed.name}-{name}.csv", "text/csv", label=f"{name}.csv")
+
+    buttons = [button(name) for name in tables_of(analysed.kind)]
+    return mo.hstack([mo.md("tables"), *buttons], justify="start", align="center", gap=0.3, wrap=True)
+
+
+def introduction(app: App, run: Run, kind: str) -> mo.Html:
+    """The title, with the experiment's name, in which neither HTML nor Markdown means anything, and what is shown."""
+    if kind != app.kind:
+        app = next((other for other in APPS.values() if other.kind == kind), App(kind))
     name = escape(shortened(run.configuration.get("experiment", run.path.name)))
-    return mo.vstack([mo.Html(f'<h1 class="text-3xl pr-12">{before} <code>{name}</code></h1>'), mo.md(text)])
-
-
-def largest_first(rows: Sequence[object], tree: Dendrogram, epsilon: float) -> str:
-    """Which of a dendrogram's clusters the rows of a table are."""
-    total = int(tree.num_clusters(epsilon))
-    return "the largest first" if len(rows) == total else f"the {len(rows):,} largest of {total:,}"
-
-
-def side_by_side(parts: Sequence[object]) -> mo.Html:
-    """Parts beside each other where the page is wide enough, else below each other."""
-    style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
-    return mo.Html(f'<div style="{style}">{"".join(mo.as_html(part).text for part in parts)}</div>')
+    heading = mo.Html(f'<h1 class="text-3xl pr-12">{app.heading} <code>{name}</code></h1>')
+    return mo.vstack([heading, mo.md("\n\n".join(app.text))])
 
 
 def step_slider(steps: Sequence[int], value: int, label: str = "checkpoint (training step)") -> mo.ui.slider:
@@ -86,40 +94,30 @@ def step_slider(steps: Sequence[int], value: int, label: str = "checkpoint (trai
 
 def step_range(steps: Sequence[int]) -> mo.ui.range_slider:
     """The training steps that pictures over training show."""
-    return mo.ui.range_slider(
-        steps=list(steps) if len(steps) > 1 else [steps[0], steps[0] + 1],
-        label="steps shown by pictures over training",
-        show_value=True,
-        full_width=True,
-    )
+    ends, label = [*steps] if len(steps) > 1 else [steps[0], steps[0] + 1], "steps shown by pictures over training"
+    return mo.ui.range_slider(steps=ends, label=label, show_value=True, full_width=True)
 
 
 def segment_choice(analysed: Analysed) -> mo.ui.dropdown:
-    """The part of the spectra whose dendrograms are shown; a message where there is none."""
-    known = {TITLES[name]: name for name in analysed.dendrograms}
-    told = f"No eigenvalue of {analysed.name} has converged, so there is no dendrogram."
-    mo.stop(not known, None if known else warning(told))
+    """The part of the spectra whose dendrograms are shown; of nothing where there is none."""
+    found = analysed.dendrograms if analysed.kind == "spectrum" else {}
+    known = {TITLES[name]: name for name in found} or {"": ""}
     return mo.ui.dropdown(known, value=list(known)[-1], label="dendrogram of")
 
 
-def epsilon_slider(resolutions: Sequence[float], value: float) -> mo.ui.slider:
-    """The resolution of an eigenvalue dendrogram."""
-    label = "resolution ε (units of λ, log scale)"
-    return mo.ui.slider(steps=list(resolutions), value=value, label=label, show_value=True, full_width=True)
-
-
-def picture_format_choice() -> mo.ui.dropdown:
-    """What the camera button of every chart saves."""
-    return mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
-
-
-def source_line(title: str, picture_format: mo.ui.dropdown) -> mo.Html:
-    """Where the numbers come from, and how to save a picture of them."""
-    return mo.hstack([mo.Html(f"<small>{escape(title)}</small>"), picture_format], justify="space-between", wrap=True)
+def cut_slider(analysed: Analysed, segment: str) -> mo.ui.slider | None:
+    """Where the dendrogram is cut: the resolution of one of eigenvalues, the clusters of one of parameters."""
+    look: dict[str, Any] = {"show_value": True, "full_width": True}
+    if analysed.kind == "tree":
+        return mo.ui.slider(1, 20, value=6, label="clusters k of cut(k)", **look)
+    if not segment:
+        return None
+    moving, label = analysed.dendrograms[segment], "resolution ε (units of λ, log scale)"
+    return mo.ui.slider(steps=moving.resolutions, value=moving.epsilon, label=label, **look)
 
 
 def show_as(file_format: str) -> Show:
-    """How a notebook shows a picture, or a chart of one: with a tool bar, whose camera saves it under a name."""
+    """A function that shows a picture, or a chart of one, under a name."""
 
     def show(name: str, picture: Any, **more: Any) -> mo.ui.plotly:
         figure = picture.chart() if isinstance(picture, Picture) else picture
@@ -130,28 +128,32 @@ def show_as(file_format: str) -> Show:
     return show
 
 
-def fact(figure: Any, points: Sequence[Mapping[str, Any]], name: str) -> Any:
-    """A fact of the mark that was clicked, or `None` where that has no such fact.
+def chooser(figure: Any, choose: Callable[[float], None], fact: str = "low") -> Callable[[Any], None]:
+    """What is done when marks of a chart are clicked: choose that fact of the first one, if it has such a fact."""
 
-    Args:
-        figure: the chart of a picture.
-        points: as marimo passes them.
-        name: of the fact.
-    """
-    if not points:
-        return None
-    trace = figure.data[points[0]["curveNumber"]]
-    columns = (trace.meta or {}).get("columns", [])
-    return trace.customdata[points[0]["pointIndex"]][columns.index(name)] if name in columns else None
+    def on_change(points: Sequence[Mapping[str, Any]]) -> None:
+        if points:
+            trace = figure.data[points[0]["curveNumber"]]
+            columns = (trace.meta or {}).get("columns", [])
+            if fact in columns:
+                choose(float(trace.customdata[points[0]["pointIndex"]][columns.index(fact)]))
+
+    return on_change
 
 
 def tabs_of(analysed: Analysed) -> dict[str, dict[str, Known]]:
-    """The pictures of an analysis by the tab that they belong to, in their order."""
-    found: dict[str, dict[str, Known]] = {}
+    """The tabs of an analysis, each with its pictures; those of dendrograms are around them and drawn by themselves."""
+    own = ["Dendrogram"] if analysed.kind == "tree" else []
+    if analysed.kind == "spectrum" and analysed.dendrograms:
+        own = ["Dendrogram", "Film"]
+    found: dict[str, dict[str, Known]] = {tab: {} for tab in own}
     for name, known in PICTURES.items():
-        if known.of == analysed.kind and known.tab and _applies(known, analysed):
-            found.setdefault(known.tab, {})[name] = known
-    return found
+        if known.of == analysed.kind and _applies(known, analysed):
+            if known.tab:
+                found.setdefault(known.tab, {})[name] = known
+            elif name == "fourier":  # which has sliders of its own, and below it the spectrum on the same steps
+                found["Fourier"] = {below: PICTURES[below] for below in ("spectrum_evolution", "gaps")}
+    return found | ({"Compare": {}} if own else {})
 
 
 def _applies(known: Known, analysed: Analysed) -> bool:
@@ -161,24 +163,31 @@ def _applies(known: Known, analysed: Analysed) -> bool:
         return True  # its tab says why it cannot be shown
 
 
-def over_training(analysed: Analysed, at: Any, tab: Mapping[str, Known], show: Show) -> mo.Html | None:
-    """The pictures over training of a tab."""
-    return _shown(tab, {name: partial(known.over, analysed, at) for name, known in tab.items() if known.over}, show)
+def with_sentences(pictures: Iterable[tuple[str, Picture]], show: Show) -> list[mo.Html]:
+    """Each picture below the sentence that says how to read it."""
+    return [part for name, picture in pictures for part in (mo.md(picture.sentence), show(name, picture))]
 
 
-def at_step(analysed: Analysed, position: int, tab: Mapping[str, Known], show: Show) -> mo.Html | None:
-    """The pictures of one checkpoint of a tab."""
-    return _shown(tab, {name: partial(known.at, analysed, position) for name, known in tab.items() if known.at}, show)
+def drawn(analysed: Analysed, at: Sequence[int] | int, tab: Mapping[str, Known], show: Show) -> mo.Html | None:
+    """The pictures of a tab, of the first to the last of some steps or at the position of one, with their sentences.
 
-
-def _shown(tab: Mapping[str, Known], makers: Mapping[str, Callable[[], Picture | None]], show: Show) -> mo.Html | None:
-    """Each picture below its sentence; what cannot be read costs its own picture alone."""
+    What cannot be read costs its own picture alone.
+    """
     parts: list[mo.Html] = []
-    for name, make in makers.items():
+    for name, known in tab.items():
+        make: Any = known.at if isinstance(at, int) else known.over
         try:
-            picture = make()
+            place = at if isinstance(at, int) else Steps(tuple(analysed.steps), at[0], at[-1])
+            picture = make(analysed, place) if make else None
         except PROBLEMS as error:
-            parts.append(warning(f"{tab[name].title} cannot be shown. {error}"))
+            parts.append(warning(f"{known.title} cannot be shown. {error}"))
         else:
-            parts += [mo.md(tab[name].sentence), show(name, picture)] if picture else []
+            parts += with_sentences([(name, picture)] if picture else [], show)
     return mo.vstack(parts) if parts else None
+
+
+def fourier_tab(end: str, most: int) -> dict[str, Known]:
+    """What the network has learned, below so many eigenvalues of one end."""
+    look: Any = {"ends": (end,), "most": most}
+    known = PICTURES["fourier"]
+    return {"fourier": replace(known, over=lambda a, at: fourier(at, a.results, a.measures, metrics=a.metrics, **look))}

@@ -15,7 +15,7 @@ from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..layout import Layout
 from ..store import Run
 from .by_segment import by_segment
-from .eigenvalue_axis import EigenvalueAxis, axis_of_spectra
+from .eigenvalue_axis import Eigenvalues
 from .moving import MovingDendrogram
 from .titles import describe, describe_graph
 
@@ -81,9 +81,14 @@ class Analysed:
         return {name: MovingDendrogram(trees) for name, trees in by_segment(self.results).items()}
 
     @cached_property
-    def axis(self) -> EigenvalueAxis:
+    def axis(self) -> Eigenvalues:
         """One eigenvalue axis for all steps."""
-        return axis_of_spectra(self.results)
+        return Eigenvalues.of_spectra(self.results, name="eigenvalue λ")
+
+    @cached_property
+    def images(self) -> list[NDArray[np.float32]]:
+        """The block means of each tree's matrix."""
+        return [tree.picture for tree in self.results]
 
 
 def read(run: Run, name: str) -> Analysed:

@@ -9,12 +9,12 @@ import numpy as np
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
 from .axes import Linear, Named
-from .by_segment import TITLES, by_segment
-from .facts import Facts
-from .marks import INK, Bars, Mark, Nothing, Region
+from .by_segment import EPSILON, TITLES, by_segment
+from .clusters import run_text
+from .known import PICTURES, Known
+from .marks import INK, Bars, Facts, Line, Mark, Nothing, Region
 from .palette import COLOURS
-from .picture import Panel, Picture
-from .segments import EPSILON, nothing, run_text
+from .picture import Panel, Picture, nothing
 
 SENTENCE = (
     "A bar is a cluster: whole from its left end, merged with a neighbour at its right end; the longest are "
@@ -31,58 +31,59 @@ _KINDS = (
 )
 
 
-def barcode(
-    steps: Sequence[int],
-    spectra: Sequence[Spectrum],
-    *,
-    title: str = "",
-    count: int = 25,
-    segments: Sequence[str] = tuple(TITLES),
-) -> Picture:
+def barcode(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str = "", count: int = 25) -> Picture:
     """Show the `count` longest bars at the first and the last step, a row for each segment.
 
     The length of a bar is death - birth in units of λ, as it is drawn; on a logarithmic axis, chance pairs of
-    neighbours in the bulk would be the longest. Of the segments that the spectra have, those in `segments` are shown.
+    neighbours in the bulk would be the longest.
     """
     chosen = sorted({0, len(steps) - 1})
     found = by_segment([spectra[position] for position in chosen])
-    found = {name: trees for name, trees in found.items() if name in segments}
     if not found:
         return nothing(title, SENTENCE)
     rows, heights = [], []
     for name, trees in found.items():
-        longest = max(min(count, len(tree.barcode().births)) for tree in trees.values())
-        heights.append(0.8 + 0.15 * max(6, longest))
-        row = []
-        for column, position in enumerate(chosen):
-            heading = f"step {steps[position]:,}: {TITLES[name]}"
-            empty = Panel((Nothing(f"no segment of {TITLES[name]} at this step"),), title=heading)
-            row.append(_panel(trees[column], count, heading) if column in trees else empty)
-        rows.append(tuple(row))
+        longest = max(len(tree.barcode().births) for tree in trees.values())
+        heights.append(0.8 + 0.15 * max(6, min(count, longest)))
+        headings = [f"step {steps[position]:,}: {TITLES[name]}" for position in chosen]
+        rows.append(tuple(_panel(trees.get(at), count, heading) for at, heading in enumerate(headings)))
     return Picture(tuple(rows), title, SENTENCE, height=sum(heights), heights=tuple(heights))
 
 
-def _panel(tree: Dendrogram, count: int, heading: str) -> Panel:
+PICTURES["barcode"] = Known(
+    "spectrum",
+    "Barcode",
+    SENTENCE,
+    at=lambda a, i: barcode(a.steps[i : i + 1], a.results[i : i + 1]),
+    printed=lambda a: barcode(a.steps, a.results),
+    tab="Gaps",
+)
+
+
+def _panel(tree: Dendrogram | None, count: int, heading: str) -> Panel:
+    if tree is None:
+        return Panel((Nothing(f"no segment of {heading.partition(': ')[2]} at this step"),), title=heading)
     bars = tree.barcode()
     if not len(bars.births):
         text = f"no cluster separates from the others ({len(tree.eigenvalues):,} eigenvalues)"
         return Panel((Nothing(text),), title=heading)
     shown = np.argsort(bars.births - bars.deaths, kind="stable")[:count]
-    births, deaths, errors = (getattr(bars, name)[shown] for name in ("births", "deaths", "errors"))
-    low, high = tree.eigenvalues[bars.starts[shown]], tree.eigenvalues[bars.stops[shown] - 1]
-    resolved, bounded, sizes = bars.resolved[shown], bars.bounded[shown], bars.sizes[shown]
-    masks = resolved & bounded, resolved & ~bounded, ~resolved
-    marks: list[Mark] = []
-    if tree.resolution > 0:
-        marks.append(Region(x=(None, tree.resolution), label="ε ≤ largest gap error"))
-    columns = {"size": sizes, "low": low, "high": high, "birth": births, "death": deaths, "error": errors}
-    for mask, (state, colour, outline, hatched) in zip(masks, _KINDS, strict=True):
-        known = {name: column[mask] for name, column in columns.items()} | {"state": [state] * int(mask.sum())}
-        at, starts, stops = np.flatnonzero(mask), births[mask], deaths[mask]
-        if mask.any():
-            shares = None if outline else errors[mask]  # a hollow bar says that its error is longer than the bar
-            facts = Facts(_FACTS, known)
-            marks.append(Bars(at, starts, stops, 0.7, False, colour, outline, hatched, shares, state, facts))
-    names = [run_text(*run) for run in zip(sizes.tolist(), low.tolist(), high.tolist(), strict=True)]
+    known = {"size": bars.sizes, "birth": bars.births, "death": bars.deaths, "error": bars.errors}
+    known |= {"low": tree.eigenvalues[bars.starts], "high": tree.eigenvalues[bars.stops - 1]}
+    columns = {name: column[shown] for name, column in known.items()}
+    kinds = np.where(bars.resolved, np.where(bars.bounded, 0, 1), 2)[shown]
+    marks: list[Mark] = [Region(x=(None, tree.resolution), label="ε ≤ largest gap error")] * (tree.resolution > 0)
+    for kind, (state, colour, outline, hatched) in enumerate(_KINDS):
+        at = np.flatnonzero(kinds == kind)
+        of_kind = {name: column[at] for name, column in columns.items()}
+        if len(at):
+            look = colour, outline, hatched, state, Facts(_FACTS, of_kind | {"state": state})
+            marks.append(Bars(at, of_kind["birth"], of_kind["death"], 0.7, False, *look))
+    # A hollow bar says that its error is longer than the bar.
+    at = np.flatnonzero(kinds < 2)
+    ends = columns["death"][at] + np.multiply.outer([-1, 1, np.nan], columns["error"][at])
+    marks.append(Line(ends.T.ravel(), np.repeat(at, 3), width=0.8))
+    names = [run_text(*run) for run in zip(*(columns[name].tolist() for name in ("size", "low", "high")), strict=True)]
     named = Named(names, label="cluster: eigenvalues in [their range]", limits=(len(names) - 0.4, -0.6))
-    return Panel(tuple(marks), x=Linear(EPSILON, (0.0, 1.05 * float(deaths.max()))), y=named, title=heading)
+    edge = 1.05 * float(columns["death"].max())
+    return Panel(tuple(marks), x=Linear(EPSILON, (0.0, edge)), y=named, title=heading)

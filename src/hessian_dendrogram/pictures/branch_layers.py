@@ -10,6 +10,8 @@ from ..results.tree import BipartitionTree
 from .layers import layer_names
 
 Integers = NDArray[np.int64]
+CLUSTERS = 6
+"""Of a tree that are shown."""
 _MAJORITY = 2 / 3  # of a branch's parameters, for the colour of a layer
 
 
@@ -33,17 +35,3 @@ def cluster_layers(tree: BipartitionTree, layout: Layout, k: int) -> Integers:
     nodes = tree.cut(k)
     largest = nodes[np.argsort(tree.starts[nodes] - tree.stops[nodes], kind="stable")][:k]
     return layer_counts(tree, layers, len(names))[largest]
-
-
-def describe_tree(tree: BipartitionTree) -> str:
-    """The first cut in words."""
-    text = f"{len(tree.leaves):,} leaves"
-    if tree.children[0]:
-        sizes = [f"{tree.stops[child] - tree.starts[child]:,}" for child in tree.children[0]]
-        shown = " | ".join(sizes[:4]) + (f" | {len(sizes) - 4} more" if len(sizes) > 4 else "")
-        kind = "components" if tree.eigenvalues[0] == 0 else "first cut"
-        text += f", {kind} {shown}"
-        if tree.eigenvalues[0] > 0:
-            text += f", λ₂ {tree.connectivities[0]:.3g}, conductance {tree.conductances[0]:.3g}"
-    arbitrary = int(tree.is_degenerate.sum())
-    return text + (f", {arbitrary} cut{'s' * (arbitrary > 1)} arbitrary (degenerate λ₂)" if arbitrary else "")

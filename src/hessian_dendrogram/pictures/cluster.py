@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..statistics.dendrogram import Dendrogram
-from .axes import Floats, Linear, Named
-from .facts import Facts
-from .layers import layer_colours, part_layers
-from .marks import INK, SYMBOLS, Bars, Points
+from .axes import Axis, Floats, Linear, Named
+from .layers import layer_bars, part_layers
+from .marks import INK, SYMBOLS, Facts, Points
 from .palette import COLOURS
-from .picture import Panel, Picture
-from .segments import nothing
-from .summary import number_axis
+from .picture import Panel, Picture, nothing
 
 SENTENCE = (
     "The eigenvalues of a cluster with their error bounds, in ascending order; hollow diamonds are the nearest "
@@ -32,21 +29,23 @@ _LABELS = 14
 def cluster_eigenvalues(tree: Dendrogram, start: int, stop: int, *, title: str = "") -> Picture:
     """Show the eigenvalues `start` to `stop - 1` of a segment by rank, and both neighbours outside."""
     around = np.arange(max(0, start - 1), min(len(tree.eigenvalues), stop + 1))
-    values, bounds = tree.eigenvalues[around], tree.error_bounds[around]
-    inside = (around >= start) & (around < stop)
-    points = []
-    for name, mask, colour in (("in the cluster", inside, COLOURS[0]), ("next outside", ~inside, INK)):
-        columns = {"number": around[mask] + 1, "value": values[mask], "bound": bounds[mask]}
-        facts = Facts("number {number:,} from the bottom\nλ = {value:.8g} ± {bound:.1g}", columns)
-        symbol, size, hollow = SYMBOLS[3 * (colour == INK)], 2.5 if mask.sum() > 100 else 4.0, ~inside[mask]
-        label, (x, y, errors) = f"{name} ({int(mask.sum()):,})" if mask.any() else "", columns.values()
-        points.append(Points(x, y, colour, symbol, size, hollow, y_errors=errors, label=label, facts=facts))
+    inside, points = (around >= start) & (around < stop), []
+    for name, chosen, colour, symbol in (
+        ("in the cluster", around[inside], COLOURS[0], SYMBOLS[0]),
+        ("next outside", around[~inside], INK, SYMBOLS[3]),
+    ):
+        x, y, errors = chosen + 1, tree.eigenvalues[chosen], tree.error_bounds[chosen]
+        said = "number {number:,} from the bottom\nλ = {value:.8g} ± {bound:.1g}"
+        facts = Facts(said, {"number": x, "value": y, "bound": errors})
+        look = colour, symbol, 2.5 if len(x) > 100 else 4.0, symbol == SYMBOLS[3], errors
+        label = f"{name} ({len(x):,})" if len(x) else ""
+        points.append(Points(x, y, *look, label=label, facts=facts))
     name, limits = "number of the eigenvalue in its segment, from the smallest", (around[0] + 0.5, around[-1] + 1.5)
-    numbers = (around + 1).tolist()
-    few = Named([f"{number:,}" for number in numbers], numbers, name, limits)
-    axis = few if len(numbers) <= _FEW else Linear(name, limits, ",d")
-    panel = Panel(tuple(points), axis, number_axis(values, bounds, "eigenvalue λ (bars: error bounds)"))
-    return Picture(((panel,),), title, SENTENCE, height=2.6)
+    axis: Axis = Linear(name, limits, ",d")
+    if len(around) <= _FEW:
+        axis = Named([f"{number:,}" for number in around + 1], (around + 1).tolist(), name, limits)
+    values = Linear.around(tree.eigenvalues[around], tree.error_bounds[around], "eigenvalue λ (bars: error bounds)")
+    return Picture(((Panel(tuple(points), axis, values),),), title, SENTENCE, height=2.6)
 
 
 def layer_shares(
@@ -70,15 +69,10 @@ def layer_shares(
         title = f"{title}, the {len(chosen)} of largest magnitude of {len(numbers):,} eigenvectors".removeprefix(", ")
     by_layer = np.zeros((len(layers), len(chosen)))
     np.add.at(by_layer, of_parts, shares[:, chosen])
-    tops, places = by_layer.cumsum(axis=0), np.arange(len(chosen))
-    bars = []
-    for name, part, top, colour in zip(layers, by_layer, tops, layer_colours(len(layers)), strict=True):
-        columns: dict[str, ArrayLike] = {"value": eigenvalues[chosen], "number": numbers[chosen] + 1, "share": part}
-        columns["layer"] = [name] * len(chosen)
-        facts = Facts("λ = {value:.5g} (number {number:,})\n{layer}: {share:.1%} of the eigenvector", columns)
-        bars.append(Bars(places, top - part, top, 0.9, colour=colour, label=name, facts=facts))
-    shown = places[:: -(-len(chosen) // _LABELS)].tolist()
+    said = "λ = {value:.5g} (number {number:,})\n{layer}: {height:.1%} of the eigenvector"
+    bars = layer_bars(by_layer, layers, 0.9, said, {"value": eigenvalues[chosen], "number": numbers[chosen] + 1})
+    shown = list(range(0, len(chosen), -(-len(chosen) // _LABELS)))
     texts = [f"{eigenvalues[chosen[place]]:.3g}".replace("-", "−") for place in shown]
     x = Named(texts, shown, "eigenvectors, by their eigenvalue λ", (-0.6, max(3, len(chosen)) - 0.4))
-    panel = Panel(tuple(bars), x=x, y=Linear("share of the eigenvector", (0.0, 1.0), ".0%"))
+    panel = Panel(bars, x=x, y=Linear("share of the eigenvector", (0.0, 1.0), ".0%"))
     return Picture(((panel,),), title, SHARES_SENTENCE, height=2.6)

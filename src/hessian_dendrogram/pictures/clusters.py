@@ -49,25 +49,24 @@ def nearest_eigenvalue(dendrogram: Dendrogram, value: float) -> int:
     return int(np.abs(dendrogram.eigenvalues - value).argmin())
 
 
+def run_text(size: int, low: float, high: float) -> str:
+    """A run of neighbouring eigenvalues in words."""
+    return f"{size:,} in [{low:.4g}, {high:.4g}]".replace("-", "−")
+
+
 def cluster_rows(dendrogram: Dendrogram, epsilon: float, *, most: int = 500) -> list[dict[str, Any]]:
     """Describe the `most` largest clusters, the largest first.
 
     The gaps beside a cluster are texts, since they may be unresolved (not larger than their error), next to a hole, or
     absent.
     """
-    clusters = clusters_at(dendrogram, epsilon)
-    values = dendrogram.eigenvalues
-    rows = []
+    clusters, values, rows = clusters_at(dendrogram, epsilon), dendrogram.eigenvalues, []
     for number in clusters.by_size()[:most].tolist():
         start, stop = int(clusters.starts[number]), int(clusters.stops[number])
-        row: dict[str, Any] = {
-            "cluster": number + 1,
-            "eigenvalues": stop - start,
-            "from": float(values[start]),
-            "to": float(values[stop - 1]),
-            "width": float(values[stop - 1] - values[start]),
-            "error bound": float(dendrogram.error_bounds[start:stop].max()),
-        }
+        low, high = float(values[start]), float(values[stop - 1])
+        row: dict[str, Any] = {"cluster": number + 1, "eigenvalues": stop - start}
+        row |= {"from": low, "to": high, "width": high - low}
+        row["error bound"] = float(dendrogram.error_bounds[start:stop].max())
         row["gap below"] = _gap_text(dendrogram, start - 1, dendrogram.hole_below)
         row["gap above"] = _gap_text(dendrogram, stop - 1, dendrogram.hole_above)
         rows.append(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,16 +11,17 @@ from numpy.typing import ArrayLike
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import single_linkage
 from ..texts import listed, shortened
-from .axes import LONGEST_NAME, Axis, Log, Steps
-from .by_segment import resolution_grid
-from .facts import Facts
-from .marks import FAINT, SYMBOLS, Line, Mark, Nothing, Points, Remark
-from .palette import COLOURS
-from .picture import Panel, Picture
-from .segments import EPSILON
-from .summary import number_axis, summary_columns
+from .axes import LONGEST_NAME, Axis, Linear, Log, Steps
+from .by_segment import EPSILON, resolution_grid
+from .cluster_count import COUNT, count_curve
+from .marks import Facts, Mark, Nothing, Points, Remark, of_series
+from .picture import Panel, Picture, in_rows
+from .summary import summary_columns
 
-SENTENCE = (
+if TYPE_CHECKING:
+    from .analysed import Analysed
+
+COMPARISON = (
     "The same numbers of several spectra, a colour for each: how the leading eigenvalues fall off with their rank, "
     "and how many clusters are left at each resolution."
 )
@@ -33,7 +35,7 @@ def comparison_of_spectra(spectra: Mapping[str, Spectrum], *, title: str = "") -
 
     A name of each says which it is: checkpoints of one analysis, or analyses of one checkpoint.
     """
-    return Picture(((_leading(spectra), _counts(spectra)),), title, SENTENCE, height=3.2)
+    return Picture(((_leading(spectra), _counts(spectra)),), title, COMPARISON, height=3.2)
 
 
 def comparison_of_analyses(spectra: Mapping[str, Mapping[int, Spectrum]], *, title: str = "") -> Picture:
@@ -47,14 +49,19 @@ def comparison_of_analyses(spectra: Mapping[str, Mapping[int, Spectrum]], *, tit
     if common:
         last = {name: by_step[max(common)] for name, by_step in spectra.items()}
         first = tuple(make(last, f" at step {max(common):,}") for make in (_leading, _counts))
-    drawn = [_over_training(at, spectra, number) for number in _NUMBERS] if at.steps else []
-    rows = first, *(tuple(drawn[start : start + 2]) for start in range(0, len(drawn), 2))
-    return Picture(rows, title, SENTENCE, height=2.2 * len(rows))
+    rows = first, *in_rows([_over_training(at, spectra, number) for number in _NUMBERS] if at.steps else [], 2)
+    return Picture(rows, title, COMPARISON, height=2.2 * len(rows))
+
+
+def comparison_of(several: Sequence[Analysed]) -> Picture:
+    """Analyses of spectra beside each other."""
+    spectra = {a.name: dict(zip(a.steps, a.results, strict=True)) for a in several}
+    return comparison_of_analyses(spectra, title=f"{len(several)} analyses")
 
 
 def _leading(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
     points, absent, hidden = [], [], []
-    for rank, (name, spectrum) in enumerate(spectra.items()):
+    for number, (name, spectrum) in enumerate(spectra.items()):
         parts = spectrum.segments()
         part = parts.get("all", parts.get("top", slice(0, 0)))
         values, bounds = (array[part][::-1][:_LEADING] for array in (spectrum.eigenvalues, spectrum.error_bounds))
@@ -63,46 +70,30 @@ def _leading(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
             absent.append(name)
         elif len(shown) < len(values):
             hidden.append(f"{len(values) - len(shown)} of {name}")
-        facts: dict[str, ArrayLike] = {"number": shown + 1, "value": values[shown], "error": bounds[shown]}
-        size = max(2.0, 4.0 - 0.6 * rank)  # smaller in front, so that equal ones are seen behind
-        points.append(_points(rank, name, shown + 1, facts, "number {number} from the top\nλ = ", size))
-    said = [f"left out: no largest eigenvalue of {listed(absent)} has converged"] if absent else []
-    said += [f"no place on this axis, not above their error: {listed(hidden)}"] if hidden else []
-    points = [one for one in points if len(np.asarray(one.x))]
-    x, y = Log((0.9, 1.1 * _LEADING), "rank, from the largest"), "eigenvalue λ\n(bars: error bounds)"
-    return _panel(
-        points, said, x, Log.around(np.concatenate([[], *(one.y for one in points)]), y), "leading eigenvalues" + when
-    )
+        size = max(2.0, 4.0 - 0.6 * number)  # smaller in front, so that equal ones are seen behind
+        said = "number {number} from the top\nλ = "
+        if len(shown):
+            facts = Facts(said, {"number": shown + 1, "value": values[shown], "error": bounds[shown]})
+            points.append(_points(number, name, shown + 1, facts, size))
+    remarks = [f"left out: no largest eigenvalue of {listed(absent)} has converged"] if absent else []
+    remarks += [f"no place on this axis, not above their error: {listed(hidden)}"] if hidden else []
+    y = Log.around(np.concatenate([[], *(one.y for one in points)]), "eigenvalue λ\n(bars: error bounds)")
+    x = Log((0.9, 1.1 * _LEADING), "rank, from the largest")
+    return _panel(points, remarks, x, y, f"leading eigenvalues{when}")
 
 
 def _counts(spectra: Mapping[str, Spectrum], when: str = "") -> Panel:
     trees = {name: single_linkage(spectrum) for name, spectrum in spectra.items() if "all" in spectrum.segments()}
     partial = [name for name in spectra if name not in trees]
-    said = [f"left out: not every eigenvalue of {listed(partial)} is known and converged"] if partial else []
+    remarks = [f"left out: not every eigenvalue of {listed(partial)} is known and converged"] if partial else []
     grid = resolution_grid(list(trees.values()), 300) if trees else np.ones(2)
     lines: list[Mark] = []
     for name, tree in trees.items():
-        counts, resolved, rank = tree.num_clusters(grid), grid > tree.resolution, list(spectra).index(name)
-        unresolved = "unresolved: ε ≤ largest gap error"
-        lines.append(Line(grid[~resolved], counts[~resolved], FAINT, 1.0, "dot", stepped=True, label=unresolved))
-        columns: dict[str, ArrayLike] = {"epsilon": grid[resolved], "count": counts[resolved]}
-        columns["name"] = [name] * int(resolved.sum())
-        facts = Facts("{name}\nε = {epsilon:.3g}\nn(ε) = {count:,}", columns)
-        colour = COLOURS[rank % len(COLOURS)]
-        lines.append(
-            Line(
-                grid[resolved],
-                counts[resolved],
-                colour,
-                1.6,
-                stepped=True,
-                label=_named(name),
-                facts=facts,
-            )
-        )
+        colour = of_series(list(spectra).index(name))["colour"]
+        lines += count_curve(tree, grid, name, colour, 1.6, _named(name))
     most = max((float(tree.num_clusters(0.0)) for tree in trees.values()), default=1.0)
-    y = Log((0.8, 1.5 * most), "number of clusters n(ε)")
-    return _panel(lines, said, Log((float(grid[0]), float(grid[-1])), EPSILON), y, "number of clusters" + when)
+    y = Log((0.8, 1.5 * most), COUNT)
+    return _panel(lines, remarks, Log((float(grid[0]), float(grid[-1])), EPSILON), y, f"number of clusters{when}")
 
 
 def _over_training(at: Steps, spectra: Mapping[str, Mapping[int, Spectrum]], number: str) -> Panel:
@@ -112,39 +103,30 @@ def _over_training(at: Steps, spectra: Mapping[str, Mapping[int, Spectrum]], num
         steps = sorted(by_step)
         columns = summary_columns([by_step[step] for step in steps])
         values, errors = columns[number], columns.get(f"{number}_error", np.zeros(len(steps)))
-        facts = {"step": np.array(steps), "value": values, "error": errors}
         places = at.place(steps) + 0.5 / len(spectra) * (rank - (len(spectra) - 1) / 2)
-        points.append(_points(rank, name, places, facts, "step {step:,}\n", 2.5))
-        if not np.isfinite(values).any():
+        if np.isfinite(values).any():
+            facts = Facts("step {step:,}\n", {"step": np.array(steps), "value": values, "error": errors})
+            points.append(_points(rank, name, places, facts, 2.5))
+        else:
             absent.append(name)
-            points.pop()
-    said = [f"left out: not known of {listed(absent)}"] if absent else []
+    remarks = [f"left out: not known of {listed(absent)}"] if absent else []
     values, errors = (np.concatenate([[], *(getattr(one, of) for one in points)]) for of in ("y", "y_errors"))
     is_positive = number in ("largest", "trace") and np.nanmin(values, initial=np.inf) > 0
     unit = "eigenvalues" if number == "num_negative" else "units of λ"
-    y = Log.around(values, unit) if is_positive else number_axis(values, errors, unit)
-    return _panel(points, said, at, y, _NUMBERS[number])
+    y = Log.around(values, unit) if is_positive else Linear.around(values, errors, unit)
+    return _panel(points, remarks, at, y, _NUMBERS[number])
 
 
-def _points(rank: int, name: str, x: ArrayLike, facts: Mapping[str, ArrayLike], said: str, size: float) -> Points:
-    colour, symbol = COLOURS[rank % len(COLOURS)], SYMBOLS[rank % len(SYMBOLS)]
-    known = Facts(f"{{name}}\n{said}{{value:.6g}} ± {{error:.1g}}", {**facts, "name": [name] * np.size(x)})
-    return Points(
-        x,
-        facts["value"],
-        colour,
-        symbol,
-        size,
-        y_errors=facts["error"],
-        joined=0.8,
-        label=_named(name),
-        facts=known,
-    )
+def _points(number: int, name: str, x: ArrayLike, facts: Facts, size: float) -> Points:
+    said = Facts(f"{{name}}\n{facts.template}{{value:.6g}} ± {{error:.1g}}", {**facts.columns, "name": name})
+    y, errors = (facts.columns[of] for of in ("value", "error"))
+    look = of_series(number) | {"size": size, "joined": 0.8}
+    return Points(x, y, y_errors=errors, label=_named(name), facts=said, **look)
 
 
-def _panel(drawn: Sequence[Mark], said: Sequence[str], x: Log | Steps, y: Axis, title: str) -> Panel:
+def _panel(drawn: Sequence[Mark], remarks: Sequence[str], x: Log | Steps, y: Axis, title: str) -> Panel:
     """Marks with a remark of what is missing, or that alone."""
-    text = "; ".join(said)
+    text = "; ".join(remarks)
     if not drawn:
         return Panel((Nothing(text or "there is nothing to compare"),), title=title)
     return Panel((*drawn, *([Remark(text)] if text else [])), x, y, title)

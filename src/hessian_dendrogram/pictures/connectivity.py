@@ -9,11 +9,10 @@ from numpy.typing import ArrayLike
 
 from ..results.tree import BipartitionTree
 from .axes import Floats, Linear, Log, Steps
-from .facts import Facts
-from .marks import FAINT, SYMBOLS, Line, Nothing, Points
-from .palette import COLOURS
+from .known import PICTURES, Known
+from .marks import FAINT, Facts, Line, Nothing, Points, of_series
 from .parameter_dendrogram import ARBITRARY
-from .picture import Panel, Picture
+from .picture import Panel, Picture, in_rows
 from .training import curve_panels
 
 SENTENCE = (
@@ -34,30 +33,36 @@ def connectivity(
     """Show the algebraic connectivity over training and what is beside it; a panel of zeros is left out."""
     at, isolated = Steps.of(steps), [len(tree.isolated) for tree in trees]
     arbitrary = [bool(tree.is_degenerate[0]) for tree in trees]
-    found, eigenvalues, conductances = (
-        np.array([getattr(tree, name)[0] for tree in trees], float)
-        for name in ("connectivities", "eigenvalues", "conductances")
-    )
-    curves = [_curve(at, eigenvalues, 2, f"eigenvalue of the {trees[0].laplacian} Laplacian", arbitrary)]
-    curves.append(_curve(at, conductances, 4, "conductance", arbitrary))
+    names = "connectivities", "eigenvalues", "conductances"
+    found, eigenvalues, conductances = (np.array([getattr(tree, name)[0] for tree in trees], float) for name in names)
     panels = [_connectivity(at, found, arbitrary, any(isolated))]
     if (eigenvalues > 0).any():  # 0 of components, NaN of no cut
+        first = _curve(at, eigenvalues, 2, f"eigenvalue of the {trees[0].laplacian} Laplacian", arbitrary)
         y = Linear("eigenvalue, conductance\n(no unit)", (0.0, 1.1 * float(np.nanmax([eigenvalues, conductances]))))
-        panels.append(Panel(tuple(curves), x=at, y=y, title="first cut"))
+        curves = first, _curve(at, conductances, 4, "conductance", arbitrary)
+        panels.append(Panel(curves, x=at, y=y, title="first cut"))
     if any(isolated):
         y = Linear("parameters", (0.0, 1.1 * max(isolated)), ",d")
-        heading = f"isolated parameters, of {trees[0].size:,}"
-        panels.append(Panel((_curve(at, isolated, 5, "isolated parameters"),), x=at, y=y, title=heading))
+        heading, curve = f"isolated parameters, of {trees[0].size:,}", _curve(at, isolated, 5, "isolated parameters")
+        panels.append(Panel((curve,), x=at, y=y, title=heading))
     panels += curve_panels(at, {name: column for name, column in (metrics or {}).items() if name != "batch_loss"})
-    return Picture(tuple((panel,) for panel in panels), title, SENTENCE, height=1.5 * len(panels) + 0.3)
+    return Picture(in_rows(panels), title, SENTENCE, height=1.5 * len(panels) + 0.3)
+
+
+PICTURES["connectivity"] = Known(
+    "tree",
+    "How well the graph holds together",
+    SENTENCE,
+    lambda a, at: connectivity(at, a.results, metrics=a.metrics),
+    tab="Over training",
+)
 
 
 def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isolated: bool) -> Panel:
     title = "algebraic connectivity λ₂" + (" without the isolated parameters" if has_isolated else "")
     if not (found > 0).any():
         return Panel((Nothing(_NO_CUT if np.isnan(found).all() else f"{_APART} at every step"),), x=at, title=title)
-    y = Log.around(found, "λ₂ (units of |H_ij|)")
-    apart = np.flatnonzero(found == 0)
+    y, apart = Log.around(found, "λ₂ (units of |H_ij|)"), np.flatnonzero(found == 0)
     marks: list[Line | Points] = []
     if len(apart):
         facts = Facts("step {step:,}: several components", {"step": np.repeat(np.array(at.steps)[apart], 3)})
@@ -65,17 +70,14 @@ def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isola
         marks.append(Line(*lines, FAINT, 2.0, "dot", label=_APART, facts=facts))
     marks.append(_curve(at, np.where(found > 0, found, np.nan), 3, "algebraic connectivity λ₂", arbitrary))
     if any(arbitrary):
-        marks.append(Points([], [], FAINT, hollow=[], label=f"hollow: {ARBITRARY}"))
+        marks.append(Points([], [], FAINT, hollow=True, label=f"hollow: {ARBITRARY}"))
     return Panel(tuple(marks), x=at, y=y, title=title + ("" if has_isolated else "; no parameter is isolated"))
 
 
-def _curve(at: Steps, values: ArrayLike, ink: int, label: str, hollow: Sequence[bool] | None = None) -> Points:
+def _curve(at: Steps, values: ArrayLike, number: int, label: str, hollow: ArrayLike = False) -> Points:
     """One number over the steps at which it is known."""
-    known = np.asarray(values, float)
-    shown = np.flatnonzero(np.isfinite(known))
-    outlined = np.zeros(len(shown), bool) if hollow is None else np.array(hollow, bool)[shown]
-    columns = {"step": np.array(at.steps)[shown], "value": known[shown]}
-    columns["remark"] = np.where(outlined, f"\n{ARBITRARY}", "")
+    shown = np.flatnonzero(np.isfinite(np.asarray(values, float)))
+    known, outlined = np.asarray(values, float)[shown], np.broadcast_to(hollow, len(at.steps))[shown]
+    columns = {"step": np.array(at.steps)[shown], "value": known, "remark": np.where(outlined, f"\n{ARBITRARY}", "")}
     facts = Facts(f"step {{step:,}}\n{label} {{value:.5g}}{{remark}}", columns)
-    symbol = SYMBOLS[ink % 5]
-    return Points(shown, known[shown], COLOURS[ink], symbol, hollow=outlined, joined=1.2, label=label, facts=facts)
+    return Points(shown, known, **of_series(number), hollow=outlined, joined=1.2, label=label, facts=facts)

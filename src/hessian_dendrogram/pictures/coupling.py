@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ..results.tree import BipartitionTree
 from .axes import Linear
-from .facts import Facts
+from .branch_layers import CLUSTERS
 from .key_steps import key_positions
-from .marks import HeatMap, Line, Region
-from .picture import Panel, Picture
-from .segments import nothing
+from .known import PICTURES, Known
+from .marks import Facts, HeatMap, Line, Region, Scale
+from .picture import Panel, Picture, in_rows, nothing
 
 SENTENCE = (
     "How strongly two groups of parameters are coupled: the mean |H_ij| of each block, the parameters in the order of "
@@ -38,7 +38,7 @@ def coupling(
     trees: Sequence[BipartitionTree],
     pictures: Sequence[NDArray[np.float32]],
     *,
-    k: int = 6,
+    k: int = CLUSTERS,
     limits: tuple[float, float] | None = None,
     title: str = "",
     most: int = 4,
@@ -51,22 +51,29 @@ def coupling(
     chosen = key_positions(len(steps), most)
     if not any(pictures[position].any() for position in chosen):
         return nothing(title, SENTENCE, "no parameter is coupled to another")
-    ends = limits or picture_limits([pictures[position] for position in chosen])
+    scale = Scale(_BAR, limits or picture_limits([pictures[position] for position in chosen]), logarithmic=True)
     text = f"white: borders of cut({k})"
-    panels = [_panel(trees[i], pictures[i], k, ends, f"step {steps[i]:,}; {text}") for i in chosen]
-    rows = tuple(tuple(panels[start : start + 2]) for start in range(0, len(panels), 2))
+    panels = [_panel(trees[i], pictures[i], k, scale, f"step {steps[i]:,}; {text}") for i in chosen]
+    rows = in_rows(panels, 2)
     return Picture(rows, title, SENTENCE, height=5.2 if len(panels) == 1 else 2.75 * len(rows))
 
 
-def _panel(
-    tree: BipartitionTree, picture: NDArray[np.float32], k: int, limits: tuple[float, float], title: str
-) -> Panel:
+PICTURES["coupling"] = Known(
+    "tree",
+    "|H| in the order of the tree",
+    SENTENCE,
+    at=lambda a, i: coupling([a.steps[i]], [a.results[i]], [a.images[i]], limits=picture_limits(a.images)),
+    printed=lambda a: coupling(a.steps, a.results, a.images),
+    most_steps=5,
+)
+
+
+def _panel(tree: BipartitionTree, picture: NDArray[np.float32], k: int, scale: Scale, title: str) -> Panel:
     edges = np.linspace(0, tree.size, len(picture) + 1)
     middles = (edges[:-1] + edges[1:]) / 2
-    row, column = np.meshgrid(middles, middles, indexing="ij")
     said = "parameters around {column:,.0f} and {row:,.0f} of the order\nmean |H_ij| {mean:.3g}"
-    facts = Facts(said, {"column": column, "row": row, "mean": picture})
-    heat = HeatMap(edges, edges, np.where(picture > 0, picture, np.nan), limits, _BAR, logarithmic=True, facts=facts)
+    facts = Facts(said, {"column": middles, "row": middles[:, None], "mean": picture})
+    heat = HeatMap(edges, edges, np.where(picture > 0, picture, np.nan), scale, facts)
     x, y = [], []
     for border in tree.stops[tree.cut(k)].tolist():
         x += [border, border, np.nan, 0, tree.size, np.nan]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from .by_segment import TITLES, by_segment
+from ..statistics.resolutions import first_epsilon
+from .by_segment import MOST_ON_SCREEN, TITLES, by_segment
 from .eigenvalue_tree import Frame, Look, count_text, is_lower_end, tree_panel
 from .key_steps import key_positions
+from .known import PICTURES, Known
 from .marks import Nothing
-from .node_places import MOST_ON_SCREEN, drawing_floor
-from .picture import Panel, Picture
-from .segments import nothing
+from .picture import Panel, Picture, nothing, stacked
+
+if TYPE_CHECKING:
+    from .analysed import Analysed
 
 SENTENCE = (
     "Two clusters of eigenvalues merge at the height of the gap between them; the dashed line is one resolution ε, "
     "at which each stem it cuts is a cluster, and the largest clusters are coloured. Nothing is drawn in the shade."
 )
-_OPEN_GAPS = 6  # that the first ε leaves open
 _FEWEST, _USUAL, _MOST = 10, 20, 30  # leading eigenvalues
 _WIDTHS = (2.2, 1.0)
 _PRINTED = 300  # merges of a whole tree that is printed small
@@ -41,16 +43,6 @@ class Leading:
     tree: Dendrogram
     first: int
     name: str
-
-
-def first_epsilon(tree: Dendrogram) -> float:
-    """An ε that leaves the six largest gaps open, three digits of it; with ties as few more or less as possible."""
-    sizes = tree.gaps(_OPEN_GAPS + 1).sizes.tolist()
-    if len(sizes) <= _OPEN_GAPS or sizes[-2] == 0:
-        return drawing_floor(tree)
-    opened, closed = sizes[-2:]
-    middle = float(f"{(opened * closed) ** 0.5 or opened / 2:.3g}")
-    return middle if closed <= middle < opened else closed or drawing_floor(tree)
 
 
 def leading_count(tree: Dendrogram) -> int:
@@ -80,10 +72,9 @@ def leading(tree: Dendrogram, count: int | None = None) -> Leading:
 def leading_frame(trees: Sequence[Dendrogram], count: int | None = None) -> Frame:
     """The axes that hold the leading eigenvalues of several dendrograms and the gaps between them."""
     parts = [leading(tree, count).tree for tree in trees]
-    known = Frame.around(parts)
-    gaps = np.concatenate([part.gap_sizes for part in parts])
+    known, gaps = Frame.around(parts), np.concatenate([part.gap_sizes for part in parts])
     positive = gaps[gaps > 0]
-    low = max(known.heights[0], float(positive.min()) / 3) if positive.size else known.heights[0]
+    low = max(known.heights[0], float(positive.min()) / 3 if positive.size else 0.0)
     return Frame(known.axis, (low, known.heights[1]))
 
 
@@ -112,8 +103,8 @@ def dendrogram(
     """
     cut = first_epsilon(tree) if epsilon is None else epsilon
     heading = f"{title}; {count_text(tree, cut)}".removeprefix("; ")
-    known = frame or Frame.around([tree], MOST_ON_SCREEN)
-    row = _row(tree, cut, known, first, count, most_merges=MOST_ON_SCREEN, look=Look(chosen=chosen, like=like))
+    known, look = frame or Frame.around([tree], MOST_ON_SCREEN), Look(chosen=chosen, like=like)
+    row = _row(tree, cut, known, first, count, most_merges=MOST_ON_SCREEN, look=look)
     return Picture((row,), heading, SENTENCE, height=3.7, widths=_WIDTHS[: len(row)])
 
 
@@ -133,20 +124,29 @@ def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str
     for place, position in enumerate(chosen):
         row: list[Panel] = []
         for name, trees in found.items():
-            heading = f"step {steps[position]:,}: {TITLES[name]}"
-            if place not in trees:
-                if not (is_split and name == "all"):
-                    row.append(Panel((Nothing(f"{heading}: none has converged"),)))
-                continue
-            tree = trees[place]
-            cut = first_epsilon(tree)
-            heading = f"step {steps[position]:,}, {count_text(tree, cut)}: "
-            panels = _row(tree, cut, frames[name], title=heading, most_merges=_PRINTED, look=Look(is_named=False))
-            row += panels[:1] if is_split else panels
+            if tree := trees.get(place):
+                cut = first_epsilon(tree)
+                heading = f"step {steps[position]:,}, {count_text(tree, cut)}: "
+                panels = _row(tree, cut, frames[name], title=heading, most_merges=_PRINTED, look=Look(is_named=False))
+                row += panels[:1] if is_split else panels
+            elif not (is_split and name == "all"):
+                row.append(Panel((Nothing(f"step {steps[position]:,}: {TITLES[name]}: none has converged"),)))
         rows.append(tuple(row))
     columns = max(len(row) for row in rows)
     widths = _WIDTHS if not is_split and columns == 2 else (1.0,) * columns
     return Picture(tuple(rows), title, SENTENCE, height=2.4 * len(rows), widths=widths)
+
+
+def _at(a: Analysed, position: int) -> Picture | None:
+    """The dendrograms of all segments at a step, below each other; `None` where nothing has converged."""
+    there = [one.picture(position) for one in a.dendrograms.values() if position in one.trees]
+    titles = "; ".join([f"step {a.steps[position]:,}", *(picture.title for picture in there)])
+    return replace(stacked(*there), title=titles) if there else None
+
+
+PICTURES["dendrogram"] = Known(
+    "spectrum", "Eigenvalue dendrogram", SENTENCE, at=_at, printed=lambda a: dendrograms(a.steps, a.results)
+)
 
 
 def _row(
@@ -163,12 +163,10 @@ def _row(
     whole = f"all {len(tree.eigenvalues):,} eigenvalues"
     if len(tree.eigenvalues) <= _FEWEST:
         return (tree_panel(tree, epsilon, frame, title=f"{title}{whole}", **options),)
-    part = leading(tree, count)
-    known = first or leading_frame([tree], count)
+    part, known = leading(tree, count), first or leading_frame([tree], count)
     if first is None:  # the cut is seen
         low, high = known.heights
         known = Frame(known.axis, (min(low, epsilon / 3 or low), max(high, 3 * epsilon)))
-    name = f"{title}{part.name}"
     own: Any = {"part_of": (tree, part.first), "look": options["look"], "is_free": first is None}
-    large = tree_panel(part.tree, epsilon, known, title=name, **own)
+    large = tree_panel(part.tree, epsilon, known, title=f"{title}{part.name}", **own)
     return large, tree_panel(tree, epsilon, frame, title=whole, **options)

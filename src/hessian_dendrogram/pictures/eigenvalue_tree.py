@@ -7,7 +7,7 @@ cluster's colour up to ε, and its mark on the cut stands on that stem.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 
 from ..statistics.dendrogram import Dendrogram
 from .axes import Eigenvalues, Floats, Log
-from .clusters import Clusters, clusters_at, nearest_eigenvalue
-from .eigenvalue_axis import EigenvalueAxis
-from .facts import Facts
-from .marks import FAINT, INK, Branches, Line, Mark, Points, Region, Remark, Rule, Tree
-from .node_places import MOST_MERGES, drawing_floor, floor_reason, height_limits, node_points
+from .by_segment import MOST_MERGES, drawing_floor, floor_reason, height_limits
+from .clusters import Clusters, clusters_at, nearest_eigenvalue, run_text
+from .marks import FAINT, INK, Branches, Facts, Line, Mark, Points, Region, Remark, Rule, Tree
 from .palette import COLOURS
 from .picture import Panel
-from .segments import run_text
 
 Integers = NDArray[np.int64]
 _SMALLER = "#B0885A"  # clusters beyond the palette
@@ -40,13 +37,13 @@ class Frame:
         heights: the limits of the ε axis.
     """
 
-    axis: EigenvalueAxis
+    axis: Eigenvalues
     heights: tuple[float, float]
 
     @classmethod
     def around(cls, trees: Sequence[Dendrogram], most_merges: int = MOST_MERGES) -> Frame:
         """The axes that hold several dendrograms."""
-        axis = EigenvalueAxis.around(*((tree.eigenvalues, tree.error_bounds) for tree in trees))
+        axis = Eigenvalues.around(*((tree.eigenvalues, tree.error_bounds) for tree in trees))
         return cls(axis, height_limits(trees, most_merges))
 
 
@@ -126,21 +123,22 @@ def tree_panel(
         look: how the clusters are shown.
         is_free: whether the axes of a screen follow what is drawn.
     """
-    floor, (low, high) = drawing_floor(tree, most_merges), frame.heights
+    floor, (low, high), (first, last) = drawing_floor(tree, most_merges), frame.heights, frame.axis.limits
     drawn_from = max(floor, low) if is_free else floor
     shade = [Region(y=(None, floor), label="unresolved or too fine: not drawn")] if floor > low else []
-    axis = Eigenvalues(frame.axis, "λ", f"\nshaded: {floor_reason(tree, most_merges)}" if shade else "", is_free)
+    remark = f"\nshaded: {floor_reason(tree, most_merges)}" if shade else ""
     values = tree.eigenvalues
-    sides = [(frame.axis.low, values[0])] * tree.hole_below + [(values[-1], frame.axis.high)] * tree.hole_above
+    holes = [(first, values[0])] * tree.hole_below + [(values[-1], last)] * tree.hole_above
     marks: list[Mark] = [
         *shade,
         _rug(values, frame, drawn_from),
         *_branches(tree, epsilon, frame.axis, drawn_from, part_of or (tree, 0), look or Look()),
-        *(Region(x=side, hatched=True, label="hole: values not known") for side in sides),
+        *(Region(x=hole, hatched=True, label="hole: values not known") for hole in holes),
     ]
     if not (tree.gap_sizes > floor).any():
         marks.append(Remark("no gap larger than the errors" if len(values) > 1 else "one eigenvalue: no gap"))
-    return Panel(tuple(marks), x=axis, y=Log((low, high), "merge height ε (units of λ)", is_free), title=title)
+    x, y = replace(frame.axis, remark=remark, is_free=is_free), Log((low, high), "merge height ε (units of λ)", is_free)
+    return Panel(tuple(marks), x=x, y=y, title=title)
 
 
 def count_text(tree: Dendrogram, epsilon: float) -> str:
@@ -151,42 +149,53 @@ def count_text(tree: Dendrogram, epsilon: float) -> str:
 
 def _rug(values: Floats, frame: Frame, floor: float) -> Line:
     """A tick for each place that has an eigenvalue; the pen goes from tick to tick along the bottom."""
-    first, last = frame.axis.to_axis([frame.axis.low, frame.axis.high])
-    places = np.unique(np.round((frame.axis.to_axis(values) - first) / (last - first) * _RUG)) / _RUG
-    x = np.repeat(frame.axis.from_axis(first + places * (last - first)), 3)
+    first, last = frame.axis.place(frame.axis.limits)
+    places = np.unique(np.round((frame.axis.place(values) - first) / (last - first) * _RUG)) / _RUG
+    x = np.repeat(frame.axis.value_at(first + places * (last - first)), 3)
     return Line(x, np.tile([frame.heights[0], floor, frame.heights[0]], len(places)), FAINT, 0.5)
 
 
+def node_points(dendrogram: Dendrogram, axis: Eigenvalues) -> tuple[Floats, Floats]:
+    """Where the tree's nodes stand: the k eigenvalues, then the k - 1 merges in the order of `dendrogram.linkage`.
+
+    Returns:
+        Positions in units of the eigenvalues and heights ε, shape (2k - 1,) each; an eigenvalue has height 0, a cluster
+        is at the mean of its leaves as the axis places them. SciPy's `dendrogram` recurses once per level.
+    """
+    count, linkage = len(dendrogram.eigenvalues), dendrogram.linkage
+    places, sizes = axis.place(dendrogram.eigenvalues).tolist(), [1] * count
+    for one, other in linkage[:, :2].astype(np.int64).tolist():
+        sizes.append(sizes[one] + sizes[other])
+        places.append((sizes[one] * places[one] + sizes[other] * places[other]) / sizes[-1])
+    return axis.value_at(places), np.concatenate([np.zeros(count), linkage[:, 2]])
+
+
 def _branches(
-    tree: Dendrogram,
-    epsilon: float,
-    axis: EigenvalueAxis,
-    floor: float,
-    part_of: tuple[Dendrogram, int],
-    look: Look,
+    tree: Dendrogram, epsilon: float, axis: Eigenvalues, floor: float, part_of: tuple[Dendrogram, int], look: Look
 ) -> list[Mark]:
     """The tree, the line of ε, and a mark for each cluster on the stem that ε cuts."""
-    count, here = len(tree.eigenvalues), clusters_at(tree, epsilon)
-    whole, first = part_of
+    count, here, (whole, first) = len(tree.eigenvalues), clusters_at(tree, epsilon), part_of
     clusters, colours = clusters_at(whole, epsilon), cluster_colours(whole, epsilon, look.like)
     numbers = np.searchsorted(clusters.starts, first + here.starts, side="right") - 1  # in the whole
-    sizes, ends = clusters.sizes[numbers], [whole.eigenvalues[clusters.starts[numbers]]]
-    ends.append(whole.eigenvalues[clusters.stops[numbers] - 1])
-    inks = [colours[number] for number in numbers.tolist()]
+    inks, sizes = [colours[number] for number in numbers.tolist()], clusters.sizes[numbers]
+    lows, highs = whole.eigenvalues[clusters.starts[numbers]], whole.eigenvalues[clusters.stops[numbers] - 1]
     places, heights = node_points(tree, axis)
     children = tree.linkage[:, :2].astype(np.int64)
     parents = np.full(len(places), -1, dtype=np.int64)
     parents[children] = count + np.arange(len(children))[:, None]
     merged = np.concatenate([np.ones(count), tree.linkage[:, 3]]).astype(np.int64)
-    roots = _roots(tree, here.starts, here.stops)
-    owner = _cluster_of_nodes(tree, here.starts, heights, epsilon)
+    # The cluster of each node, by one of its eigenvalues; -1 above ε. The last node of a cluster is all of it.
+    inside = np.concatenate([np.arange(count), np.argsort(tree.gap_sizes, kind="stable")])
+    owner = np.where(heights <= epsilon, np.searchsorted(here.starts, inside, side="right") - 1, -1)
+    roots = np.zeros(len(inks), dtype=np.int64)
+    np.maximum.at(roots, owner[owner >= 0], np.flatnonzero(owner >= 0))
     # A node where ε cuts the stem of a cluster: below it the stem has the cluster's colour.
     cut = np.flatnonzero(heights[roots] < epsilon) if epsilon > floor else np.empty(0, int)
     stems, above = roots[cut], parents[roots[cut]]
     parents[stems] = len(places) + np.arange(len(cut))
     told = np.where(above >= 0, above, stems)  # what is said along a stem: the merge that it leads to, if there is one
     columns = {"height": np.append(heights, heights[told]), "size": np.append(merged, merged[told])}
-    places, parents = np.append(places, places[stems]), np.append(parents, above)
+    all_places, parents = np.append(places, places[stems]), np.append(parents, above)
     tops, owner = np.append(heights, np.full(len(cut), epsilon)), np.append(owner, np.full(len(cut), -1))
     nodes = np.flatnonzero((parents >= 0) & (tops[parents] > floor))
     of_colour = np.array([*inks, INK], dtype=object)[owner[nodes]]
@@ -196,50 +205,31 @@ def _branches(
         label = "smaller clusters" if len(chosen) and look.is_named else ""
         if look.is_named and colour in inks and colour != _SMALLER:
             at = inks.index(colour)
-            label = run_text(int(sizes[at]), float(ends[0][at]), float(ends[1][at]))
+            label = run_text(int(sizes[at]), float(lows[at]), float(highs[at]))
         groups.append(Branches(chosen, colour, 1.6, label))
-    ring: list[Mark] = []
+    said, ringed = Facts("merge of {size:,} eigenvalues\nat ε = {height:.4g}", columns), np.empty(0, int)
     if look.chosen is not None:
         number = np.searchsorted(clusters.starts, nearest_eigenvalue(whole, look.chosen), side="right") - 1
-        rows = np.flatnonzero(numbers == number)
-        kind: Any = {"size": 8 + 2 * np.log10(sizes[rows]), "hollow": rows >= 0, "label": "selected cluster"}
-        ring = [Points(places[roots[rows]], np.full(len(rows), epsilon), **kind)]
-    clusters_said = {"number": numbers + 1, "size": sizes, "low": ends[0], "high": ends[1]}
-    said = Facts("merge of {size:,} eigenvalues\nat ε = {height:.4g}", columns)
+        ringed = np.flatnonzero(numbers == number)
+    columns = {"number": numbers + 1, "size": sizes, "low": lows, "high": highs, "width": highs - lows}
     return [
-        Tree(places, np.maximum(tops, floor), parents, tuple(groups), said),
+        Tree(all_places, np.maximum(tops, floor), parents, tuple(groups), said),
         Rule(epsilon, colour=INK, dash="dash", label="ε"),
-        *ring,
-        _marks_on_cut(places[roots], epsilon, inks, clusters_said),
+        *_marks_on_cut(places[roots], epsilon, inks, columns, ringed),
     ]
 
 
-def _marks_on_cut(places: Floats, epsilon: float, inks: list[str], columns: dict[str, Any]) -> Points:
-    """A mark for each of the largest clusters, where ε cuts its stem."""
-    sizes = columns["size"]
+def _marks_on_cut(
+    places: Floats, epsilon: float, inks: list[str], columns: dict[str, Any], ringed: Integers
+) -> list[Points]:
+    """A mark for each of the largest clusters, where ε cuts its stem, and a ring around the chosen one."""
+    sizes, cut = columns["size"], np.full(len(places), epsilon)
     shown = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_MARKS])
-    some = f" ({_MOST_MARKS} largest)" if len(shown) < len(sizes) else ""
-    known = {name: column[shown] for name, column in columns.items()}
-    facts = Facts(_CLUSTER, known | {"width": known["high"] - known["low"]})
+    label = "a cluster at ε" + (f" ({_MOST_MARKS} largest)" if len(shown) < len(sizes) else "")
+    facts = Facts(_CLUSTER, {name: column[shown] for name, column in columns.items()})
     look: Any = {"colour": [inks[number] for number in shown.tolist()], "size": 3 + 2 * np.log10(sizes[shown])}
-    label = f"a cluster at ε{some}"
-    return Points(places[shown], np.full(len(shown), epsilon), clickable=True, label=label, facts=facts, **look)
-
-
-def _roots(tree: Dendrogram, starts: Integers, stops: Integers) -> Integers:
-    """The node that is all of a cluster: a leaf, or its last merge; shape (clusters,)."""
-    count = len(tree.eigenvalues)
-    if count == 1:
-        return np.zeros(1, dtype=np.int64)
-    rank = np.empty(count - 1, dtype=np.int64)
-    rank[np.argsort(tree.gap_sizes, kind="stable")] = np.arange(count - 1)  # when each gap is closed
-    last = [rank[start : stop - 1].max(initial=-1) for start, stop in zip(starts, stops, strict=True)]
-    return np.where(stops - starts == 1, starts, count + np.array(last, dtype=np.int64))
-
-
-def _cluster_of_nodes(tree: Dendrogram, starts: Integers, heights: Floats, epsilon: float) -> Integers:
-    """The cluster at ε that a node is part of, -1 for merges above ε: shape (nodes,)."""
-    count = len(tree.eigenvalues)
-    first = np.concatenate([np.arange(count), np.argsort(tree.gap_sizes, kind="stable")])  # an eigenvalue in each node
-    number = np.searchsorted(starts, first, side="right") - 1
-    return np.where(heights <= epsilon, number, -1)
+    marks = [Points(places[shown], cut[shown], **look, clickable=True, label=label, facts=facts)]
+    if len(ringed):
+        kind: Any = {"size": 8 + 2 * np.log10(sizes[ringed]), "hollow": True, "label": "selected cluster"}
+        marks.insert(0, Points(places[ringed], cut[ringed], **kind))
+    return marks

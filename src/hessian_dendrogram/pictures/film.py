@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..statistics.dendrogram import Dendrogram
 from .axes import Steps
@@ -24,10 +23,10 @@ def frames(steps: Sequence[int] | Steps, trees: Mapping[int, Dendrogram], epsilo
         epsilon: resolution, in units of the eigenvalues.
     """
     known, moving, positions = Steps.of(steps).steps, MovingDendrogram(dict(trees)), sorted(trees)
-    chosen = [positions[i] for i in key_positions(len(positions), _MOST)]
-    titles = {position: f"step {known[position]:,}" for position in chosen}
-    fixed: Any = {"first": moving.first, "count": moving.count}
-    made = {known[at]: moving.picture(at, epsilon, title=title, **fixed) for at, title in titles.items()}
+    made = {}
+    for at in (positions[i] for i in key_positions(len(positions), _MOST)):
+        title = f"step {known[at]:,}"
+        made[known[at]] = moving.picture(at, epsilon, title=title, first=moving.first, count=moving.count)
     if len({len(picture.rows[0]) for picture in made.values()}) > 1:  # somewhere too few eigenvalues for two panels
         made = {step: replace(picture, rows=(picture.rows[0][-1:],), widths=()) for step, picture in made.items()}
     return made

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from .picture import Picture
+from .picture import Picture, nothing
 from .screen import TEXT, UNRESOLVED
-from .segments import nothing
 from .with_plotly import draw
 
 _MILLISECONDS = 700  # for which a frame stands

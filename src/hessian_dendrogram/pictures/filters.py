@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 from ..layout import Layout
 from ..texts import shortened
 from .axes import LONGEST_NAME, Named
-from .facts import Facts
-from .marks import HeatMap, Region
+from .key_steps import key_positions
+from .known import PICTURES, Known
+from .marks import Facts, HeatMap, Region, Scale
 from .picture import Panel, Picture
+
+if TYPE_CHECKING:
+    from .analysed import Analysed
 
 SENTENCE = (
     "Each image is one filter, and a column has the same one in every row; one colour scale, centred on zero, is that "
     "of all of them, so that a pale row has small numbers."
 )
 _MOST_FILTERS = 16
+_MOST_STEPS = 5
 
 
 def filters(
@@ -44,13 +49,15 @@ def filters(
     images = np.stack([array[:columns].mean(axis=1, dtype=np.float64) for array in arrays])
     height, width = images.shape[2:]
     values = mosaic(images)
-    limit = float(np.abs(images, where=np.isfinite(images), out=np.zeros_like(images)).max()) or 1.0
-    down, across = np.indices(values.shape)
+    limit = float(np.abs(images[np.isfinite(images)]).max(initial=0.0)) or 1.0
+    down, across = np.ogrid[: values.shape[0], : values.shape[1]]
     known = {"value": values, "row": down % (height + 1), "column": across % (width + 1)}
-    known["filter"] = across // (width + 1)
-    said = Facts("{value:.4g} at row {row}, column {column} of filter {filter}", known)
-    edges = np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1)
-    heat = HeatMap(*edges, values, (-limit, limit), unit, colours="diverging", facts=said)
+    said = "{value:.4g} at row {row}, column {column} of filter {filter}"
+    edges, scale = (
+        (np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1)),
+        Scale(unit, (-limit, limit), colours="diverging"),
+    )
+    heat = HeatMap(*edges, values, scale, Facts(said, known | {"filter": across // (width + 1)}))
     texts = [f"{label:,}" if isinstance(label, int) else shortened(label, LONGEST_NAME) for label in labels]
     x = Named([str(i) for i in range(columns)], _middles(columns, width), "filter", (0.0, float(values.shape[1])))
     y = Named(texts, _middles(len(texts), height), rows, (float(values.shape[0]), 0.0))
@@ -63,6 +70,23 @@ def first_convolution(layout: Layout) -> str | None:
     """Find the name of the first parameter with four dimensions."""
     shapes = zip(layout.names, layout.shapes, strict=True)
     return next((name for name, shape in shapes if len(shape) == 4 and all(shape)), None)
+
+
+def _stored(a: Analysed) -> list[int]:
+    """The analysed steps that have the weights of a convolution."""
+    return sorted({*a.steps} & {*a.run.steps()}) if first_convolution(a.run.layout) else []
+
+
+def _learned(a: Analysed) -> Picture:
+    """The filters of the first convolution at a few steps."""
+    steps, name = _stored(a), first_convolution(a.run.layout) or ""
+    chosen = [steps[position] for position in key_positions(len(steps), _MOST_STEPS)]
+    return filters(chosen, [a.run.weights(step)[name] for step in chosen], name=name)
+
+
+PICTURES["filters"] = Known(
+    "spectrum", "Learned filters", SENTENCE, lambda a, _: _learned(a), applies=lambda a: bool(_stored(a)), tab="Filters"
+)
 
 
 def mosaic(images: NDArray[np.float64]) -> NDArray[np.float64]:

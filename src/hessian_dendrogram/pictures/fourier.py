@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from ..errors import DamagedRunError
 from ..results.spectrum import Spectrum
 from .axes import Eigenvalues, Floats, Linear, Steps
-from .eigenvalue_axis import EigenvalueAxis
-from .facts import Facts
-from .marks import INK, SYMBOLS, HeatMap, Mark, Nothing, Points, Rule
+from .known import PICTURES, Known
+from .marks import SYMBOLS, Facts, HeatMap, Nothing, Points, Scale
 from .palette import COLOURS
-from .picture import Panel, Picture
-from .segments import nothing
-from .spectrum_evolution import DASH, crosses, dashes
-from .training import curves, loss_panel
+from .picture import Panel, Picture, in_rows, nothing
+from .spectrum_evolution import DASH, crosses, dashes, zero_line
+from .training import curve_panels
 
 SENTENCE = (
     "Eigenvalues above what the network has learned: a frequency whose norm grows is one that it computes with, and "
@@ -66,21 +64,28 @@ def fourier(
     """
     if not has_measures(measures):
         return nothing(title, SENTENCE, "this analysis has no Fourier measures")
-    at, known = Steps.of(steps), metrics or {}
-    panels = [_end(at, spectra, end, most) for end in ends]
-    if accuracies := curves(at, known, "accuracy"):
-        panels.append(Panel(tuple(accuracies), x=at, y=Linear("accuracy", (-0.03, 1.03))))
-    losses = [line for line in curves(at, known, "loss") if line.label != "batch"]
+    at, losses = Steps.of(steps), []
     for name, label, colour, symbol in _LOSSES:
         values = np.array([row[name] for row in measures], dtype=float)
         facts = Facts("step {step:,}\n" + label + " {value:.4g}", {"step": at.steps, "value": values})
         look: Any = {"joined": 1.0, "dash": "dash", "label": label, "facts": facts}
         losses.append(Points(np.arange(len(values)), values, colour, symbol, 3.0, **look))
-    panels.append(loss_panel(at, losses))
+    known = {name: column for name, column in (metrics or {}).items() if name != "batch_loss"}
     largest = max(float(np.max(row[name])) for row in measures for name in FOURIER[:2])
-    panels += [_norms(at, measures, of, largest or 1.0) for of in ("embedding", "unembedding")]
+    scale = Scale("norm of a frequency", (0.0, largest or 1.0))
+    panels = [_end(at, spectra, end, most) for end in ends] + curve_panels(at, known, losses)[::-1]
+    panels += [_norms(at, measures, of, scale) for of in ("embedding", "unembedding")]
     heights = tuple(1.5 if isinstance(panel.y, Eigenvalues) else 1.2 for panel in panels)
-    return Picture(tuple((panel,) for panel in panels), title, SENTENCE, height=sum(heights), heights=heights)
+    return Picture(in_rows(panels), title, SENTENCE, height=sum(heights), heights=heights)
+
+
+PICTURES["fourier"] = Known(
+    "spectrum",
+    "Fourier measures",
+    SENTENCE,
+    lambda a, at: fourier(at, a.results, a.measures, metrics=a.metrics),
+    applies=lambda a: has_measures(a.measures),
+)
 
 
 def _end(at: Steps, spectra: Sequence[Spectrum], end: str, most: int) -> Panel:
@@ -92,10 +97,9 @@ def _end(at: Steps, spectra: Sequence[Spectrum], end: str, most: int) -> Panel:
     values, bounds = np.asarray(good.y), np.asarray(good.errors)
     if not len(values):
         return Panel((Nothing(f"none of the {name} has converged"),))
-    axis = EigenvalueAxis.around((values, bounds), *((one.y, 0.0) for one in failed))
-    zero: list[Mark] = [Rule(0.0, colour=INK, width=0.5)] if axis.low < 0 < axis.high else []
+    axis = Eigenvalues.around((values, bounds), *((one.y, 0.0) for one in failed))
     heading = f"{name} (at most {most:,} of a step), error ≤ {bounds.max():.1g}"
-    return Panel((*zero, good, *failed), x=at, y=Eigenvalues(axis, "λ"), title=heading)
+    return Panel((*zero_line(axis), good, *failed), x=at, y=axis, title=heading)
 
 
 def _numbers(spectrum: Spectrum, end: str, most: int) -> NDArray[np.int64]:
@@ -105,13 +109,11 @@ def _numbers(spectrum: Spectrum, end: str, most: int) -> NDArray[np.int64]:
     return np.arange(count - number, count) if end == "top" else np.arange(number)
 
 
-def _norms(at: Steps, measures: Sequence[Mapping[str, Any]], of: str, largest: float) -> Panel:
+def _norms(at: Steps, measures: Sequence[Mapping[str, Any]], of: str, scale: Scale) -> Panel:
     norms = np.array([row[f"{of}_norms"] for row in measures], dtype=float).T
-    step, frequency = np.broadcast_arrays(at.steps, np.arange(1, len(norms) + 1)[:, None])
     said = f"step {{step:,}}\nfrequency {{frequency}}\n{of} norm {{norm:.4g}}"
-    facts = Facts(said, {"step": step, "frequency": frequency, "norm": norms})
-    edges = np.arange(norms.shape[1] + 1) - 0.5, np.arange(len(norms) + 1) + 0.5
-    heat = HeatMap(*edges, norms, (0.0, largest), "norm of a frequency", facts=facts)
+    facts = Facts(said, {"step": at.steps, "frequency": np.arange(1, len(norms) + 1)[:, None], "norm": norms})
+    heat = HeatMap(np.arange(norms.shape[1] + 1) - 0.5, np.arange(len(norms) + 1) + 0.5, norms, scale, facts)
     key = np.asarray(measures[-1]["key_frequencies"])
     label, facts = "key frequency of the last step", Facts("key frequency {frequency}", {"frequency": key})
     triangles = Points(np.full(len(key), at.limits[1]), key, COLOURS[1], "triangle-left", 3.5, label=label, facts=facts)

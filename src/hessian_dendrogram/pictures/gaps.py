@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
 from .axes import Log, Named, Steps
-from .by_segment import TITLES, by_segment, counted_from_the_end
-from .facts import Facts
-from .marks import FAINT, INK, SYMBOLS, Mark, Nothing, Points, Texts
-from .palette import COLOURS
-from .picture import Panel, Picture
-from .segments import nothing
+from .by_segment import TITLES, by_segment
+from .known import PICTURES, Known
+from .marks import FAINT, Facts, Mark, Nothing, Points, Texts, of_series
+from .picture import Panel, Picture, in_rows, nothing
 
 SENTENCE = (
     "The largest gaps between neighbouring eigenvalues at every step, with the error of each; a line follows a rank, "
     "not one gap between the same eigenvalues, and a hollow mark is a gap that is not larger than its error."
 )
+_SIDES = {"all": "above", "bottom": "below", "top": "above"}  # of a gap, where no eigenvalue is missing
 _UNRESOLVED = "not larger than its error"
 _LETTERS = 100  # of the table's size that a page is wide
 _FACTS = (
@@ -38,58 +38,62 @@ def largest_gaps(
     repeated eigenvalues have a gap of zero, which a logarithmic axis cannot show. Each segment of a partial spectrum
     has panels of its own.
     """
-    at = Steps.of(steps)
-    found = by_segment(spectra)
+    at, found, panels = Steps.of(steps), by_segment(spectra), []
     if not found:
         return nothing(title, SENTENCE)
-    rows: list[tuple[Panel, ...]] = []
+    label = "size of the gap (units of λ)\nbars: sum of the error bounds of its ends"
     for segment, trees in found.items():
-        ranks = [_rank(at, trees, segment, rank, count) for rank in range(count)]
-        points = [points for points in ranks if points is not None]
-        label = "size of the gap (units of λ)\nbars: sum of the error bounds of its ends"
-        sizes = np.concatenate([np.asarray(one.y) for one in points]) if points else np.empty(0)
-        marks: list[Mark] = [*points] or [Nothing("no two different eigenvalues at these steps")]
-        if any(np.asarray(one.hollow).any() for one in points):
-            marks.append(Points([], [], FAINT, hollow=[], label=_UNRESOLVED))
-        rows.append((Panel(tuple(marks), x=at, y=Log.around(sizes, label), title=TITLES[segment]),))
-        rows.append((_table(at, trees, segment, count),))
-    return Picture(tuple(rows), title, SENTENCE, height=4.4 * len(found), heights=(2.4, 1.0) * len(found))
+        columns = _columns(at, trees, segment, count)
+        marks: list[Mark] = [_points(columns, rank, count) for rank in range(count) if rank in columns["rank"] - 1]
+        if any(columns["error"] >= columns["size"]):
+            marks.append(Points([], [], FAINT, hollow=True, label=_UNRESOLVED))
+        marks = marks or [Nothing("no two different eigenvalues at these steps")]
+        y = Log.around(columns["size"], label)
+        panels += [Panel(tuple(marks), x=at, y=y, title=TITLES[segment]), _table(at, columns, segment, count)]
+    return Picture(in_rows(panels), title, SENTENCE, height=4.4 * len(found), heights=(2.4, 1.0) * len(found))
 
 
-def _rank(at: Steps, trees: Mapping[int, Dendrogram], segment: str, rank: int, count: int) -> Points | None:
-    """The marks of one rank; `None` where no step has such a gap."""
-    found = [(i, tree, tree.gaps(rank + 1)) for i, tree in trees.items()]
-    found = [(i, tree, gaps) for i, tree, gaps in found if rank < len(gaps.sizes) and gaps.sizes[rank] > 0]
-    if not found:
-        return None
-    positions = np.array([i for i, _, _ in found])
-    sizes, errors = (np.array([getattr(gaps, name)[rank] for _, _, gaps in found]) for name in ("sizes", "errors"))
-    lower = [int(gaps.lower_indices[rank]) for _, _, gaps in found]
-    low, high = np.array([tree.eigenvalues[[i, i + 1]] for (_, tree, _), i in zip(found, lower, strict=True)]).T
-    counted = [counted_from_the_end(gaps, segment) for _, _, gaps in found]
-    columns = {"step": np.array(at.steps)[positions], "rank": np.full(len(found), rank + 1)}
-    columns |= {"size": sizes, "error": errors, "low": low, "high": high}
-    columns["state"] = np.where(sizes > errors, "resolved", f"unresolved: {_UNRESOLVED}")
-    columns["side"] = np.array([side for _, side in counted])
-    columns["beyond"] = np.array([numbers[rank] for numbers, _ in counted])
-    x = positions + 0.09 * (rank - (count - 1) / 2)  # side by side, so that bars do not hide each other
-    look: Any = {"colour": COLOURS[rank], "symbol": SYMBOLS[rank % 5], "hollow": sizes <= errors, "joined": 1.0}
-    label = f"gap {rank + 1}" if rank else "gap 1, the largest"
-    return Points(x, sizes, y_errors=errors, label=label, facts=Facts(_FACTS, columns), **look)
+PICTURES["gaps"] = Known("spectrum", "Largest gaps", SENTENCE, lambda a, at: largest_gaps(at, a.results), tab="Gaps")
 
 
-def _table(at: Steps, trees: Mapping[int, Dendrogram], segment: str, count: int) -> Panel:
-    """How many eigenvalues lie beyond each gap; unresolved gaps in brackets. At as many steps as there is room for."""
-    found: list[tuple[int, int, str]] = []
-    side = "above"
+def _columns(at: Steps, trees: Mapping[int, Dendrogram], segment: str, count: int) -> dict[str, NDArray[Any]]:
+    """What is known of every gap: its rank, its numbers, and how many eigenvalues lie where none is missing."""
+    parts = []
     for position, tree in trees.items():
-        gaps = tree.gaps(count)
-        numbers, side = counted_from_the_end(gaps, segment)
-        for rank in np.flatnonzero(gaps.sizes > 0).tolist():
-            found.append((position, rank, f"{numbers[rank]}" if gaps.resolved[rank] else f"({numbers[rank]})"))
-    longest = max((len(text) for *_, text in found), default=1)
-    shown = {at for at, _ in at.ticks(int(_LETTERS / (longest + 1)))}
-    x, y, texts = zip(*(one for one in found if one[0] in shown), strict=True) if found else ([], [], [])
+        gaps, values = tree.gaps(count), tree.eigenvalues
+        beyond = gaps.lower_indices + 1 if _SIDES[segment] == "below" else gaps.num_above
+        low, high = values[gaps.lower_indices], values[gaps.lower_indices + 1]
+        ranks = np.arange(1, len(gaps.sizes) + 1)
+        known = np.full(len(ranks), position), ranks, gaps.sizes, gaps.errors, low, high, beyond
+        parts.append(np.stack(known)[:, gaps.sizes > 0])
+    names = "position", "rank", "size", "error", "low", "high", "beyond"
+    columns: dict[str, NDArray[Any]] = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
+    columns |= {name: columns[name].astype(int) for name in ("position", "rank", "beyond")}
+    return columns | {
+        "step": np.array(at.steps)[columns["position"]],
+        "side": np.full(len(columns["rank"]), _SIDES[segment]),
+    }
+
+
+def _points(columns: Mapping[str, NDArray[Any]], rank: int, count: int) -> Points:
+    known = {name: column[columns["rank"] == rank + 1] for name, column in columns.items()}
+    state = np.where(known["size"] > known["error"], "resolved", f"unresolved: {_UNRESOLVED}")
+    x = known.pop("position") + 0.09 * (rank - (count - 1) / 2)  # side by side, so that bars do not hide each other
+    look = of_series(rank) | {"hollow": known["size"] <= known["error"], "joined": 1.0}
+    look |= {
+        "label": f"gap {rank + 1}" if rank else "gap 1, the largest",
+        "facts": Facts(_FACTS, known | {"state": state}),
+    }
+    return Points(x, known["size"], y_errors=known["error"], **look)
+
+
+def _table(at: Steps, columns: Mapping[str, NDArray[Any]], segment: str, count: int) -> Panel:
+    """How many eigenvalues lie beyond each gap; unresolved gaps in brackets. At as many steps as there is room for."""
+    is_open = columns["size"] > columns["error"]
+    texts = [f"{number}" if known else f"({number})" for number, known in zip(columns["beyond"], is_open, strict=True)]
+    ticks = at.ticks(int(_LETTERS / (max(map(len, texts), default=1) + 1)))
+    shown = np.flatnonzero(np.isin(columns["position"], [place for place, _ in ticks]))
+    words = Texts(columns["position"][shown], columns["rank"][shown] - 1, [texts[i] for i in shown], size=6.5)
     names = Named([str(rank + 1) for rank in range(count)], label="gap number", limits=(count - 0.5, -0.5))
-    title = f"number of eigenvalues {side} the gap; (in brackets): the gap is {_UNRESOLVED}"
-    return Panel((Texts(x, y, texts, [INK] * len(x), 6.5),), x=at, y=names, title=title, on_paper_only=True)
+    title = f"number of eigenvalues {_SIDES[segment]} the gap; (in brackets): the gap is {_UNRESOLVED}"
+    return Panel((words,), x=at, y=names, title=title, on_paper_only=True)

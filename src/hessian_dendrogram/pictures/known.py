@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
 
-from .analysed import Analysed
 from .axes import Steps
 from .picture import Picture
 
-
-def _always(analysed: Analysed) -> bool:  # noqa: ARG001
-    return True
+if TYPE_CHECKING:
+    from .analysed import Analysed
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Known:
     _: KW_ONLY
     at: Callable[[Analysed, int], Picture | None] | None = None
     printed: Callable[[Analysed], Picture] | None = None
-    applies: Callable[[Analysed], bool] = _always
+    applies: Callable[[Analysed], bool] = lambda _: True
     tab: str = ""
     most_steps: int = 0
     is_printed: bool = True
@@ -51,3 +50,7 @@ class Known:
         if self.printed:
             return self.printed(analysed)
         return self.over(analysed, Steps.of(analysed.steps)) if self.over else None
+
+
+PICTURES: dict[str, Known] = {}
+"""Every picture that is drawn of an analysis, by the name of its file; the file of each puts it here."""

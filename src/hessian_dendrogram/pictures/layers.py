@@ -1,13 +1,16 @@
-"""Layers of a model as a view shows them: the tensors of one module together, each layer with its own colour."""
+"""Layers of a model as a picture shows them: the tensors of one module together, each layer with its own colour."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..layout import Layout
 from ..texts import shortened
 from .axes import LONGEST_NAME
+from .marks import Bars, Facts
 from .palette import COLOURS
 
 MOST_LAYERS = 100  # that are told apart: nobody reads a longer legend, and drawing would take minutes
@@ -29,31 +32,38 @@ def part_layers(layout: Layout) -> tuple[list[str], NDArray[np.int64]]:
 
     Of more than 100 layers the 99 with most parameters are told apart, and all others are one, which comes last.
     """
-    if layout.groups:
-        return _most(list(layout.parts), np.arange(len(layout.parts)), np.bincount(layout.part_owners()))
-    of_tensors = [name.rpartition(".")[0] or name for name in layout.names]
-    names = list(dict.fromkeys(of_tensors))
+    of_parts = list(layout.parts) if layout.groups else [name.rpartition(".")[0] or name for name in layout.names]
+    names = list(dict.fromkeys(of_parts))
     numbers = {name: number for number, name in enumerate(names)}
-    layers = np.array([numbers[layer] for layer in of_tensors], dtype=np.int64)
-    return _most(names, layers, np.bincount(layers, weights=np.diff(layout.offsets)))
-
-
-def _most(
-    names: list[str], layers: NDArray[np.int64], sizes: NDArray[np.floating] | NDArray[np.integer]
-) -> tuple[list[str], NDArray[np.int64]]:
-    """The largest layers, as many as are told apart, and the others as one; the names as they can be shown."""
-    names = [shortened(name, LONGEST_NAME) for name in names]
+    layers = np.array([numbers[layer] for layer in of_parts], dtype=np.int64)
+    shown = [shortened(name, LONGEST_NAME) for name in names]
     if len(names) <= MOST_LAYERS:
-        return names, layers
+        return shown, layers
+    sizes = np.bincount(layers[layout.part_owners()], minlength=len(names))
     kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_LAYERS - 1])
     merged = np.full(len(names), len(kept))
     merged[kept] = np.arange(len(kept))
-    return [*(names[layer] for layer in kept), f"{len(names) - len(kept):,} smaller layers"], merged[layers]
+    return [*(shown[layer] for layer in kept), f"{len(names) - len(kept):,} smaller layers"], merged[layers]
 
 
 def layer_colours(count: int) -> list[str]:
     """A colour `#RRGGBB` for each layer: the palette, then lighter and darker shades of it, then the same again."""
     return [_shade(COLOURS[i % len(COLOURS)], _SHADES[i // len(COLOURS) % len(_SHADES)]) for i in range(count)]
+
+
+def layer_bars(
+    heights: NDArray[np.generic], names: Sequence[str], thickness: float, said: str, columns: Mapping[str, ArrayLike]
+) -> tuple[Bars, ...]:
+    """Columns of layers on top of each other, of heights (layers, n); what is said knows `layer` and `height`, too."""
+    tops, bars = np.cumsum(heights, axis=0), []
+    for layer, (name, colour) in enumerate(zip(names, layer_colours(len(names)), strict=True)):
+        at = np.flatnonzero(heights[layer])
+        known = {column: np.asarray(values)[at] for column, values in columns.items()}
+        facts = Facts(said, known | {"height": heights[layer, at], "layer": name})
+        starts = tops[layer, at] - heights[layer, at]
+        if len(at):
+            bars.append(Bars(at, starts, tops[layer, at], thickness, colour=colour, label=name, facts=facts))
+    return tuple(bars)
 
 
 def _shade(colour: str, amount: float) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,11 +12,9 @@ from ..errors import UserError
 from ..results.spectrum import Spectrum
 from ..statistics.gap_ratio import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
 from .axes import Axis, Eigenvalues, Linear, Steps
-from .eigenvalue_axis import EigenvalueAxis
-from .facts import Facts
 from .key_steps import key_positions
-from .marks import SYMBOLS, Line, Mark, Nothing, Points, Rule
-from .palette import COLOURS
+from .known import PICTURES, Known
+from .marks import Facts, Line, Mark, Nothing, Points, Rule, of_series
 from .picture import Panel, Picture
 
 SENTENCE = (
@@ -39,55 +36,55 @@ _CURVES = {
 _MOST_WINDOWS = 12  # of each step
 _COLUMNS = ("mean", "standard_error", "num_ratios", "num_ties", "num_unresolved", "num_undefined")
 _SAID = (
-    "\nr = {mean:.4f} ± {standard_error:.4f} (standard error)\n"
+    "{where}\nr = {mean:.4f} ± {standard_error:.4f} (standard error)\n"
     "{num_ratios:,.0f} ratios used, {num_ties:,.0f} of them with a tie\n"
     "{num_unresolved:,.0f} unresolved, {num_undefined:,.0f} undefined: left out"
 )
 
 
 def level_statistics(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
-    """Show r at every step, and along the spectrum at the first, the middle and the last step."""
+    """Show r at every step, for each segment and sign, and in windows along the spectrum at a few steps.
+
+    There is no point where fewer than 20 ratios are resolved, or fewer than half of a window's.
+    """
     at = Steps.of(steps)
-    over = replace(gap_ratio_over_training(at, spectra).rows[0][0], title="over training")
     chosen = {at.steps[position]: spectra[position] for position in key_positions(len(spectra), 3)}
-    along = gap_ratio_along_spectrum(chosen).rows[0][0]
-    along = replace(along, title=f"along the spectrum: {along.title}".removesuffix(": "))
-    return Picture(((over,), (along,)), title, SENTENCE, height=5.4)
+    return Picture(((_over_training(at, spectra),), (_along_spectrum(chosen),)), title, SENTENCE, height=5.4)
 
 
-def gap_ratio_over_training(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
-    """Show r at every step, for each segment and sign; no point where fewer than 20 ratios are resolved."""
-    at, found, points = Steps.of(steps), ratio_curves(spectra), []
+PICTURES["level_statistics"] = Known(
+    "spectrum", "Level statistics", SENTENCE, lambda a, at: level_statistics(at, a.results), tab="Levels"
+)
+
+
+def _over_training(at: Steps, spectra: Sequence[Spectrum]) -> Panel:
+    found, points = _ratio_curves(spectra), []
     for rank, (name, known) in enumerate(found.items()):
         places = np.arange(min(known), max(known) + 1)  # a line breaks at a step without a ratio
         said = [f"step {at.steps[place]:,}, {name}" for place in places.tolist()]
         shifted = places + 0.1 * (rank - (len(found) - 1) / 2)  # side by side, so that bars do not hide each other
         points.append(_ratios(shifted, [known.get(place) for place in places.tolist()], rank, name, said, joined=0.8))
-    return Picture(((_panel(at, points, points),),), title, SENTENCE)
+    return _panel(at, points, points, "over training")
 
 
-def gap_ratio_along_spectrum(spectra: Mapping[int, Spectrum], *, title: str = "") -> Picture:
-    """Show r in windows along the spectra of a few training steps.
-
-    There is none where fewer than half of a window's ratios are resolved.
-    """
-    windows = {step: ratio_windows(spectrum) for step, spectrum in spectra.items()}
+def _along_spectrum(spectra: dict[int, Spectrum]) -> Panel:
+    windows = {step: _ratio_windows(spectrum) for step, spectrum in spectra.items()}
     used = {step: [(one, one.gap_ratio) for one in found if one.gap_ratio] for step, found in windows.items()}
     ends = [([end for one, _ in found for end in (one.low, one.high)], 0.0) for found in used.values() if found]
-    axis = Eigenvalues(EigenvalueAxis.around(*ends)) if ends else Linear()
-    drawn: list[Mark] = []
-    points = []
+    if not ends:
+        return _panel(Linear(), [], [], "along the spectrum")
+    axis, points = Eigenvalues.around(*ends, name="eigenvalue λ"), []
+    lines: list[Mark] = []
     for rank, (step, found) in enumerate(used.items()):
         lows, highs = (np.array([getattr(one, end) for one, _ in found], float) for end in ("low", "high"))
-        middles = axis.value_at((axis.place(lows) + axis.place(highs)) / 2) if isinstance(axis, Eigenvalues) else lows
+        middles = axis.value_at((axis.place(lows) + axis.place(highs)) / 2)
         said = [f"step {step:,}, λ from {one.low:.4g} to {one.high:.4g}" for one, _ in found]
         label = f"step {step:,}: {len(found)} of {len(windows[step])} windows resolved"
         points.append(_ratios(middles, [ratio for _, ratio in found], rank, label, said))
         widths = np.stack([lows, highs, np.full(len(found), np.nan)], axis=1).ravel()
-        drawn.append(Line(widths, np.repeat(np.asarray(points[-1].y), 3), COLOURS[rank % len(COLOURS)], 1.0))
-    heading = f"windows of {WINDOW} eigenvalues or more that do not overlap"
-    panel = _panel(axis, points if ends else [], [*drawn, *points])
-    return Picture(((replace(panel, title=heading if ends else ""),),), title, SENTENCE)
+        lines.append(Line(widths, np.repeat(np.asarray(points[-1].y), 3), of_series(rank)["colour"], 1.0))
+    heading = f"along the spectrum: windows of {WINDOW} eigenvalues or more that do not overlap"
+    return _panel(axis, points, [*lines, *points], heading)
 
 
 def _ratios(
@@ -95,23 +92,24 @@ def _ratios(
 ) -> Points:
     table = np.array([[getattr(ratio, name) if ratio else np.nan for name in _COLUMNS] for ratio in ratios])
     columns = dict(zip(_COLUMNS, table.reshape(-1, len(_COLUMNS)).T, strict=True))
-    facts, (mean, error, *_) = Facts("{where}" + _SAID, {"where": said, **columns}), columns.values()
-    colour, symbol = COLOURS[rank % len(COLOURS)], SYMBOLS[rank % len(SYMBOLS)]
-    return Points(x, mean, colour, symbol, 3.5, y_errors=error, joined=joined, label=label, facts=facts)
+    facts = Facts(_SAID, {"where": said, **columns})
+    look = of_series(rank) | {"size": 3.5, "joined": joined, "label": label}
+    return Points(x, columns["mean"], y_errors=columns["standard_error"], facts=facts, **look)
 
 
-def _panel(x: Axis, points: Sequence[Points], drawn: Sequence[Mark]) -> Panel:
+def _panel(x: Axis, points: Sequence[Points], drawn: Sequence[Mark], title: str) -> Panel:
     """Marks over what r would be for random matrices; a reason where there are none."""
     if not points:
-        return Panel((Nothing("too few eigenvalues have spacings well above their errors at these steps"),))
-    ends = [np.asarray(one.y) + sign * np.asarray(one.y_errors) for one in points for sign in (-1, 1)]
-    every = np.concatenate(ends)
+        text = "too few eigenvalues have spacings well above their errors at these steps"
+        return Panel((Nothing(text),), title=title)
+    every = np.concatenate([np.asarray(one.y) + sign * np.asarray(one.y_errors) for one in points for sign in (-1, 1)])
     limits = float(np.nanmin([0.37, *every])) - 0.01, float(np.nanmax([0.55, *every])) + 0.01
     rules = [Rule(value, dash="dot", text=f"{name} {value:.3f}") for name, value in REFERENCES.items()]
-    return Panel((*rules, *drawn), x=x, y=Linear("mean gap ratio r\n(bars: standard errors)", limits, ".2f"))
+    y = Linear("mean gap ratio r\n(bars: standard errors)", limits, ".2f")
+    return Panel((*rules, *drawn), x=x, y=y, title=title)
 
 
-def ratio_curves(spectra: Sequence[Spectrum]) -> dict[str, dict[int, GapRatio]]:
+def _ratio_curves(spectra: Sequence[Spectrum]) -> dict[str, dict[int, GapRatio]]:
     """Compute r by kind of eigenvalue and by position in `spectra`; absent where fewer than 20 ratios are resolved."""
     curves: dict[str, dict[int, GapRatio]] = {}
     for position, spectrum in enumerate(spectra):
@@ -122,7 +120,7 @@ def ratio_curves(spectra: Sequence[Spectrum]) -> dict[str, dict[int, GapRatio]]:
     return curves
 
 
-def ratio_windows(spectrum: Spectrum) -> list[GapRatioWindow]:
+def _ratio_windows(spectrum: Spectrum) -> list[GapRatioWindow]:
     """Cut every segment that has enough eigenvalues into windows."""
     found: list[GapRatioWindow] = []
     for name, part in spectrum.segments().items():

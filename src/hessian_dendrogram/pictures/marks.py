@@ -1,35 +1,58 @@
 """Marks: what a panel shows, as data. A mark says what is drawn and what it means, never with which library.
 
-Coordinates are in the units of the panel's axes. Colours are `#RRGGBB`, or one of the names here that a renderer turns
-into what reads on its paper. A `label` makes an entry of the legend, once for each text in the whole picture.
+Coordinates are in the units of the panel's axes, arrays of shape (n,) where nothing else is said. Colours are
+`#RRGGBB`, "" for none, or one of the names here that a renderer turns into what reads on its paper. A `label` makes an
+entry of the legend, once for each text in the whole picture; `facts` have a row for each point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .facts import Facts
+from .palette import COLOURS
 
 Dash = Literal["solid", "dash", "dot"]
-Symbol = Literal["circle", "square", "triangle", "diamond", "triangle-down", "cross", "x", "triangle-left"]
+Symbol = Literal["circle", "square", "triangle", "diamond", "triangle-down", "x", "triangle-left"]
 Colours = Literal["viridis", "viridis reversed", "diverging"]
 
-INK = "ink"
-"""Lines and texts that belong to no coloured group: black on paper, a grey on a screen that may be dark."""
-FAINT = "faint"
-"""What stands behind: unresolved curves, references."""
-SYMBOLS: tuple[Symbol, ...] = ("circle", "square", "triangle", "diamond", "triangle-down", "cross")
-"""One for each of several series."""
+INK = "ink"  # what belongs to no coloured group: black on paper, a grey on a screen that may be dark
+FAINT = "faint"  # what stands behind: unresolved curves, references
+DASH = 0.76  # length of the dashes of `Dashes`
+SYMBOLS: tuple[Symbol, ...] = ("circle", "square", "triangle", "diamond", "triangle-down")  # of several series
+
+
+def of_series(number: int) -> dict[str, Any]:
+    """The colour and the symbol of one of several series."""
+    return {"colour": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)]}
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What is said under the pointer.
+
+    Attributes:
+        template: lines of text with places such as `{step:,}` for the columns, formatted as in Python.
+        columns: a number or text for each point of the mark (each cell of a heat map, each node of a tree), or one for
+            all. Texts may be of any origin, the renderer shows them letter by letter.
+    """
+
+    template: str
+    columns: Mapping[str, Any]
+
+    def said(self, point: int | tuple[int, ...]) -> str:
+        """The text at one point."""
+        columns = np.broadcast_arrays(*(np.asarray(column) for column in self.columns.values()))
+        return self.template.format(**{name: column[point] for name, column in zip(self.columns, columns, strict=True)})
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A line through points, broken at NaN; `stepped` keeps each height until the next point."""
+    """A line through points, broken at NaN; a `stepped` one keeps each height until the next point."""
 
     x: ArrayLike
     y: ArrayLike
@@ -46,17 +69,12 @@ class Points:
     """Symbols, with error bars where there are any.
 
     Attributes:
-        x, y: shape (n,).
         colour: of all of them, or one for each.
-        symbol: their form.
         size: in points of print, of all or of each.
-        hollow: which are outlines, for what is unresolved, shape (n,).
-        x_errors, y_errors: half lengths of the error bars, shape (n,); infinite ones reach to the edge.
-        joined: width of a line through them; 0 for none.
-        dash: of that line.
+        hollow: which are outlines, for what is unresolved; one value for all or one for each.
+        y_errors: half lengths of the error bars; infinite ones reach to the edge.
+        joined: width of a line through them, which has the `dash`; 0 for none.
         clickable: whether a click on one is passed to Python by a notebook.
-        label: in the legend.
-        facts: one row a point.
     """
 
     x: ArrayLike
@@ -64,8 +82,7 @@ class Points:
     colour: str | Sequence[str] = INK
     symbol: Symbol = "circle"
     size: ArrayLike = 4.0
-    hollow: ArrayLike | None = None
-    x_errors: ArrayLike | None = None
+    hollow: ArrayLike = False
     y_errors: ArrayLike | None = None
     joined: float = 0.0
     dash: Dash = "solid"
@@ -79,16 +96,10 @@ class Bars:
     """Rectangles from `starts` to `stops`, each in its place on the other axis.
 
     Attributes:
-        places: their middles on the other axis, shape (n,).
-        starts, stops: shape (n,) each.
-        thickness: along the other axis.
+        places: their middles on the other axis, along which they have their `thickness`.
         upright: columns; else the bars lie, from left to right.
-        colour: "" for none.
-        outline: colour of the border, "" for none.
-        hatched: lines across, for what is not known.
-        errors: half lengths of the bars around `stops`, shape (n,).
-        label: in the legend.
-        facts: one row a bar.
+        outline: colour of the border.
+        hatched: for what is not known.
     """
 
     places: ArrayLike
@@ -99,42 +110,38 @@ class Bars:
     colour: str = ""
     outline: str = ""
     hatched: bool = False
-    errors: ArrayLike | None = None
     label: str = ""
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class HeatMap:
-    """Cells in colours; with the same `bar` and `limits`, several share one colour bar.
+@dataclass(frozen=True)
+class Scale:
+    """What colours mean; a colour bar says it, once for all marks that have an equal one.
 
     Attributes:
-        x_edges, y_edges: borders of the cells, shape (columns + 1,) and (rows + 1,).
-        values: shape (rows, columns); NaN for a cell without colour.
-        limits: the values of the first and the last colour.
-        bar: what the colours mean.
+        bar: the name of the numbers.
+        limits: those of the first and the last colour.
         logarithmic: whether a decade of values has as many colours as any other.
-        colours: which scale.
-        facts: columns of shape (rows, columns).
+        colours: which ones; or one for each of `names`, of which curves have theirs.
+        names: what stands at the colour bar in place of numbers.
     """
+
+    bar: str
+    limits: tuple[float, float] = (0.0, 1.0)
+    logarithmic: bool = False
+    colours: Colours | tuple[str, ...] = "viridis"
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Cells in colours, shape (rows, columns), NaN for one without; with borders of one more in either direction."""
 
     x_edges: ArrayLike
     y_edges: ArrayLike
     values: NDArray[np.floating]
-    limits: tuple[float, float]
-    bar: str
-    logarithmic: bool = False
-    colours: Colours = "viridis"
+    scale: Scale
     facts: Facts | None = None
-
-
-@dataclass(frozen=True)
-class ColourBar:
-    """A colour bar for other marks, such as curves of many training steps: one colour for each name."""
-
-    colours: tuple[str, ...]
-    names: tuple[str, ...]
-    bar: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +159,8 @@ class Tree:
     """A tree whose nodes stand at places and heights.
 
     Attributes:
-        places, heights: of the nodes, shape (n,); no node is above its parent.
-        parents: the node above each, -1 at a root, shape (n,).
+        places, heights: of the nodes; no node is above its parent.
+        parents: the node above each, -1 at a root.
         groups: which branches have which colour.
         facts: one row a node; said along the bar and the stems that hang from it.
     """
@@ -173,7 +180,6 @@ class Dashes:
     y: ArrayLike
     errors: ArrayLike
     colour: str
-    length: float = 0.76
     label: str = ""
     facts: Facts | None = None
 
@@ -197,13 +203,17 @@ class Region:
     hatched: bool = False
     label: str = ""
 
+    def within(self, *limits: Sequence[float]) -> list[list[float]]:
+        """Its two ends on either axis of a panel with these limits."""
+        ends = zip((self.x, self.y), limits, strict=True)
+        return [[edge if end is None else end for end, edge in zip(*pair, strict=True)] for pair in ends]
+
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight line across the panel, level or upright, with a text at its end."""
+    """A level line across the panel, with a text at its end."""
 
     at: float
-    upright: bool = False
     colour: str = FAINT
     width: float = 1.0
     dash: Dash = "solid"
@@ -213,12 +223,12 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Words at places, in the colours and the size given."""
+    """Words at places."""
 
     x: ArrayLike
     y: ArrayLike
     texts: Sequence[str]
-    colours: Sequence[str]
+    colour: str = INK
     size: float = 7.0
 
 
@@ -236,4 +246,4 @@ class Nothing:
     text: str
 
 
-Mark = Line | Points | Bars | HeatMap | ColourBar | Tree | Dashes | Areas | Region | Rule | Texts | Remark | Nothing
+Mark = Line | Points | Bars | HeatMap | Scale | Tree | Dashes | Areas | Region | Rule | Texts | Remark | Nothing

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from ..statistics.dendrogram import Dendrogram
-from .by_segment import resolution_grid
-from .dendrogram import dendrogram, first_epsilon, leading_count, leading_frame
+from ..statistics.resolutions import first_epsilon
+from .by_segment import MOST_ON_SCREEN, resolution_grid
+from .dendrogram import dendrogram, leading_count, leading_frame
 from .eigenvalue_tree import Frame
-from .node_places import MOST_ON_SCREEN
 from .picture import Picture
 
 _RESOLUTIONS = 121
@@ -18,14 +18,9 @@ _RESOLUTIONS = 121
 
 @dataclass(frozen=True, eq=False)
 class MovingDendrogram:
-    """The dendrograms of one segment, by position of the step."""
+    """The dendrograms of one segment, by position of the step; what is chosen is chosen for the last of them."""
 
     trees: dict[int, Dendrogram]
-
-    @cached_property
-    def last(self) -> Dendrogram:
-        """That of the last step that has one."""
-        return self.trees[max(self.trees)]
 
     @cached_property
     def frame(self) -> Frame:
@@ -35,7 +30,7 @@ class MovingDendrogram:
     @cached_property
     def count(self) -> int:
         """How many eigenvalues lead at every step."""
-        return leading_count(self.last)
+        return leading_count(self.trees[max(self.trees)])
 
     @cached_property
     def first(self) -> Frame:
@@ -45,7 +40,7 @@ class MovingDendrogram:
     @cached_property
     def epsilon(self) -> float:
         """The resolution to begin with: it leaves the six largest gaps of the last step open."""
-        return first_epsilon(self.last)
+        return first_epsilon(self.trees[max(self.trees)])
 
     @cached_property
     def resolutions(self) -> list[float]:
@@ -57,12 +52,6 @@ class MovingDendrogram:
         """The dendrogram of a step, at the given resolution or the one to begin with.
 
         The axes of the whole tree are those of all steps. Leading eigenvalues grow and shrink by decades, so they have
-        axes of their own at each step, unless `first` gives them some.
-
-        Args:
-            position: of the step.
-            epsilon: in units of the eigenvalues.
-            **more: `title`, `chosen`, `like`, `first` and `count` as for `dendrogram`.
+        axes of their own at each step, unless `first` gives them some; `more` is as for `dendrogram`.
         """
-        known: Any = {"frame": self.frame, **more}
-        return dendrogram(self.trees[position], self.epsilon if epsilon is None else epsilon, **known)
+        return dendrogram(self.trees[position], self.epsilon if epsilon is None else epsilon, frame=self.frame, **more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ..layout import Layout
 from ..results.tree import BipartitionTree
 from .axes import Floats, Linear, Named
-from .branch_layers import branch_layers, describe_tree, layer_counts
-from .facts import Facts
+from .branch_layers import CLUSTERS, branch_layers, layer_counts
 from .key_steps import key_positions
+from .known import PICTURES, Known
 from .layers import layer_colours, layer_names
-from .marks import INK, Areas, Bars, Branches, Line, Mark, Points, Remark, Tree
-from .picture import Panel, Picture
+from .marks import Areas, Bars, Branches, Facts, Line, Mark, Points, Remark, Tree
+from .picture import Panel, Picture, in_rows
 
 Integers = NDArray[np.int64]
 SENTENCE = (
@@ -50,16 +50,38 @@ def parameter_dendrogram(
     Isolated parameters stand at the right, on at most a twentieth of the width, however many there are. Groups of the
     layout, where it has some, are shown in place of layers. With `k` the clusters of `tree.cut(k)` are marked.
     """
-    chosen = key_positions(len(steps), most)
-    names, layers = layer_names(layout)
-    rows = []
+    chosen, (names, layers) = key_positions(len(steps), most), layer_names(layout)
+    panels = []
     for position in chosen:
         tree = trees[position]
-        heading = f"step {steps[position]:,}: {describe_tree(tree)}"
-        heading += f", {len(tree.isolated):,} isolated" if tree.isolated.size else ""
+        heading = f"step {steps[position]:,}: {_first_cut(tree)}"
         name = "parameters, in the order of the tree" if position == chosen[-1] else ""
-        rows.append((_panel(tree, layer_counts(tree, layers, len(names)), names, k, heading, name),))
-    return Picture(tuple(rows), title, SENTENCE, height=2.3 * len(rows) if len(rows) > 1 else 3.9)
+        panels.append(_panel(tree, layer_counts(tree, layers, len(names)), names, k, heading, name))
+    return Picture(in_rows(panels), title, SENTENCE, height=2.3 * len(panels) if len(panels) > 1 else 3.9)
+
+
+PICTURES["parameter_dendrogram"] = Known(
+    "tree",
+    "Parameter dendrogram",
+    SENTENCE,
+    at=lambda a, i: parameter_dendrogram(a.steps[i : i + 1], a.results[i : i + 1], a.layout, k=CLUSTERS),
+    printed=lambda a: parameter_dendrogram(a.steps, a.results, a.layout),
+    most_steps=5,
+)
+
+
+def _first_cut(tree: BipartitionTree) -> str:
+    """The first cut in words, and how much of the tree is arbitrary or isolated."""
+    parts = [f"{len(tree.leaves):,} leaves"]
+    if tree.children[0]:
+        sizes = [f"{tree.stops[child] - tree.starts[child]:,}" for child in tree.children[0]]
+        shown = " | ".join(sizes[:4]) + (f" | {len(sizes) - 4} more" if len(sizes) > 4 else "")
+        parts.append(f"{'components' if tree.eigenvalues[0] == 0 else 'first cut'} {shown}")
+        if tree.eigenvalues[0] > 0:
+            parts += [f"λ₂ {tree.connectivities[0]:.3g}", f"conductance {tree.conductances[0]:.3g}"]
+    if arbitrary := int(tree.is_degenerate.sum()):
+        parts.append(f"{arbitrary} cut{'s' * (arbitrary > 1)} arbitrary (degenerate λ₂)")
+    return ", ".join(parts + ([f"{len(tree.isolated):,} isolated"] if tree.isolated.size else []))
 
 
 def _panel(tree: BipartitionTree, counts: Integers, names: list[str], k: int | None, title: str, name: str) -> Panel:
@@ -75,15 +97,15 @@ def _panel(tree: BipartitionTree, counts: Integers, names: list[str], k: int | N
         *_leaves(tree, counts[tree.leaves], names, inks, width, strip),
         Tree(places, heights, tree.parents, branches, Facts(_FACTS, known)),
     ]
-    arbitrary, clusters = np.flatnonzero(tree.is_degenerate), np.empty(0, int) if k is None else tree.cut(k)
-    for nodes, look in (
-        (clusters, Points([], [], CLUSTER, "diamond", 5.0, label=f"a cluster of cut({k})")),
-        (arbitrary, Points([], [], INK, size=3.5, label=ARBITRARY)),
-    ):
-        facts = Facts(_FACTS, {column: of_nodes[nodes] for column, of_nodes in known.items()})
-        hollow = np.full(len(nodes), nodes is arbitrary)
+    marked = np.empty(0, int) if k is None else tree.cut(k)
+    looks: list[tuple[Integers, dict[str, Any]]] = [
+        (marked, {"colour": CLUSTER, "symbol": "diamond", "size": 5.0, "label": f"a cluster of cut({k})"}),
+        (np.flatnonzero(tree.is_degenerate), {"size": 3.5, "hollow": True, "label": ARBITRARY}),
+    ]
+    for nodes, look in looks:
         if len(nodes):
-            marks.append(replace(look, x=places[nodes], y=heights[nodes], hollow=hollow, facts=facts))
+            facts = Facts(_FACTS, {column: of_nodes[nodes] for column, of_nodes in known.items()})
+            marks.append(Points(places[nodes], heights[nodes], facts=facts, **look))
     if len(tree.parents) == 1:
         marks.append(Remark("no cut was made: min_size is the whole graph"))
     ticks = range(0, top + 1, -(-top // 6))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .axes import Axis, Eigenvalues, Linear, Steps
-from .marks import Mark
+from .marks import Mark, Nothing
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -60,6 +61,11 @@ class Picture:
 
         return draw(self)
 
+    def _repr_png_(self) -> bytes:
+        from .with_matplotlib import png
+
+        return png(self.figure())
+
     def chart(self) -> go.Figure:
         """An interactive plotly figure."""
         from .with_plotly import draw
@@ -84,13 +90,22 @@ class Picture:
         return rows
 
 
+def in_rows(panels: Sequence[Panel], columns: int = 1) -> tuple[tuple[Panel, ...], ...]:
+    """Panels in rows of so many."""
+    return tuple(tuple(panels[start : start + columns]) for start in range(0, len(panels), columns))
+
+
+def nothing(title: str, sentence: str, text: str = "no eigenvalue has converged at these steps") -> Picture:
+    """A picture that says why it is empty."""
+    return Picture(((Panel((Nothing(text),)),),), title, sentence, height=2.0)
+
+
 def stacked(first: Picture, *below: Picture) -> Picture:
     """Pictures below each other as one, with the title and the sentence of the first."""
     several = (first, *below)
-    heights = [
-        one.height * share / sum(one.heights or (1.0,) * len(one.rows))
-        for one in several
-        for share in one.heights or (1.0,) * len(one.rows)
-    ]
+    heights: list[float] = []
+    for one in several:
+        shares = one.heights or (1.0,) * len(one.rows)
+        heights += [one.height * share / sum(shares) for share in shares]
     rows = tuple(row for one in several for row in one.rows)
     return replace(first, rows=rows, height=sum(heights), heights=tuple(heights))

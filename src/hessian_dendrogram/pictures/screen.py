@@ -15,8 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from ..texts import shortened
-from .facts import Facts
-from .marks import FAINT, INK
+from .marks import FAINT, INK, Facts
 from .palette import COLOURS
 
 TEXT = "#7C7C7C"  # a contrast of 4:1 against white, and against a dark page

@@ -7,15 +7,15 @@ ten, of which the coarse ones have labels, so that a reader who zooms in still f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .axes import LONGEST_NAME, Axis, Eigenvalues, Floats, Linear, Log, Named, Steps, power_of_ten, wrapped
+from .axes import LONGEST_NAME, Axis, Eigenvalues, Floats, Linear, Log, Named, Steps, wrapped
+from .eigenvalue_axis import power_of_ten
 from .key_steps import key_positions
-from .marks import INK
+from .marks import INK, Scale
 from .screen import TEXT, colour, light, plain
 
 _LABEL = {"x": 80, "y": 30}  # pixels of an axis that a label takes
@@ -23,6 +23,14 @@ _MINOR: dict[str, Any] = {"ticks": "outside", "ticklen": 3, "tickcolor": colour(
 _MOST_MINOR = 40  # each is an element of the page, all of which move with a slider
 _FEW_DECADES = 1e4  # up to these an axis has ticks between
 _FEW_NUMBERS = 10  # up to these every whole number has a tick
+_SCALES = {"viridis": "Viridis", "viridis reversed": "Viridis_r", "diverging": "RdBu_r"}
+
+
+def on_screen(axis: Axis) -> Axis:
+    """A free axis with nothing near zero as a logarithmic one, whose ticks plotly chooses anew at every zoom."""
+    if isinstance(axis, Eigenvalues) and axis.is_free and axis.limits[0] >= axis.threshold:
+        return Log(axis.limits, f"{axis.name}{axis.remark}", is_free=True)
+    return axis
 
 
 def place(axis: Axis, values: ArrayLike) -> NDArray[np.float32]:
@@ -32,7 +40,7 @@ def place(axis: Axis, values: ArrayLike) -> NDArray[np.float32]:
 
 def exact_place(axis: Axis, values: ArrayLike) -> Floats:
     """The same in double precision, where differences of coordinates are wanted."""
-    axis = axis.on_screen if isinstance(axis, Eigenvalues) else axis
+    axis = on_screen(axis)
     return axis.place(values) if isinstance(axis, Eigenvalues) else np.asarray(values, float)
 
 
@@ -43,12 +51,11 @@ def letters_across(pixels: float) -> int:
 
 def axis_layout(axis: Axis, which: str, pixels: float) -> dict[str, Any]:
     """The attributes of an axis of a length in pixels."""
-    axis = axis.on_screen if isinstance(axis, Eigenvalues) else axis
+    axis = on_screen(axis)
     letters = letters_across(pixels) if which == "x" else max(20, int(pixels / 6.5))
     known: dict[str, Any] = {"title": {"text": plain(wrapped(axis.label, letters))}}
-    room = max(3, round(pixels / _LABEL[which]))
     if isinstance(axis, Eigenvalues):
-        ticks = axis.ticks(room, _MOST_MINOR)
+        ticks = axis.ticks(max(3, round(pixels / _LABEL[which])), _MOST_MINOR)
         known |= {"tickvals": axis.place([at for at, text in ticks if text]), "autotickangles": [0, 90]}
         known |= {"range": axis.place(axis.limits).tolist(), "ticktext": [text for _, text in ticks if text]}
         known["minor"] = _MINOR | {"tickvals": axis.place([at for at, text in ticks if not text])}
@@ -87,41 +94,27 @@ def domains(shares: Sequence[float], gap: float, *, downwards: bool = False) -> 
     return [(low, high) for low, high in inside.tolist()]
 
 
-@dataclass(frozen=True)
-class ColourScale:
-    """Colours and their bar: those of a heat map, or a colour for each name."""
-
-    bar: str
-    limits: tuple[float, float]
-    logarithmic: bool = False
-    colours: str | tuple[str, ...] = "viridis"
-    names: tuple[str, ...] = ()
-
-    def layout(self) -> dict[str, Any]:
-        """Its attributes; values on a logarithmic one are given by their logarithms."""
-        low, high = np.log10(self.limits).tolist() if self.logarithmic else self.limits
-        shown: dict[str, Any] = {"outlinewidth": 0, "ticks": "outside", "thickness": 14, "tickcolor": TEXT}
-        shown["title"] = {"text": plain(self.bar), "side": "right", "font": {"size": 12, "color": TEXT}}
-        if self.names:
-            chosen = key_positions(len(self.names), 6)
-            shown |= {"tickvals": chosen, "ticktext": [plain(self.names[i]) for i in chosen]}
-        elif self.logarithmic:
-            powers = range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)
-            steps = (1, 2, 5) if high - low < 1.2 else (1,)
-            values = [(step, power) for power in powers for step in steps if power + np.log10(step) <= high + 1e-9]
-            shown["tickvals"] = [power + np.log10(step) for step, power in values]
-            shown["ticktext"] = [_number(step, power) for step, power in values]
-        scale: Any = {"viridis": "Viridis", "viridis reversed": "Viridis", "diverging": "RdBu"}
-        if isinstance(self.colours, tuple):
-            ends = np.linspace(0, 1, max(2, len(self.colours))).tolist()
-            known = [[at, one] for at, one in zip(ends, (self.colours * 2)[: len(ends)], strict=True)]
-        else:
-            known = scale[self.colours]
-        is_reversed = self.colours in ("viridis reversed", "diverging")
-        return {"cmin": low, "cmax": high, "colorscale": known, "reversescale": is_reversed, "colorbar": shown}
+def colour_axis(scale: Scale) -> dict[str, Any]:
+    """The attributes of a colour axis and its bar; values on a logarithmic one are given by their logarithms."""
+    low, high = np.log10(scale.limits).tolist() if scale.logarithmic else scale.limits
+    shown: dict[str, Any] = {"outlinewidth": 0, "ticks": "outside", "thickness": 14, "tickcolor": TEXT}
+    shown["title"] = {"text": plain(scale.bar), "side": "right", "font": {"size": 12, "color": TEXT}}
+    colours: Any = _SCALES.get(str(scale.colours))
+    if isinstance(scale.colours, tuple):
+        low, high = 0.0, max(1.0, len(scale.colours) - 1.0)
+        colours = list(scale.colours if len(scale.colours) > 1 else 2 * scale.colours)
+        chosen = key_positions(len(scale.names), 6)
+        shown |= {"tickvals": chosen, "ticktext": [plain(scale.names[i]) for i in chosen]}
+    elif scale.logarithmic:
+        powers = range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)
+        digits = (1, 2, 5) if high - low < 1.2 else (1,)
+        values = [(digit, power) for power in powers for digit in digits if power + np.log10(digit) <= high + 1e-9]
+        shown["tickvals"] = [power + np.log10(digit) for digit, power in values]
+        shown["ticktext"] = [_number(digit, power) for digit, power in values]
+    return {"cmin": low, "cmax": high, "colorscale": colours, "colorbar": shown}
 
 
-def _number(step: int, power: int) -> str:
+def _number(digit: int, power: int) -> str:
     if 0 <= power <= 4:
-        return f"{step * 10**power:,}"
-    return power_of_ten(power) if step == 1 else f"{step}·{power_of_ten(power)}"
+        return f"{digit * 10**power:,}"
+    return power_of_ten(power) if digit == 1 else f"{digit}·{power_of_ten(power)}"

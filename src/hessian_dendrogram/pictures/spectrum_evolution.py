@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from ..results.spectrum import Spectrum
 from .axes import Eigenvalues, Floats, Steps
-from .density import BINS, bin_edges, hole_of, split_by_density
-from .eigenvalue_axis import axis_of_spectra
-from .facts import Facts
-from .marks import INK, Bars, Dashes, HeatMap, Mark, Points, Rule
+from .known import PICTURES, Known
+from .marks import INK, Bars, Dashes, Facts, HeatMap, Mark, Points, Rule, Scale
 from .palette import COLOURS, UNCONVERGED
-from .picture import Panel, Picture
+from .picture import Panel, Picture, stacked
+from .training import training_curves
 
 Integers = NDArray[np.int64]
 SENTENCE = (
@@ -22,6 +21,11 @@ SENTENCE = (
     "dense to be told apart, colour counts them in bins of equal length on the axis."
 )
 DASH = "one eigenvalue and its error bound"
+_BINS = 160
+HOLE = "hole: eigenvalues may be missing"
+_ALL = 1000  # up to this number of eigenvalues a step shows each of them
+_NEIGHBOURHOOD = 9  # bins
+_FEW = 12  # where a neighbourhood of bins has no more eigenvalues than this, each of them is drawn
 
 
 def spectrum_evolution(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
@@ -30,67 +34,106 @@ def spectrum_evolution(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum]
     Unconverged values are crosses. Where eigenvalues were not computed, or lie behind an unconverged one, the column is
     hatched.
     """
-    at = Steps.of(steps)
-    axis = axis_of_spectra(spectra)
-    edges = bin_edges(axis)
-    counts = np.zeros((BINS, len(spectra)))
-    sparse = []
-    for position, spectrum in enumerate(spectra):
-        counts[:, position], indices = split_by_density(spectrum, edges)
-        sparse.append(indices)
-    marks: list[Mark] = [*_holes(spectra, axis.low, axis.high)]
-    if counts.any():
-        marks.append(_density(at, counts, edges))
-    if axis.low < 0 < axis.high:
-        marks.append(Rule(0.0, colour=INK, width=0.5))
-    marks += [
-        dashes(at, spectra, sparse, f"{DASH}, where they are sparse"),
-        *crosses(at, spectra, [np.flatnonzero(~spectrum.converged) for spectrum in spectra], 3.5),
-    ]
     largest = max(float(spectrum.error_bounds.max()) for spectrum in spectra)
     remark = f"\nlargest error bound {largest:.1g}"
-    panel = Panel(tuple(marks), x=at, y=Eigenvalues(axis, remark=remark))
-    return Picture(((panel,),), title=title, sentence=SENTENCE, height=4.6)
+    at, axis = Steps.of(steps), Eigenvalues.of_spectra(spectra, name="eigenvalue λ", remark=remark)
+    edges = bin_edges(axis)
+    counts, sparse = zip(*(split_by_density(spectrum, edges) for spectrum in spectra), strict=True)
+    failed = [np.flatnonzero(~spectrum.converged) for spectrum in spectra]
+    marks: list[Mark] = [
+        *_holes(spectra, axis.limits),
+        *_density(at, np.stack(counts, axis=1), edges),
+        *zero_line(axis),
+        dashes(at, spectra, sparse, f"{DASH}, where they are sparse"),
+        *crosses(at, spectra, failed, 3.5),
+    ]
+    return Picture(((Panel(tuple(marks), x=at, y=axis),),), title, SENTENCE, height=4.6)
 
 
-def _density(at: Steps, counts: Floats, edges: Floats) -> HeatMap:
-    low, high = (np.broadcast_to(ends[:, None], counts.shape) for ends in (edges[:-1], edges[1:]))
-    columns = {"step": np.broadcast_to(at.steps, counts.shape), "count": counts, "low": low, "high": high}
+PICTURES["spectrum_evolution"] = Known(
+    "spectrum",
+    "Eigenvalues over training",
+    SENTENCE,
+    lambda a, at: stacked(spectrum_evolution(at, a.results), *([training_curves(at, a.metrics)] if a.metrics else [])),
+    printed=lambda a: spectrum_evolution(a.steps, a.results),
+    tab="Spectrum",
+)
+
+
+def _density(at: Steps, counts: Integers, edges: Floats) -> list[HeatMap]:
+    if not counts.any():
+        return []
+    columns = {"step": at.steps, "count": counts, "low": edges[:-1, None], "high": edges[1:, None]}
     facts = Facts("step {step:,}\n{count:,} eigenvalues\nbetween {low:.4g} and {high:.4g}", columns)
-    where = np.arange(counts.shape[1] + 1) - 0.5, edges, np.where(counts > 0, counts, np.nan)
     limits = 1.0, 10.0 ** max(1, int(np.ceil(np.log10(counts.max()))))
-    bar = f"eigenvalues per bin, where they are dense ({BINS} equal bins)"
-    return HeatMap(*where, limits, bar, logarithmic=True, colours="viridis reversed", facts=facts)
+    bar = f"eigenvalues per bin, where they are dense ({_BINS} equal bins)"
+    scale = Scale(bar, limits, logarithmic=True, colours="viridis reversed")
+    return [HeatMap(np.arange(counts.shape[1] + 1) - 0.5, edges, np.where(counts > 0, counts, np.nan), scale, facts)]
+
+
+def bin_edges(axis: Eigenvalues) -> NDArray[np.float64]:
+    """Cut an axis into bins of equal length on the page: shape (_BINS + 1,), in units of the eigenvalues."""
+    low, high = axis.place(axis.limits).tolist()
+    return axis.value_at(np.linspace(low, high, _BINS + 1))
+
+
+def split_by_density(spectrum: Spectrum, edges: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tell bins that are dense from eigenvalues that stand apart; unconverged values are in neither.
+
+    Returns:
+        The number of eigenvalues in every dense bin, 0 in the others, shape (bins,), and the numbers of the sparse
+        eigenvalues, ascending.
+    """
+    indices = np.flatnonzero(spectrum.converged)
+    values = spectrum.eigenvalues[indices]
+    counts, few = np.histogram(values, edges)[0], _FEW if len(values) > _ALL else len(values)
+    dense = np.convolve(counts, np.ones(_NEIGHBOURHOOD, int), mode="same") > few
+    bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(counts) - 1)
+    return np.where(dense, counts, 0), indices[~dense[bins]]
+
+
+def hole_of(spectrum: Spectrum) -> tuple[float, float] | None:
+    """Tell between which values eigenvalues are missing; infinite where an end of the spectrum is."""
+    segments = spectrum.segments()
+    if "all" in segments:
+        return None
+    low = spectrum.eigenvalues[segments["bottom"].stop - 1] if "bottom" in segments else -np.inf
+    high = spectrum.eigenvalues[segments["top"].start] if "top" in segments else np.inf
+    return float(low), float(high)
+
+
+def zero_line(axis: Eigenvalues) -> list[Rule]:
+    """Where the eigenvalue zero is, if it is on the axis."""
+    return [Rule(0.0, colour=INK, width=0.5)] if axis.limits[0] < 0 < axis.limits[1] else []
 
 
 def dashes(at: Steps, spectra: Sequence[Spectrum], chosen: Sequence[Integers], label: str) -> Dashes:
     """A dash for each of some eigenvalues, whose numbers are given for each step."""
-    positions, values = _of_steps(spectra, chosen, "eigenvalues")
-    columns = {"step": np.array(at.steps)[positions], "value": values}
-    columns["bound"] = _of_steps(spectra, chosen, "error_bounds")[1]
-    facts = Facts("step {step:,}\nλ = {value:.6g} ± {bound:.1g}", columns)
-    label = label if len(values) else ""
-    return Dashes(positions, values, columns["bound"], colour=COLOURS[0], label=label, facts=facts)
+    positions, values, bounds = _chosen(spectra, chosen)
+    known = {"step": np.array(at.steps)[positions], "value": values, "bound": bounds}
+    facts = Facts("step {step:,}\nλ = {value:.6g} ± {bound:.1g}", known)
+    return Dashes(positions, values, bounds, COLOURS[0], label=label if len(values) else "", facts=facts)
 
 
 def crosses(at: Steps, spectra: Sequence[Spectrum], failed: Sequence[Integers], size: float) -> list[Points]:
     """A cross for each unconverged one, where there are any."""
-    positions, values = _of_steps(spectra, failed, "eigenvalues")
+    positions, values, _ = _chosen(spectra, failed)
     facts = Facts("step {step:,}\n{value:.4g}, not converged", {"step": np.array(at.steps)[positions], "value": values})
     found = Points(positions, values, UNCONVERGED, "x", size, label="not converged", facts=facts)
     return [found] if len(values) else []
 
 
-def _of_steps(spectra: Sequence[Spectrum], chosen: Sequence[Integers], name: str) -> tuple[Integers, Floats]:
-    """Positions of steps, and an array of the spectra at some eigenvalues of each."""
+def _chosen(spectra: Sequence[Spectrum], chosen: Sequence[Integers]) -> tuple[Integers, Floats, Floats]:
+    """Positions of steps, and the eigenvalues and error bounds of the numbers given for each."""
     positions = np.repeat(np.arange(len(spectra)), [len(numbers) for numbers in chosen])
-    return positions, np.concatenate([getattr(one, name)[part] for one, part in zip(spectra, chosen, strict=True)])
+    pairs = [(one.eigenvalues[part], one.error_bounds[part]) for one, part in zip(spectra, chosen, strict=True)]
+    values, bounds = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return positions, values, bounds
 
 
-def _holes(spectra: Sequence[Spectrum], low: float, high: float) -> list[Bars]:
-    holes = {i: np.clip(hole, low, high) for i, s in enumerate(spectra) if (hole := hole_of(s)) is not None}
+def _holes(spectra: Sequence[Spectrum], limits: tuple[float, float]) -> list[Bars]:
+    holes = {i: np.clip(hole, *limits) for i, s in enumerate(spectra) if (hole := hole_of(s)) is not None}
     if not holes:
         return []
     starts, stops = np.array(list(holes.values())).T
-    label = "hole: eigenvalues may be missing"
-    return [Bars(list(holes), starts, stops, thickness=0.9, hatched=True, label=label)]
+    return [Bars(list(holes), starts, stops, thickness=0.9, hatched=True, label=HOLE)]

@@ -11,9 +11,8 @@ import plotly.graph_objects as go
 from . import marks
 from .axes import Steps, wrapped
 from .screen import TEMPLATE, configuration, plain
-from .screen_axes import axis_layout, domains, letters_across
-from .screen_marks import DRAW
-from .sheet import Sheet
+from .screen_axes import axis_layout, colour_axis, domains, letters_across
+from .screen_marks import DRAW, Sheet
 
 if TYPE_CHECKING:
     from .picture import Panel, Picture
@@ -23,6 +22,7 @@ _PIXELS = 115  # for an inch of print
 _WIDTH = 900  # of a page, where one has to be assumed
 _LINE = 16  # pixels
 _Ends = tuple[float, float]
+_Places = list[tuple["Panel", _Ends, _Ends]]
 
 
 def draw(picture: Picture) -> go.Figure:
@@ -65,16 +65,18 @@ def _gap(rows: list[list[Panel]], letters: list[int]) -> int:
     if len(rows) == 1:
         return 0
     steps = [panel.x.unlabelled for row in rows[:-1] for panel in row if isinstance(panel.x, Steps)]
-    bare = len(steps) == sum(map(len, rows[:-1])) and all(steps)
+    is_bare = len(steps) == sum(map(len, rows[:-1])) and all(steps)
     named = 64 + _LINE * max(_name_lines(row, letters) for row in rows[:-1]) + 34 * (not all(steps))
     titles = max(map(_title_lines, rows[1:]))
-    return (18 if bare else named) + (titles * _LINE + 4 if titles else 0)
+    return (18 if is_bare else named) + (titles * _LINE + 4 if titles else 0)
 
 
 def _draw_panel(sheet: Sheet, across: _Ends, upright: _Ends, pixels: float, is_alone: bool) -> None:
     panel, axes = sheet.panel, sheet.axes
     x = axis_layout(panel.x, "x", _WIDTH * (across[1] - across[0]))
     y = axis_layout(panel.y, "y", pixels * (upright[1] - upright[0]))
+    if across[0] > 0 and not panel.square:  # numbers between panels would run into the left one on a narrow page
+        y |= {"side": "right"}
     if panel.square:
         x |= {"constrain": "domain", "constraintoward": "left"}
         x |= {"side": "top"} if is_alone else {}  # where the image always begins
@@ -98,23 +100,21 @@ def _titles(sheet: Sheet, title: str, rows: list[list[Panel]]) -> int:
         within = 6 + _LINE * max(1, _title_lines(rows[0]))
         for number, panel in enumerate(panels, start=1):
             sheet.number = number
-            sheet.note(plain(panel.title), 0, 1, xanchor="left", yanchor="bottom", yshift=5, align="left")
-    text = "\n".join(parts)
-    if text:
+            sheet.note(panel.title, 0, 1, yanchor="bottom", yshift=5)
+    if text := "\n".join(parts):
         sheet.figure.update_layout(title_text=plain(text))
     return within + (22 + 19 * (text.count("\n") + 1) if text else 20)
 
 
-def _finish(sheet: Sheet, places: list[tuple[Panel, _Ends, _Ends]], pixels: int, top: int, below: int) -> None:
+def _finish(sheet: Sheet, places: _Places, pixels: int, top: int, below: int) -> None:
     """Colour bars, margins and the height of the whole."""
     figure, alone, every = sheet.figure, len(places) == 1, [mark for panel, *_ in places for mark in panel.marks]
-    longest = max((len(mark.text) for mark in every if isinstance(mark, marks.Rule)), default=0)
-    right = 20 + round(5.5 * longest)
+    right = 20 + max(round(5.5 * len(mark.text)) if isinstance(mark, marks.Rule) else 0 for mark in every)
     lines = max(_legend_lines(figure), 3 if any(isinstance(mark, marks.Tree) for mark in every) else 1)
     square = places[-1][0].square and alone
     bottom = (30 if square else 78 + below) + 21 * lines
     for number, (scale, users) in enumerate(sheet.bars.items(), start=1):
-        known = scale.layout()
+        known = colour_axis(scale)
         bar = known["colorbar"]
         if alone:  # above the panel, which then is as wide as that of other charts
             text, sheet.number = wrapped(scale.bar, letters_across(_WIDTH)), 1
@@ -123,17 +123,7 @@ def _finish(sheet: Sheet, places: list[tuple[Panel, _Ends, _Ends]], pixels: int,
             where = {"orientation": "h", "x": 0, "xanchor": "left", "xpad": 0, "ypad": 0, "yref": "container"}
             y = 1 - (top - room - 44) / (pixels + top + bottom)
             bar |= {**where, "lenmode": "pixels", "len": 240, "y": y, "yanchor": "top", "title": None}
-            sheet.note(
-                plain(text),
-                0,
-                1,
-                yref="paper",
-                yshift=room + 54,
-                xshift=-3,
-                xanchor="left",
-                yanchor="bottom",
-                align="left",
-            )
+            sheet.note(text, 0, 1, yref="paper", yshift=room + 54, xshift=-3, yanchor="bottom")
         else:
             beside = [places[user - 1] for user in users]
             low, high = min(ends[0] for *_, ends in beside), max(ends[1] for *_, ends in beside)

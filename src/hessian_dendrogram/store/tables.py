@@ -123,6 +123,11 @@ def table(
     return Table.stacked(name, blocks, {**_WHERE, **known.columns}, f"analysis {analysis!r}: {known.note}")
 
 
+def tables_of(kind: str) -> list[str]:
+    """The tables that can be made of a kind of result."""
+    return [name for name, known in TABLES.items() if known.kind == kind]
+
+
 def csv_of(run: Run, name: str, analysis: str | None = None, *, at: int | Sequence[int] | None = None) -> str:
     """A table of a run as comma-separated values, the text of a file to download; see `Table.write_csv`."""
     return table(run, name, analysis, at=at).csv()

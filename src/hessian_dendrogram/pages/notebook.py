@@ -1,0 +1,182 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["hessian-dendrogram[apps]", "marimo>=0.25.2"]
+#
+# [tool.uv.sources]
+# hessian-dendrogram = { path = "../../..", editable = true }
+#
+# [tool.marimo.display]
+# theme = "system"
+# ///
+"""The notebook of every app: all pictures of any analysis of a run, with its sliders above them."""
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Hessian dendrograms", html_head_file="head.html")
+
+
+@app.cell
+def _():
+    import marimo as mo
+
+    from hessian_dendrogram.pages import clusters, dendrograms, widgets
+    from hessian_dendrogram.pictures.film import frames
+    from hessian_dendrogram.pictures.film_on_screen import film
+
+    chosen, choose = mo.state(None, allow_self_loops=True)  # an eigenvalue; chart and table show what they chose
+    opened, run, names = widgets.opened()
+    return choose, chosen, clusters, dendrograms, film, frames, mo, names, opened, run, widgets
+
+
+@app.cell
+def _(analysis_choice, opened, run, widgets):
+    widgets.introduction(opened, run, run.kind(analysis_choice.value))
+    return
+
+
+@app.cell
+def _(mo, names):
+    # Every widget is shown by the cell that makes it, which does not run again when the widget is moved.
+    analysis_choice = mo.ui.dropdown(names, value=names[0], label="analysis")
+    analysis_choice
+    return (analysis_choice,)
+
+
+@app.cell
+def _(analysis_choice, run, widgets):
+    analysis = widgets.read_analysis(run, analysis_choice.value)
+    widgets.source(analysis)
+    return (analysis,)
+
+
+@app.cell
+def _(analysis, mo, widgets):
+    checkpoint = widgets.step_slider(analysis.steps, analysis.steps[-1])
+    shown_steps = widgets.step_range(analysis.steps)
+    segment_choice = widgets.segment_choice(analysis)
+    _sliders = mo.hstack([checkpoint, shown_steps], widths="equal", gap=3)
+    mo.vstack([_sliders, segment_choice]) if analysis.kind == "spectrum" else _sliders
+    return checkpoint, segment_choice, shown_steps
+
+
+@app.cell
+def _(analysis, segment_choice, widgets):
+    cut = widgets.cut_slider(analysis, segment_choice.value)
+    cut
+    return (cut,)
+
+
+@app.cell
+def _(analysis, checkpoint, cut, dendrograms, segment_choice):
+    position = analysis.steps.index(checkpoint.value)
+    here = dendrograms.Cut(analysis, position, segment_choice.value, cut.value) if cut is not None else None
+    return here, position
+
+
+@app.cell
+def _(analysis, mo, names, opened, run, widgets):
+    # What a tab alone needs is in it, and kept while others are open.
+    end = mo.ui.radio({"largest": "top", "smallest": "bottom"}, value="largest", label="eigenvalues", inline=True)
+    most = mo.ui.slider(5, 200, 5, value=40, label="how many", show_value=True)
+    _alike = [_name for _name in names if run.kind(_name) == analysis.kind]
+    other_choice = mo.ui.dropdown(_alike, value=analysis.name, label="beside it: analysis")
+    _inside = {"Fourier": mo.hstack([end, most], justify="start", gap=3, wrap=True), "Compare": other_choice}
+    tabs = widgets.tabs_of(analysis)
+    _first = opened.view if opened.view in tabs else None
+    view = mo.ui.tabs({_tab: _inside.get(_tab, "") for _tab in tabs}, value=_first)
+    view
+    return end, most, other_choice, tabs, view
+
+
+@app.cell
+def _(analysis, end, mo, most, show, shown_steps, view, widgets):
+    mo.stop(view.value != "Fourier")
+    widgets.drawn(analysis, shown_steps.value, widgets.fourier_tab(end.value, most.value), show)
+    return
+
+
+@app.cell
+def _(analysis, show, shown_steps, tabs, view, widgets):
+    widgets.drawn(analysis, shown_steps.value, tabs[view.value], show)
+    return
+
+
+@app.cell
+def _(analysis, position, show, tabs, view, widgets):
+    widgets.drawn(analysis, position, tabs[view.value], show)
+    return
+
+
+@app.cell
+def _(choose, chosen, here, mo, show, view, widgets):
+    mo.stop(view.value != "Dendrogram")
+    _picture = here.picture(chosen=chosen())
+    mo.stop(_picture is None, widgets.warning(f"No eigenvalue of this segment has converged at {here.step}."))
+    _figure = _picture.chart()
+    dendrogram_chart = show(here.name, _figure, on_change=widgets.chooser(_figure, choose))
+    dendrogram_chart
+    return
+
+
+@app.cell
+def _(here, mo, show, view):
+    mo.stop(view.value != "Dendrogram" or here.of.kind != "tree")
+    show("coupling", here.matrix())
+    return
+
+
+@app.cell
+def _(choose, chosen, clusters, here, mo, show, view):
+    mo.stop(view.value != "Dendrogram" or here.tree is None)
+    cluster_table = clusters.cluster_table(here, chosen(), choose)
+    mo.vstack([cluster_table, clusters.selected_cluster(here, chosen(), show)])
+    return
+
+
+@app.cell
+def _(checkpoint, film, frames, here, mo, show, view):
+    mo.stop(view.value != "Film")
+    _film = film(frames(here.of.steps, here.of.dendrograms[here.segment].trees, here.at), shown=checkpoint.value)
+    mo.vstack([mo.md("The dendrogram at each checkpoint; play it, or drag its slider."), show("film", _film)])
+    return
+
+
+@app.cell
+def _(mo, other_choice, run, view, widgets):
+    mo.stop(view.value != "Compare")
+    other = None  # where it cannot be read
+    other = widgets.read_analysis(run, other_choice.value)
+    other_step = widgets.step_slider(other.steps, other.steps[0], "checkpoint on the right")
+    other_step
+    return other, other_step
+
+
+@app.cell
+def _(dendrograms, here, mo, other, other_step, show, view):
+    mo.stop(view.value != "Compare" or other is None)
+    _right = dendrograms.Cut(other, other.steps.index(other_step.value), here.segment, here.at)
+    dendrograms.compared(here, _right, show)
+    return
+
+
+@app.cell
+def _(mo):
+    picture_format = mo.ui.dropdown(["svg", "png"], value="svg", label="camera button of a chart saves")
+    return (picture_format,)
+
+
+@app.cell
+def _(picture_format, widgets):
+    show = widgets.show_as(picture_format.value)
+    return (show,)
+
+
+@app.cell
+def _(analysis, mo, picture_format, widgets):
+    mo.hstack([widgets.downloads(analysis), picture_format], justify="space-between", wrap=True)
+    return
+
+
+if __name__ == "__main__":
+    app.run()
