@@ -22,9 +22,9 @@ import torch
 from common import parser, report
 
 from hessian_dendrogram import Hessian, coupling_graph, recursive_bipartition
+from hessian_dendrogram.experiment_run import new_model, open_run
 from hessian_dendrogram.experiments.digits import experiment
 from hessian_dendrogram.models.loop import load_weights
-from hessian_dendrogram.opening import new_model, open_run
 from hessian_dendrogram.pipeline import train
 from hessian_dendrogram.results.tree import Laplacian
 from hessian_dendrogram.solvers.graph import bipartition

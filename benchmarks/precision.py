@@ -15,9 +15,9 @@ import torch
 from common import best_of, parser, report
 
 from hessian_dendrogram import Hessian, exact_spectrum, gap_ratio
+from hessian_dendrogram.experiment_run import new_model, open_run
 from hessian_dendrogram.experiments.digits import experiment
 from hessian_dendrogram.models.loop import load_weights
-from hessian_dendrogram.opening import new_model, open_run
 from hessian_dendrogram.pipeline import train
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.statistics.summary import summarise

@@ -28,8 +28,8 @@ from sklearn.metrics import adjusted_rand_score
 from hessian_dendrogram import (
     Hessian,
     coupling_graph,
+    experiment_run,
     gap_ratio,
-    opening,
     pipeline,
     recursive_bipartition,
     reference_gap_ratio,
@@ -64,9 +64,12 @@ def trained(hidden: list[int], coupling: float, seed: int) -> tuple[Matrix, NDAr
     """The Hessian of a planted network after training, and the sub-network of each parameter."""
     experiment = planted("planted", hidden=hidden, coupling=coupling)
     object.__setattr__(experiment, "seed", seed)
-    with tempfile.TemporaryDirectory() as folder, opening.open_run(experiment, Path(folder) / "run") as (run, load):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        experiment_run.open_run(experiment, Path(folder) / "run") as (run, load),
+    ):
         pipeline.train(experiment, run, load)
-        model = opening.new_model(experiment)
+        model = experiment_run.new_model(experiment)
         load_weights(model, run, experiment.steps)
         train_data, _ = load()
         H = Hessian(model, experiment.loss, train_data, dtype=torch.float64).to_dense().numpy()

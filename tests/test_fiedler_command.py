@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from commands import error_of, quick_command
-from hessian_dendrogram import Hessian, Run, coupling_graph, opening, pipeline, recursive_bipartition
+from hessian_dendrogram import Hessian, Run, coupling_graph, experiment_run, pipeline, recursive_bipartition
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.models.loop import load_weights
 from hessian_dendrogram.solvers import trees
@@ -39,7 +39,7 @@ def test_the_trees_are_those_of_the_hessians(finished, tiny):
     assert run.analysed_steps("hessian-70.fiedler") == run.analysed_steps("hessian-70")
     train_data, _ = tiny.data(None)
     for step in (0, 24):
-        model = opening.new_model(tiny)
+        model = experiment_run.new_model(tiny)
         load_weights(model, run, step)
         W = coupling_graph(Hessian(model, tiny.loss, train_data, dtype=torch.float64).to_dense().numpy())
         expected, found = recursive_bipartition(W, min_size=3), run.bipartition(step)
@@ -71,7 +71,7 @@ def test_a_second_command_adds_what_is_missing_and_no_more(finished, tmp_path, t
         result = quick_command("fiedler", TINY, "--out", "run", "--min-size", 3, "--at", at, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     assert numbers(run_path) == numbers(finished)
-    with opening.open_run(tiny, run_path, must_exist=True) as (run, _):
+    with experiment_run.open_run(tiny, run_path, must_exist=True) as (run, _):
         name = pipeline.bipartition(tiny, run, None, min_size=3)  # nothing is loaded
     assert name == "hessian-70.fiedler"
 
@@ -147,14 +147,14 @@ def test_bad_input_is_one_line(finished, tmp_path, tiny):
         run.bipartition(8, "hessian-70")
     with pytest.raises(UserError, match=r"'hessian-70\.fiedler' has trees; with spectra there are: hessian-70"):
         run.spectrum(8, "hessian-70.fiedler")
-    with opening.open_run(tiny, finished) as (opened, load), pytest.raises(UserError, match=r"end in \.fiedler"):
+    with experiment_run.open_run(tiny, finished) as (opened, load), pytest.raises(UserError, match=r"end in \.fiedler"):
         pipeline.analyse(tiny, opened, load, name="x.fiedler")
 
 
 def test_a_graph_that_is_too_large_is_refused(finished, tiny, monkeypatch):
     monkeypatch.setattr(trees, "MEMORY_FOR_GRAPH", 1000)
     with (
-        opening.open_run(tiny, finished) as (opened, load),
+        experiment_run.open_run(tiny, finished) as (opened, load),
         pytest.raises(UserError, match=r"38 parameters has a graph of 0.0 GB, and three .* at most 6 parameters"),
     ):
         pipeline.bipartition(tiny, opened, load, name="large")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hessian_dendrogram import Run, opening, pipeline
+from hessian_dendrogram import Run, experiment_run, pipeline
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.experiment import load_experiment
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints
@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
         calls.append(1)
         return None if len(calls) == 4 else {"weight_norm": float(model[0].weight.norm())}
 
-    with opening.open_run(experiment, folder / "run") as (run, load):
+    with experiment_run.open_run(experiment, folder / "run") as (run, load):
         pipeline.train(experiment, run, load)
         with pytest.raises(
             UserError, match=r"measures must give numbers by name.*gave None; is its `return` missing\?"
@@ -47,7 +47,7 @@ def test_a_corrected_file_goes_on_with_the_weights_and_both_hashes_are_stored(tr
     before = numbers(trained / "run")
     assert Run(trained / "run").analysed_steps() == [0, 8, 16]
     experiment = corrected(trained, tmp_path)
-    with opening.open_run(experiment, trained / "run", must_exist=True, corrected=True) as (run, load):
+    with experiment_run.open_run(experiment, trained / "run", must_exist=True, corrected=True) as (run, load):
         pipeline.analyse(experiment, run, load)
     assert "data, parameters and optimizer, and the loss at step 24, agree" in caplog.text
     assert run.analysed_steps() == [0, 8, 16, 20, 24]
@@ -76,7 +76,7 @@ def test_another_experiment_is_no_corrected_one(trained, tmp_path, old, new, mes
     experiment = corrected(trained, tmp_path, old, new)
     with (
         pytest.raises(UserError, match=message),
-        opening.open_run(experiment, trained / "run", must_exist=True, corrected=True),
+        experiment_run.open_run(experiment, trained / "run", must_exist=True, corrected=True),
     ):
         pass
 
@@ -88,7 +88,7 @@ def test_the_weights_of_a_run_serve_another_experiment(trained, tmp_path):
     files = find_checkpoints(trained / "run", tell=told.append)
     assert list(files) == [0, 4, 8, 12, 16, 20, 24]
     assert told[-1] == "checkpoints/00000024/model.safetensors -> step 24 (the number in its folder's name)"
-    with opening.open_run(experiment, tmp_path / "other", imported=True) as (run, load):
+    with experiment_run.open_run(experiment, tmp_path / "other", imported=True) as (run, load):
         pipeline.import_checkpoints(run, pipeline.read_checkpoints(experiment, files))
         pipeline.analyse(experiment, run, load, at=[8])
     of_the_run = Run(trained / "run").spectrum(8)
@@ -98,7 +98,7 @@ def test_the_weights_of_a_run_serve_another_experiment(trained, tmp_path):
 def test_training_does_not_go_on_with_another_file_and_says_what_can_be_done(trained, tmp_path):
     with (
         pytest.raises(UserError, match=r"source_sha256 was .*; give another --out, or .* `hessian-dendrogram analyse`"),
-        opening.open_run(corrected(trained, tmp_path), trained / "run"),
+        experiment_run.open_run(corrected(trained, tmp_path), trained / "run"),
     ):
         pass
 
@@ -119,7 +119,7 @@ def test_training_does_not_go_on_with_another_file_and_says_what_can_be_done(tra
 )
 def test_measures_are_tried_before_training(tiny, tmp_path, measures, message):
     tiny = replace(tiny, measures=measures)
-    with opening.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
+    with experiment_run.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
         pipeline.check(tiny, run, load, name=None, at=None, dtype=torch.float64)
     assert run.steps() == []
 
@@ -129,13 +129,13 @@ def test_measures_are_tried_before_training(tiny, tmp_path, measures, message):
 
 @pytest.fixture
 def half_trained(tiny, tmp_path):
-    with opening.open_run(replace(tiny, steps=12), tmp_path / "run") as (run, load):
+    with experiment_run.open_run(replace(tiny, steps=12), tmp_path / "run") as (run, load):
         pipeline.train(replace(tiny, steps=12), run, load)
     return tmp_path / "run"
 
 
 def train_on(tiny, path):
-    with opening.open_run(tiny, path) as (run, load):
+    with experiment_run.open_run(tiny, path) as (run, load):
         pipeline.train(tiny, run, load)
 
 

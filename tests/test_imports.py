@@ -16,7 +16,7 @@ COMPUTING = {
     "solvers",
     "experiments",
     "experiment",
-    "opening",
+    "experiment_run",
     "pipeline",
     "analyse",
     "measures",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hessian_dendrogram import Run, opening, pipeline
+from hessian_dendrogram import Run, experiment_run, pipeline
 from hessian_dendrogram.analyse import Analysis, Session, analyse
 from hessian_dendrogram.errors import InterruptedSolverError, LockedRunError, TrainingDivergedError, UserError
 from hessian_dendrogram.models.weights import load_weights
@@ -24,7 +24,7 @@ from places import TINY, numbers
 
 
 def everything(experiment, path, **options):
-    with opening.open_run(experiment, path) as (run, load):
+    with experiment_run.open_run(experiment, path) as (run, load):
         pipeline.train(experiment, run, load)
         pipeline.analyse(experiment, run, load, **options)
     return run
@@ -188,7 +188,11 @@ def test_analyses_of_fewer_samples_stand_beside_the_first(tiny, tmp_path):
 
 
 def test_a_second_process_is_refused(finished, tiny):
-    with opening.open_run(tiny, finished), pytest.raises(LockedRunError), opening.open_run(tiny, finished):
+    with (
+        experiment_run.open_run(tiny, finished),
+        pytest.raises(LockedRunError),
+        experiment_run.open_run(tiny, finished),
+    ):
         pass
 
 
@@ -210,7 +214,7 @@ def test_imported_checkpoints_are_analysed(tiny, tmp_path):
     run_path = tmp_path / "run"
     files = {7: tmp_path / "step7.pt"}
     for _ in range(2):
-        with opening.open_run(tiny, run_path, imported=True) as (run, load):
+        with experiment_run.open_run(tiny, run_path, imported=True) as (run, load):
             pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
             pipeline.analyse(tiny, run, load)
     assert Run(run_path).analysed_steps() == [7]
@@ -219,7 +223,7 @@ def test_imported_checkpoints_are_analysed(tiny, tmp_path):
         everything(tiny, run_path)
     torch.save(tiny.model().state_dict(), tmp_path / "step7.pt")
     with (
-        opening.open_run(tiny, run_path, imported=True) as (run, _),
+        experiment_run.open_run(tiny, run_path, imported=True) as (run, _),
         pytest.raises(UserError, match="other weights for step 7"),
     ):
         pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
@@ -229,7 +233,7 @@ def test_the_global_random_state_is_left_alone(tiny, tmp_path):
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)
-    with opening.open_run(tiny, tmp_path) as (run, load):
+    with experiment_run.open_run(tiny, tmp_path) as (run, load):
         pipeline.train(tiny, run, load)
     assert torch.equal(torch.randn(3), expected)
 
@@ -237,7 +241,7 @@ def test_the_global_random_state_is_left_alone(tiny, tmp_path):
 def test_an_analysis_needs_a_run(tiny, tmp_path):
     with (
         pytest.raises(UserError, match="train one with `run`, or bring weights with --checkpoints"),
-        opening.open_run(tiny, tmp_path / "nothing", must_exist=True),
+        experiment_run.open_run(tiny, tmp_path / "nothing", must_exist=True),
     ):
         pass
     assert not Path(tmp_path / "nothing").exists()
@@ -263,7 +267,7 @@ def test_every_schedule_resumes_exactly(tiny, tmp_path, schedule, optimizer):
     for path, stops in ((tmp_path / "whole", [24]), (tmp_path / "parts", [8, 16, 24])):
         for steps in stops:
             part = replace(experiment, steps=steps)
-            with opening.open_run(part, path) as (run, load):
+            with experiment_run.open_run(part, path) as (run, load):
                 pipeline.train(part, run, load)
     for name, array in Run(tmp_path / "whole").weights(24).items():
         assert np.array_equal(Run(tmp_path / "parts").weights(24)[name], array), name
@@ -339,7 +343,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, monkeypatch,
 def test_what_an_analysis_cannot_use_is_found_before_training(tiny, tmp_path, change, options, message):
     tiny = replace(tiny, **change)
     options = {"name": None, "at": None, "dtype": torch.float64} | options
-    with opening.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
+    with experiment_run.open_run(tiny, tmp_path) as (run, load), pytest.raises(UserError, match=message):
         pipeline.check(tiny, run, load, **options)
 
 
@@ -363,7 +367,7 @@ def test_weights_of_another_kind_are_refused(tiny, tmp_path):
 
 def test_a_run_without_checkpoints_has_nothing_to_analyse(tiny, tmp_path):
     with (
-        opening.open_run(tiny, tmp_path) as (run, load),
+        experiment_run.open_run(tiny, tmp_path) as (run, load),
         pytest.raises(UserError, match="has no checkpoint to analyse"),
     ):
         pipeline.analyse(tiny, run, load)
@@ -382,7 +386,7 @@ def test_analysed_steps_must_have_checkpoints(tiny):
 )
 def test_an_analysis_names_operator_solver_samples_and_parameters(tiny, tmp_path, solver):
     analysis = Analysis(operator="gauss-newton", solver=solver, samples=40, parameters=("0.*",))
-    with opening.open_run(replace(tiny, steps=4), tmp_path / "run") as (run, load):
+    with experiment_run.open_run(replace(tiny, steps=4), tmp_path / "run") as (run, load):
         pipeline.train(replace(tiny, steps=4), run, load)
         work = Session(replace(tiny, steps=4), run, load)
         name = analyse(work, analysis)
@@ -396,9 +400,9 @@ def test_an_analysis_names_operator_solver_samples_and_parameters(tiny, tmp_path
     found = run.result(4, name)
     assert found.provenance["operator"] == "gauss-newton"
     assert (run.kind(name), run.analyses()[-1]) == (solver.kind, "hessian-70")
-    model = opening.new_model(tiny)
+    model = experiment_run.new_model(tiny)
     load_weights(model, run, 4)
-    with opening.open_run(replace(tiny, steps=4), tmp_path / "run") as (_, load):
+    with experiment_run.open_run(replace(tiny, steps=4), tmp_path / "run") as (_, load):
         data = work.chosen(analysis, load()[0])
     true = GaussNewton(model, tiny.loss, data, parameters=["0.*"], dtype=torch.float64).to_dense().numpy()
     if solver.kind == "spectrum":
@@ -450,7 +454,7 @@ def test_an_operator_and_a_solver_of_ones_own_go_the_whole_way(tiny, tmp_path, m
     monkeypatch.setitem(OPERATORS, "doubled", Doubled)
     monkeypatch.setitem(KINDS, "diagonal", Kind(Diagonal))
     experiment = replace(tiny, steps=4)
-    with opening.open_run(experiment, tmp_path / "run") as (run, load):
+    with experiment_run.open_run(experiment, tmp_path / "run") as (run, load):
         pipeline.train(experiment, run, load)
         names = [
             analyse(Session(experiment, run, load), Analysis(operator=operator, solver=TakesDiagonal()))

@@ -5,13 +5,13 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from hessian_dendrogram import Hessian, coupling_graph, opening, recursive_bipartition
+from hessian_dendrogram import Hessian, coupling_graph, experiment_run, recursive_bipartition
 from hessian_dendrogram.experiments.planted import loss, planted
 
 
 def hessian(hidden, coupling):
     experiment = planted("planted", hidden=hidden, coupling=coupling)
-    model = opening.new_model(experiment)
+    model = experiment_run.new_model(experiment)
     (inputs, targets), _ = experiment.data(None)
     H = Hessian(model, experiment.loss, (inputs[:50], targets[:50]), dtype=torch.float64)
     blocks = np.array([int(name.split(".")[1]) for name in H.layout.names])[H.layout.owners()]

@@ -18,6 +18,7 @@ from torch import nn
 
 from .errors import InterruptedSolverError, UserError
 from .experiment import Experiment
+from .experiment_run import Load, compare, environment, new_model, source_facts
 from .layout import Layout
 from .measures import measured
 from .models import samples
@@ -25,7 +26,6 @@ from .models.checkpoints import Checkpoints, RunCheckpoints
 from .models.loop import shuffled
 from .models.samples import Data
 from .models.weights import load_last_weights
-from .opening import Load, compare, environment, new_model, source_facts
 from .operators import OPERATORS
 from .operators.mean import WORTH_MEASURING, MeanOperator
 from .operators.operator import CurvatureOperator, RestrictedOperator

@@ -97,7 +97,7 @@ def run(
 ) -> None:
     """Train, take the Hessian's spectrum at the checkpoints, draw the figures. Resumes what was interrupted."""
     with _torch_needed():
-        from . import opening, pipeline
+        from . import experiment_run, pipeline
         from .analyse import Session, analyses_of, check
         from .analyse import analyse as take
         from .models.importing import import_checkpoints, read_checkpoints
@@ -110,8 +110,10 @@ def run(
     if chosen.training is None:
         if chosen.weights_from is None:
             raise UserError(f"{chosen.name} has no training and no weights_from; name files: analyse --checkpoints")
-        found = read_checkpoints(chosen.weights_from, partial(opening.new_model, chosen))
-    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), imported=found is not None) as (
+        found = read_checkpoints(chosen.weights_from, partial(experiment_run.new_model, chosen))
+    with experiment_run.open_run(
+        chosen, path, data_dir=data_dir, device=_device(device), imported=found is not None
+    ) as (
         opened,
         load,
     ):
@@ -168,7 +170,7 @@ def analyse(
 ) -> None:
     """Take another analysis of a run, or analyse checkpoints that someone else trained."""
     with _torch_needed():
-        from . import opening
+        from . import experiment_run
         from .analyse import Session, analysis_of
         from .analyse import analyse as take
         from .models.checkpoints import FileCheckpoints
@@ -191,8 +193,8 @@ def analyse(
     if only_list:
         _list(chosen, source)
         return
-    found = read_checkpoints(source, partial(opening.new_model, chosen)) if source else None
-    with opening.open_run(
+    found = read_checkpoints(source, partial(experiment_run.new_model, chosen)) if source else None
+    with experiment_run.open_run(
         chosen,
         path,
         data_dir=data_dir,
@@ -233,7 +235,7 @@ def fiedler(
 ) -> None:
     """Cut the coupling graph |H_ij| of a trained run along Fiedler vectors: parameter dendrograms."""
     with _torch_needed():
-        from . import opening
+        from . import experiment_run
         from .analyse import Analysis, Session
         from .analyse import analyse as take
         from .solvers.trees import Bipartition
@@ -248,7 +250,9 @@ def fiedler(
         dtype=_dtype(dtype),
         name=name,
     )
-    with opening.open_run(chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True) as (
+    with experiment_run.open_run(
+        chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True
+    ) as (
         opened,
         load,
     ):
@@ -395,8 +399,8 @@ def _experiment(source: str, **overrides: Any) -> Experiment:
 
 def _list(experiment: Experiment, source: Any) -> None:
     """Which steps a source has, and whether the weights of each fit; everything that is wrong, not the first alone."""
+    from .experiment_run import new_model
     from .models.importing import weights_at
-    from .opening import new_model
 
     if source is None:
         raise UserError("--list goes with --checkpoints, or with an experiment that has weights_from")

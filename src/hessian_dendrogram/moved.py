@@ -41,6 +41,7 @@ MOVED = {
     "spectrum": ["results.spectrum", "statistics.summary"],
     "checkpoints": ["models.checkpoint_files", "models.state_dicts"],
     "importing": ["models.importing"],
+    "opening": ["experiment_run"],
     "pickle_calls": ["models.pickle_calls"],
     "random_state": ["models.random_state"],
     "samples": ["models.samples"],

@@ -17,12 +17,12 @@ from .analyse import analyse as take
 from .analyse import check as check_analysis
 from .errors import UserError
 from .experiment import Experiment
+from .experiment_run import Load, compare_optimizer, new_model
 from .models import loop as training
 from .models.checkpoints import FileCheckpoints
 from .models.importing import Checked
 from .models.importing import import_checkpoints as import_checkpoints
 from .models.importing import read_checkpoints as read_source
-from .opening import Load, compare_optimizer, new_model
 from .solvers.trees import Bipartition
 from .store import Run
 

@@ -18,8 +18,6 @@ from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", NO_COLOR="1")
 
-from hessian_dendrogram.compact import compact
-
 import damage_run as small
 from damage_arrays import of_arrays
 from damage_child import be_quick, outcomes
@@ -32,6 +30,7 @@ from damage_texts import of_csv, of_json
 from hessian_dendrogram import Run, figures
 from hessian_dendrogram.cli import app
 from hessian_dendrogram.pages.exported import export_page
+from hessian_dendrogram.store.compact import compact
 
 SLOW = ("notebook parameter-dendrogram", "notebook grokking", "notebook spectrum", "export", "plot --to", "plot")
 QUICK = tuple(name for name in READERS if name not in SLOW)

@@ -80,7 +80,7 @@ def _read(path, app):
                 known.append(read(run, name))
     for analysis in known[:1]:
         widgets.introduction(apps.APPS[app], run, analysis.kind)
-        widgets.source(analysis, mo.md(""))
+        widgets.source(analysis)
     return known
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from hessian_dendrogram import Experiment, GaussNewton, Hessian, exact_spectrum, opening, pipeline
+from hessian_dendrogram import Experiment, GaussNewton, Hessian, exact_spectrum, experiment_run, pipeline
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.models import samples
 from hessian_dendrogram.models.batched import Collated, GivenBatches
@@ -108,14 +108,14 @@ def test_an_experiment_on_given_batches(tmp_path):
         vectors=2,
         samples=2,
     )
-    with opening.open_run(experiment, tmp_path / "run") as (run, load):
+    with experiment_run.open_run(experiment, tmp_path / "run") as (run, load):
         pipeline.train(experiment, run, load)
         name = pipeline.analyse(experiment, run, load)
         assert run.analysis(name)["configuration"]["samples"] == 2
         assert run.analysis(name)["configuration"]["samples_total"] == 4
     several = replace(experiment, batch_size=2)
     with (
-        opening.open_run(several, tmp_path / "other") as (run, load),
+        experiment_run.open_run(several, tmp_path / "other") as (run, load),
         pytest.raises(UserError, match="must be 1, got 2"),
     ):
         pipeline.train(several, run, load)

@@ -4,7 +4,7 @@ import pytest
 
 from hessian_dendrogram import Run, cli
 from hessian_dendrogram.experiment import load_experiment
-from hessian_dendrogram.opening import new_model
+from hessian_dendrogram.experiment_run import new_model
 from places import ROOT
 
 EXAMPLE = ROOT / "examples" / "language_model.py"

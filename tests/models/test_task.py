@@ -13,10 +13,10 @@ from existing_weights import EXISTING, HEADS, TASK, TRAINING, Attention, Scaled,
 from hessian_dendrogram import Analysis, Bipartition, Exact, Experiment, Hessian, Layout, Run, Session
 from hessian_dendrogram import analyse as analysing
 from hessian_dendrogram.errors import DamagedRunError, NotFiniteError, UserError
+from hessian_dendrogram.experiment_run import open_run
 from hessian_dendrogram.index_sets import indices_of, runs_of
 from hessian_dendrogram.models.checkpoints import Checkpoints, RunCheckpoints
 from hessian_dendrogram.models.importing import import_checkpoints, read_checkpoints
-from hessian_dendrogram.opening import open_run
 from hessian_dendrogram.pictures.branch_layers import cluster_layers
 from hessian_dendrogram.pictures.layers import layer_names, part_layers
 from hessian_dendrogram.store.compact import compact

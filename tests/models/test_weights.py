@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from checkpoint_files import STATE
-from hessian_dendrogram import Run, cli, opening, pipeline
+from hessian_dendrogram import Run, cli, experiment_run, pipeline
 from hessian_dendrogram.errors import NotFiniteError, UserError
 from hessian_dendrogram.models import checkpoints, importing
 from hessian_dendrogram.models.checkpoint_files import find_checkpoints
@@ -111,7 +111,7 @@ def test_nothing_is_stored_where_one_file_is_not_finite(tiny, tmp_path):
 def test_a_stored_checkpoint_that_is_not_finite_blocks_its_own_step_alone(tiny, tmp_path):
     files = states_in_files(tiny, tmp_path, [1, 2, 3])
     few = replace(tiny, samples=5)
-    with opening.open_run(few, tmp_path / "run", imported=True) as (run, load):
+    with experiment_run.open_run(few, tmp_path / "run", imported=True) as (run, load):
         pipeline.import_checkpoints(run, pipeline.read_checkpoints(few, files))
         file = run.path / "checkpoints" / "00000003" / "model.safetensors"
         tensors = {name: torch.from_numpy(array) for name, array in run.weights(3).items()}
@@ -141,7 +141,7 @@ def test_one_file_is_in_memory_at_a_time(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoints, "read_chosen", noted_state)
     monkeypatch.setattr(importing, "state_arrays", noted_arrays)
-    with opening.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
+    with experiment_run.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
         for _ in range(2):  # stored, and compared
             pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, files))
     assert len(known) == 2 * (2 * 5 + 2 * 5)
@@ -151,7 +151,7 @@ def test_one_file_is_in_memory_at_a_time(tiny, tmp_path, monkeypatch):
 
 def test_a_file_that_changes_after_the_check_is_refused(tiny, tmp_path):
     files = states_in_files(tiny, tmp_path, [1, 2])
-    with opening.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
+    with experiment_run.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
         checked = pipeline.read_checkpoints(tiny, files)
         torch.save({"model": tiny.model().state_dict(), "step": 7}, files[2])
         with pytest.raises(UserError, match=r"step_2.pt changed while the files were read"):
@@ -160,7 +160,7 @@ def test_a_file_that_changes_after_the_check_is_refused(tiny, tmp_path):
 
 def test_other_weights_are_found_before_any_are_stored(tiny, tmp_path):
     files = states_in_files(tiny, tmp_path, [1, 2])
-    with opening.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
+    with experiment_run.open_run(tiny, tmp_path / "run", imported=True) as (run, _):
         pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, {2: files[2]}))
         with pytest.raises(UserError, match="has other weights for step 2 than those given; give a new --out"):
             pipeline.import_checkpoints(run, pipeline.read_checkpoints(tiny, {1: files[2], 2: files[1]}))

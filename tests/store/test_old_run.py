@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hessian_dendrogram import Run, opening, pipeline
+from hessian_dendrogram import Run, experiment_run, pipeline
 from hessian_dendrogram.store import report
 from hessian_dendrogram.store.compact import compact
 from places import ROOT
@@ -43,7 +43,7 @@ def test_it_opens_and_is_copied(old, tmp_path):
 
 def test_it_goes_on_to_the_numbers_of_a_run_that_was_not_interrupted(old, tiny, tmp_path):
     for path in (old, tmp_path / "new"):
-        with opening.open_run(tiny, path) as (run, load):
+        with experiment_run.open_run(tiny, path) as (run, load):
             pipeline.train(tiny, run, load)
             pipeline.analyse(tiny, run, load)
             pipeline.bipartition(tiny, run, load, at=[8, 24])
@@ -67,7 +67,7 @@ def test_what_it_had_computed_is_what_is_computed_now(old, tiny):
     run = Run(old)
     before = {step: run.spectrum(step) for step in (0, 8)}
     tree = run.bipartition(8, "hessian-70.fiedler")
-    with opening.open_run(tiny, old, must_exist=True) as (run, load):
+    with experiment_run.open_run(tiny, old, must_exist=True) as (run, load):
         pipeline.analyse(tiny, run, load, at=[0, 8], name="again")
         pipeline.bipartition(tiny, run, load, at=[8], name="again")
     for step, spectrum in before.items():
