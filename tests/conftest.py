@@ -1,6 +1,10 @@
 import pytest
+from hypothesis import settings
 
 from places import TINY
+
+settings.register_profile("whatever else the machine does", deadline=None)
+settings.load_profile("whatever else the machine does")
 
 
 @pytest.fixture
