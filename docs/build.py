@@ -146,8 +146,8 @@ def add_runs(target: Path) -> list[str]:
 def gallery(target: Path) -> None:
     """Write the page of all pictures, each drawn of the first published analysis that it applies to."""
     from hessian_dendrogram.pictures import PICTURES, Steps
-    from hessian_dendrogram.pictures.analysed import Analysed, largest_first, read
     from hessian_dendrogram.store import Run
+    from hessian_dendrogram.store.analysed import Analysed, largest_first, read
 
     runs = [Run(ROOT / "results" / name) for name in ("mnist", "modular-addition")]
     known: dict[str, list[Analysed]] = {

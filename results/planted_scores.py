@@ -38,7 +38,7 @@ from hessian_dendrogram import (
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiments.planted import planted
 from hessian_dendrogram.models.weights import load_weights
-from hessian_dendrogram.pictures.palette import COLOURS
+from hessian_dendrogram.pictures.marks import COLOURS
 from hessian_dendrogram.pictures.paper import STYLE, WIDTH
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS

@@ -15,9 +15,9 @@ from typing import Any
 from . import pictures
 from .errors import DamagedRunError, UserError
 from .pictures import PICTURES, comparison_of
-from .pictures.analysed import largest_first, read
 from .pictures.paper import save
 from .store import Run
+from .store.analysed import largest_first, read
 from .texts import shortened
 
 _MOVED = {
@@ -32,13 +32,8 @@ _MOVED = {
 def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
     """Draw every picture that applies to an analysis, as PNG (200 dpi) and as PDF.
 
-    Args:
-        run: the run directory.
-        analysis: one of `run.analyses(None)`; of some kinds of results there are no pictures.
-        folder: where the files go; made where it is missing. Files of the same names are replaced.
-
-    Returns:
-        The paths of the files, `spectrum_evolution.png`, `spectrum_evolution.pdf` and so on.
+    Of some kinds of results there are no pictures. The folder is made where it is missing, files of the same names are
+    replaced: `spectrum_evolution.png`, `spectrum_evolution.pdf` and so on. Their paths are returned.
 
     Raises:
         UserError: there is no such analysis, or it has no result yet.
@@ -58,10 +53,6 @@ def draw_comparison(run: Run, folder: Path) -> list[Path]:
     """Draw the analyses of a run beside each other: `comparison.png` and `.pdf`; nothing for fewer than two.
 
     An analysis that cannot be read is left out: whoever opens it is told what is wrong with it.
-
-    Args:
-        run: the run directory.
-        folder: where the files go; made where it is missing.
     """
     several = []
     for name in largest_first(run, "spectrum")[::-1]:

@@ -5,9 +5,10 @@ import numpy as np
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import Panel, Picture, marks, with_matplotlib, with_plotly
-from hessian_dendrogram.pictures.analysed import Analysed
 from hessian_dendrogram.pictures.axes import Linear
+from hessian_dendrogram.pictures.branches import Branches
 from hessian_dendrogram.results.spectrum import Spectrum
+from hessian_dendrogram.store.analysed import Analysed
 
 NASTY = ["a $x$ b", "<b>bold</b>", "%{x}", "_hidden", "{step}", "a\x1b[31m", "n" * 500]
 
@@ -72,13 +73,12 @@ EVERY_MARK = [
         marks.Scale("weight", (-1.0, 1.0), colours="diverging"),
     ),
     marks.Scale("step", colours=("#000000", "#888888", "#FFFFFF"), names=("0", "10", "20")),
-    marks.Tree(
+    Branches(
         np.array([0.0, 1.0, 0.5]),
         np.array([0.0, 0.0, 2.0]),
         np.array([2, 2, -1]),
-        (marks.Branches(np.array([0]), "#FF0000", label="left"), marks.Branches(np.array([1]))),
-        marks.Facts("{h:.1f}", {"h": [0.0, 0.0, 2.0]}),
-    ),
+        marks.Facts("{h:.1f}", {"h": np.array([0.0, 0.0, 2.0])}),
+    ).line(np.array([0]), "#FF0000", label="left"),
     marks.Dashes([0, 1], [1.0, 2.0], [0.1, np.inf], "#FF0000", label="dashes", facts=_FACTS),
     marks.Areas([0, 1, 2], np.array([[0.2, 0.3, 0.4], [0.8, 0.7, 0.6]]), ("#FF0000", "#00FF00"), ("a", "b")),
     marks.Region(y=(None, 1.0), label="shade"),
@@ -87,7 +87,7 @@ EVERY_MARK = [
     marks.Rule(1.0, dash="dot"),
     marks.Texts([0, 1], [1.0, 2.0], ["one", "two"], "#FF0000"),
     marks.Remark("a remark"),
-    marks.Nothing("nothing to see"),
+    marks.Remark("nothing to see", is_all=True),
 ]
 
 
@@ -103,6 +103,11 @@ def toy():
 def of_kind(picture, kind):
     """All marks of a kind in a picture."""
     return [mark for row in picture.rows for panel in row for mark in panel.marks if isinstance(mark, kind)]
+
+
+def reasons(picture):
+    """Why panels of a picture are empty."""
+    return [mark.text for mark in of_kind(picture, marks.Remark) if mark.is_all]
 
 
 def drawn(picture, *, laid_out=False):

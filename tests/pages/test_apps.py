@@ -22,12 +22,12 @@ from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.pages import browser as browsers
 from hessian_dendrogram.pages import widgets
 from hessian_dendrogram.pages.apps import APPS, open_app
-from hessian_dendrogram.pages.clusters import cluster_of, cluster_pictures
-from hessian_dendrogram.pages.dendrograms import Cut
+from hessian_dendrogram.pages.cuts import cluster_pictures
 from hessian_dendrogram.pictures import PICTURES, Known, Panel, Picture
-from hessian_dendrogram.pictures.analysed import Analysed, read
-from hessian_dendrogram.pictures.marks import HeatMap, Nothing
+from hessian_dendrogram.pictures.marks import HeatMap, Remark
+from hessian_dendrogram.statistics.clusters import cluster_of
 from hessian_dendrogram.store import Run
+from hessian_dendrogram.store.analysed import Analysed, Cut, read
 from hessian_dendrogram.store.tables import csv_of
 from hessian_dendrogram.texts import shortened
 from picture_helpers import analysed, complete
@@ -124,7 +124,7 @@ def test_every_app_has_every_analysis_within_reach_its_own_kind_first(runs):
 def test_a_new_kind_of_result_has_the_tabs_of_its_pictures_and_no_more(monkeypatch):
     own = Known(of="toy", title="Toys", sentence="It is one.", over=lambda toys, at: toys.results[0], tab="My own")
     monkeypatch.setitem(PICTURES, "own", own)
-    toys = Analysed(None, "toys", "toy", [0, 1], [Picture(((Panel((Nothing("a toy"),)),),), sentence="It is one.")])
+    toys = Analysed(None, "toys", "toy", [0, 1], [Picture(((Panel((Remark("a toy"),)),),), sentence="It is one.")])
     assert widgets.tabs_of(toys) == {"My own": {"own": own}}
     assert widgets.cut_slider(toys, widgets.segment_choice(toys).value) is None
     shown = []
@@ -423,7 +423,7 @@ def test_every_view_of_the_spectrum_app_has_a_chart(page):
 def test_a_table_is_saved_as_it_is_in_the_run(page, runs):
     shown = page("spectrum")
     with shown.expect_download() as saved:
-        shown.get_by_text("gaps.csv").click()
+        shown.get_by_text("gaps.csv", exact=True).click()
     name = saved.value.suggested_filename.removesuffix("-gaps.csv")
     assert Path(saved.value.path()).read_bytes().decode() == csv_of(Run(runs / "whole"), "gaps", name)
 

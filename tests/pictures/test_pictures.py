@@ -19,28 +19,26 @@ from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pages.exported import export_page
 from hessian_dendrogram.pages.widgets import tabs_of
 from hessian_dendrogram.pictures import PICTURES, Known, Panel, Picture, marks, stacked, with_matplotlib, with_plotly
-from hessian_dendrogram.pictures.analysed import read
-from hessian_dendrogram.pictures.axes import Eigenvalues, Linear, Log, Named, Steps, reach
+from hessian_dendrogram.pictures.axes import Eigenvalues, Linear, Log, Named, Steps, key_positions, reach
 from hessian_dendrogram.pictures.barcode import barcode
-from hessian_dendrogram.pictures.by_segment import by_segment
-from hessian_dendrogram.pictures.cluster_count import cluster_count_curves, cluster_count_heatmap, resolved_counts
+from hessian_dendrogram.pictures.cluster_count import cluster_count_curves, cluster_count_heatmap
 from hessian_dendrogram.pictures.comparison import comparison_of_spectra
 from hessian_dendrogram.pictures.coupling import coupling
 from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms
 from hessian_dendrogram.pictures.eigenvalue_tree import cluster_colours
-from hessian_dendrogram.pictures.film import frames
-from hessian_dendrogram.pictures.film_on_screen import film
+from hessian_dendrogram.pictures.film import film, frames
 from hessian_dendrogram.pictures.gaps import largest_gaps
 from hessian_dendrogram.pictures.histogram import eigenvalue_histogram
-from hessian_dendrogram.pictures.key_steps import key_positions
-from hessian_dendrogram.pictures.palette import COLOURS
+from hessian_dendrogram.pictures.marks import COLOURS
 from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.screen import configuration, light
-from hessian_dendrogram.pictures.spectrum_evolution import bin_edges, spectrum_evolution, split_by_density
-from hessian_dendrogram.pictures.titles import describe
+from hessian_dendrogram.pictures.spectrum_evolution import bin_edges, spectrum_evolution
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
+from hessian_dendrogram.statistics.bins import split_by_density
 from hessian_dendrogram.statistics.dendrogram import single_linkage
+from hessian_dendrogram.statistics.segments import by_segment, resolved_counts
+from hessian_dendrogram.store.analysed import read, spectrum_title
 from hessian_dendrogram.store.kinds import KINDS, Kind
 from picture_helpers import (
     AWKWARD,
@@ -53,6 +51,7 @@ from picture_helpers import (
     of_kind,
     partial,
     realistic,
+    reasons,
     toy,
 )
 
@@ -385,7 +384,7 @@ def test_awkward_spectra_are_drawn_by_both(name, case):
     for picture in filter(None, (printed, *on_screen)):
         assert picture.sentence == known.sentence
         assert picture.sentence.endswith(".")
-    assert printed or not known.is_printed
+    assert printed or not (known.printed or known.over)
     if printed:
         figure = printed.figure()
         if case == "partial, some unconverged":
@@ -406,7 +405,7 @@ def test_dendrograms_of_awkward_spectra_at_any_resolution(case):
 def test_nothing_is_said_in_words():
     spectra = [partial(converged=np.zeros(11, bool))]
     for make in (dendrograms, largest_gaps, barcode, cluster_count_heatmap, cluster_count_curves):
-        assert "no eigenvalue has converged" in of_kind(make([0], spectra), marks.Nothing)[0].text
+        assert "no eigenvalue has converged" in reasons(make([0], spectra))[0]
 
 
 # ── size ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -604,7 +603,7 @@ def test_coupling_shows_the_picture_and_the_borders_of_the_clusters():
     (image, *_) = with_plotly.draw(shown).data
     assert image.z[0, 1] == pytest.approx(-3)
     assert with_matplotlib.draw(shown).axes[0].get_aspect() == 1
-    assert "no parameter is coupled" in of_kind(coupling([7], [tree], [0 * picture]), marks.Nothing)[0].text
+    assert "no parameter is coupled" in reasons(coupling([7], [tree], [0 * picture]))[0]
 
 
 # ── the figures of a run ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -733,9 +732,9 @@ def test_functions_of_earlier_versions_still_make_figures():
 
 def test_the_title_says_what_is_known_and_no_more():
     provenance = {"operator": "hessian", "samples": 1437, "samples_total": 60000, "dtype": "float64"}
-    title = describe("digits", complete([1.0], provenance=provenance))
+    title = spectrum_title("digits", complete([1.0], provenance=provenance))
     assert title == "digits, hessian, 1,437 of 60,000 samples, float64"
-    assert describe("", complete([1.0])) == ""
+    assert spectrum_title("", complete([1.0])) == ""
 
 
 # ── a picture of one's own ───────────────────────────────────────────────────────────────────────────────────────────

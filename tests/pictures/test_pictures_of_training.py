@@ -8,20 +8,22 @@ import pytest
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import marks
 from hessian_dendrogram.pictures.axes import Eigenvalues, Linear, Log, Steps
-from hessian_dendrogram.pictures.by_segment import by_segment
 from hessian_dendrogram.pictures.cluster import cluster_eigenvalues, layer_shares
 from hessian_dendrogram.pictures.comparison import comparison_of_analyses, comparison_of_spectra
-from hessian_dendrogram.pictures.fourier import FOURIER, fourier, has_measures
+from hessian_dendrogram.pictures.fourier import fourier
 from hessian_dendrogram.pictures.histogram import eigenvalue_histogram
-from hessian_dendrogram.pictures.level_statistics import REFERENCES, level_statistics
-from hessian_dendrogram.pictures.palette import COLOURS
+from hessian_dendrogram.pictures.level_statistics import level_statistics
+from hessian_dendrogram.pictures.marks import COLOURS
 from hessian_dendrogram.pictures.summary import summary
 from hessian_dendrogram.pictures.training import training_curves
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.statistics.dendrogram import single_linkage
 from hessian_dendrogram.statistics.gap_ratio import gap_ratio
+from hessian_dendrogram.statistics.level_statistics import REFERENCES
+from hessian_dendrogram.statistics.segments import by_segment
 from hessian_dendrogram.statistics.summary import summarise
 from hessian_dendrogram.store import Run
+from hessian_dendrogram.store.fourier import FOURIER, has_measures
 from picture_helpers import AWKWARD, NASTY, complete, drawn, measures_of, metrics_of, of_kind, partial, realistic
 from places import ROOT
 
@@ -40,7 +42,7 @@ def labelled(picture, label):
 
 def said(picture):
     """What stands in the picture, but for names of axes."""
-    notes = [mark.text for mark in (*of_kind(picture, marks.Nothing), *of_kind(picture, marks.Remark))]
+    notes = [mark.text for mark in of_kind(picture, marks.Remark)]
     return "\n".join([picture.title, *(panel.title for row in picture.rows for panel in row), *notes])
 
 

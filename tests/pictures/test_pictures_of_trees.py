@@ -10,24 +10,25 @@ from scipy.cluster.hierarchy import linkage
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import marks, with_matplotlib, with_plotly
 from hessian_dendrogram.pictures.axes import Eigenvalues, Steps
-from hessian_dendrogram.pictures.branches import pen
-from hessian_dendrogram.pictures.by_segment import by_segment, drawing_floor
-from hessian_dendrogram.pictures.clusters import cluster_rows, clusters_at
+from hessian_dendrogram.pictures.branches import Branches
 from hessian_dendrogram.pictures.composition import composition
 from hessian_dendrogram.pictures.connectivity import connectivity
-from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms, first_epsilon, leading, leading_count
-from hessian_dendrogram.pictures.eigenvalue_tree import Frame, cluster_colours, node_points, tree_panel
-from hessian_dendrogram.pictures.film import frames
-from hessian_dendrogram.pictures.film_on_screen import film
+from hessian_dendrogram.pictures.dendrogram import dendrogram, dendrograms
+from hessian_dendrogram.pictures.eigenvalue_tree import Frame, Look, cluster_colours, node_places, tree_panel
+from hessian_dendrogram.pictures.film import film, frames
 from hessian_dendrogram.pictures.filters import filters, mosaic
-from hessian_dendrogram.pictures.layers import layer_colours
-from hessian_dendrogram.pictures.palette import COLOURS
+from hessian_dendrogram.pictures.marks import COLOURS, shades
 from hessian_dendrogram.pictures.parameter_dendrogram import CLUSTER, parameter_dendrogram
 from hessian_dendrogram.pictures.picture import Picture
 from hessian_dendrogram.results.tree import BipartitionTree
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
+from hessian_dendrogram.statistics.clusters import clusters_at
+from hessian_dendrogram.statistics.cut import cut_tree
 from hessian_dendrogram.statistics.dendrogram import single_linkage
-from picture_helpers import NASTY, complete, drawn, of_kind, partial, realistic
+from hessian_dendrogram.statistics.leading import whole
+from hessian_dendrogram.statistics.resolutions import drawing_floor, first_epsilon
+from hessian_dendrogram.statistics.segments import by_segment
+from picture_helpers import NASTY, complete, drawn, of_kind, partial, realistic, reasons
 
 LAYOUT = Layout(("one.weight", "two.weight", "two.bias"), ((4,), (4,), (2,)))
 
@@ -131,38 +132,78 @@ def test_several_trees_are_drawn_by_both(make):
 # ── the parameter dendrogram ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+def pieces(x, y):
+    """The lines of a pen: stems as (place, foot, top), and bars as (height, left end, right end)."""
+    stems, parts = set(), {}
+    for x0, x1, y0, y1 in zip(x, x[1:], y, y[1:], strict=False):
+        if np.isnan([x0, x1]).any():
+            continue
+        assert x0 == x1 or y0 == y1
+        if y0 != y1:
+            stems.add((x0, min(y0, y1), max(y0, y1)))
+        elif x0 != x1:
+            parts.setdefault(y0, []).append((min(x0, x1), max(x0, x1)))
+    bars = set()
+    for height, ends in parts.items():
+        low, high = min(ends)
+        for start, stop in sorted(ends):
+            if start > high:
+                bars.add((height, low, high))
+                low = start
+            high = max(high, stop)
+        bars.add((height, low, high))
+    return stems, bars
+
+
+def branch_lines(picture):
+    """The lines that branches of trees are drawn with, each of one colour."""
+    return [
+        line
+        for line in of_kind(picture, marks.Line)
+        if line.facts and ("merge of" in line.facts.template or "conductance" in line.facts.template)
+    ]
+
+
+def stems(lines, colour=None):
+    """The upright lines of a tree as (place, foot, top), of one colour or of all."""
+    return {stem for line in lines if colour in (None, line.colour) for stem in pieces(line.x, line.y)[0]}
+
+
+def rounded(found):
+    return sorted(tuple(round(float(part), 9) for part in stem) for stem in found)
+
+
 @pytest.mark.parametrize("name", TREES)
 def test_nodes_stand_over_their_leaves_at_their_levels(name):
     tree, layout = TREES[name]
     picture = parameter_dendrogram([0], [tree], layout)
-    (mark,), (areas,) = of_kind(picture, marks.Tree), of_kind(picture, marks.Areas)
-    (panel,) = picture.rows[0]
+    (areas,), (panel,) = of_kind(picture, marks.Areas), picture.rows[0]
     zero = panel.y.places[1]
-    assert mark.heights - zero == pytest.approx(tree.levels)
+    places, heights = (tree.starts + tree.stops) / 2, zero + tree.levels
+    hanging = {(places[node], heights[node], heights[tree.parents[node]]) for node in range(1, len(tree.parents))}
+    lines = branch_lines(picture)
+    assert rounded(stems(lines)) == rounded(hanging)
+    assert sum(len(stems([line])) for line in lines) == len(hanging)  # each in one colour
     assert dict(zip(panel.y.names[1:], panel.y.places[1:], strict=True)) == {
         text: pytest.approx(zero + int(text)) for text in panel.y.names[1:]
     }
     edges = np.asarray(areas.x).reshape(-1, 2)
     middle = dict(zip(tree.starts[tree.leaves].tolist(), edges.mean(axis=1), strict=True))
     for leaf in tree.leaves.tolist():
-        assert mark.places[leaf] == pytest.approx(middle[int(tree.starts[leaf])])
-    for node, below in enumerate(tree.children):
-        if below:
-            assert mark.places[list(below)].min() < mark.places[node] < mark.places[list(below)].max()
-    hanging = np.sort(np.concatenate([group.nodes for group in mark.groups]))
-    assert hanging.tolist() == list(range(1, len(tree.parents)))
+        assert places[leaf] == pytest.approx(middle[int(tree.starts[leaf])])
     assert areas.heights.sum(axis=0) == pytest.approx(areas.heights.sum(axis=0)[0])
 
 
 def test_branches_and_leaves_have_the_colour_of_their_layer():
     tree = blocks()
     picture = parameter_dendrogram([0], [tree], LAYOUT)
-    (mark,), (areas,) = of_kind(picture, marks.Tree), of_kind(picture, marks.Areas)
-    assert list(areas.colours) == layer_colours(2)
-    for group in mark.groups:
-        for node in group.nodes.tolist():
-            owner = {"one" if parameter < 4 else "two" for parameter in tree.members(node).tolist()}
-            assert owner == {group.label}
+    (areas,) = of_kind(picture, marks.Areas)
+    assert list(areas.colours) == shades(2)
+    nodes = {place: node for node, place in enumerate((tree.starts + tree.stops) / 2)}
+    for line in branch_lines(picture):
+        for place, _, _ in stems([line]):
+            owner = {"one" if parameter < 4 else "two" for parameter in tree.members(nodes[place]).tolist()}
+            assert owner == {line.label}
     for edge, shares in zip(np.asarray(areas.x)[::2], areas.heights.T[::2], strict=True):
         first = tree.order[int(edge)] < 4
         assert (shares > 0).tolist() == [first, not first]
@@ -174,18 +215,18 @@ def test_branches_and_leaves_have_the_colour_of_their_layer():
 def test_what_is_said_of_a_cut_and_of_a_leaf():
     tree = blocks()
     picture = parameter_dendrogram([0], [tree], LAYOUT)
-    (mark,) = of_kind(picture, marks.Tree)
-    assert mark.facts.said(0) == (
+    line, *_ = [line for line in branch_lines(picture) if len(line.x)]
+    assert line.facts.said(0) == (
         "cut\n8 parameters, 50 % of them of one\n"
         f"eigenvalue of the normalised Laplacian {tree.eigenvalues[0]:.4g}\nλ₂ {tree.connectivities[0]:.4g}\n"
         f"conductance {tree.conductances[0]:.4g}"
     )
-    (line,) = of_kind(picture, marks.Line)
-    assert line.colour == ""
+    (line,) = [line for line in of_kind(picture, marks.Line) if line.colour == ""]
     for point, x in enumerate(np.asarray(line.x).tolist()):
         layer = "one" if tree.order[int(x)] < 4 else "two"
         assert line.facts.said(point) == f"leaf of 1 parameters\n{layer}: 100%"
-    assert "3 components" in of_kind(parameter_dendrogram([0], [apart()], flat(6)), marks.Tree)[0].facts.said(0)
+    fallen, *_ = [line for line in branch_lines(parameter_dendrogram([0], [apart()], flat(6))) if len(line.x)]
+    assert "3 components" in fallen.facts.said(0)
     (bars,) = of_kind(picture, marks.Bars)
     assert bars.facts.said(0).startswith("2 isolated parameters")
 
@@ -194,11 +235,10 @@ def test_clusters_have_a_colour_of_their_own_and_arbitrary_cuts_are_hollow():
     tree = blocks()
     picture = parameter_dendrogram([0], [tree], LAYOUT, k=2)
     (diamonds,) = of_kind(picture, marks.Points)
-    (mark,) = of_kind(picture, marks.Tree)
-    nodes = tree.cut(2)
-    assert np.asarray(diamonds.x).tolist() == mark.places[nodes].tolist()
-    assert np.asarray(diamonds.y).tolist() == mark.heights[nodes].tolist()
-    assert diamonds.colour == CLUSTER not in {*layer_colours(100), *(group.colour for group in mark.groups)}
+    feet = {(place, foot) for place, foot, _ in stems(branch_lines(picture))}
+    assert len(diamonds.x) == 2
+    assert set(zip(np.asarray(diamonds.x).tolist(), np.asarray(diamonds.y).tolist(), strict=True)) < feet
+    assert diamonds.colour == CLUSTER not in {*shades(100), *(line.colour for line in branch_lines(picture))}
     assert "a cluster of cut(2)" in [item.name for item in drawn(picture)[1].data]
     tree = cut(np.ones((6, 6)))
     (circles,) = of_kind(parameter_dendrogram([0], [tree], flat(6)), marks.Points)
@@ -211,9 +251,10 @@ def test_clusters_have_a_colour_of_their_own_and_arbitrary_cuts_are_hollow():
 def test_a_tree_has_its_width_however_many_parameters_are_isolated():
     tree = blocks(isolated=152)
     picture = parameter_dendrogram([0], [tree], flat(160))
-    (mark,), (bars,), axis = of_kind(picture, marks.Tree), of_kind(picture, marks.Bars), picture.rows[0][0].x
-    assert mark.places == pytest.approx((tree.starts + tree.stops) / 2)  # in parameters, as the axis says
-    assert np.ptp(mark.places[tree.leaves]) > 0.8 * axis.limits[1]
+    (bars,), axis = of_kind(picture, marks.Bars), picture.rows[0][0].x
+    places = [place for place, _, _ in stems(branch_lines(picture))]
+    assert set(places) == set(((tree.starts + tree.stops) / 2).tolist()[1:])  # in parameters, as the axis says
+    assert np.ptp(places) > 0.8 * axis.limits[1]
     assert bars.places[0] - bars.thickness / 2 == pytest.approx(8)
     assert bars.places[0] + bars.thickness / 2 == pytest.approx(axis.limits[1])
     assert "152 isolated" in picture.rows[0][0].title
@@ -287,8 +328,8 @@ def test_connectivity_has_no_panel_of_zeros_and_says_why_one_is_empty():
     assert titles(blocks())[-1].startswith("isolated parameters, of 10")
     for trees, reason in (([fallen, fallen], "several components at every step"), ([single], "no cut was made")):
         assert len(titles(*trees)) == 1
-        (nothing,) = of_kind(connectivity(list(range(len(trees))), trees), marks.Nothing)
-        assert reason in nothing.text
+        (text,) = reasons(connectivity(list(range(len(trees))), trees))
+        assert reason in text
     mixed = connectivity([0, 3], [whole, fallen])
     (line,) = of_kind(mixed, marks.Line)
     assert line.facts.said(0) == "step 3: several components"
@@ -339,68 +380,47 @@ def test_awkward_filters_are_drawn_and_the_title_says_what_is_not():
 # ── the eigenvalue dendrogram ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pieces(x, y):
-    """The lines of a pen: stems as (place, foot, top), and bars as (height, left end, right end)."""
-    stems, parts = set(), {}
-    for x0, x1, y0, y1 in zip(x, x[1:], y, y[1:], strict=False):
-        if np.isnan([x0, x1]).any():
-            continue
-        assert x0 == x1 or y0 == y1
-        if y0 != y1:
-            stems.add((x0, min(y0, y1), max(y0, y1)))
-        elif x0 != x1:
-            parts.setdefault(y0, []).append((min(x0, x1), max(x0, x1)))
-    bars = set()
-    for height, ends in parts.items():
-        low, high = min(ends)
-        for start, stop in sorted(ends):
-            if start > high:
-                bars.add((height, low, high))
-                low = start
-            high = max(high, stop)
-        bars.add((height, low, high))
-    return stems, bars
-
-
 def test_the_pen_draws_three_children_and_two_trees():
     x, y = np.array([2.0, 1.0, 2.0, 4.0, 0.5, 1.5, 9.0, 8.0]), np.array([3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
     parents = np.array([-1, 0, 0, 0, 1, 1, -1, 6])
-    across, upright, owners = pen(x, y, parents, np.array([1, 2, 3, 4, 5, 7]))
+    branches = Branches(x, y, parents, marks.Facts("", {}))
+    across, upright, owners = branches.pen(np.array([1, 2, 3, 4, 5, 7]))
     stems, bars = pieces(across, upright)
     assert stems == {(1, 2, 3), (2, 1, 3), (4, 0, 3), (0.5, 0, 2), (1.5, 0, 2), (8, 0, 1)}
     assert bars == {(3, 1, 4), (2, 0.5, 1.5), (1, 8, 9)}
     assert np.isnan(across).sum() == 2
     assert set(owners.tolist()) == {-1, 0, 1, 6}
     # Without the branches between them, parts of one tree are lines of their own.
-    apart, _, _ = pen(x, y, parents, np.array([3, 4, 7]))
+    apart, _, _ = branches.pen(np.array([3, 4, 7]))
     assert np.isnan(apart).sum() == 3
-    assert [len(part) for part in pen(x, y, parents, np.array([], dtype=np.int64))] == [0, 0, 0]
+    assert [len(part) for part in branches.pen(np.array([], dtype=np.int64))] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("epsilon", [1e-4, 0.1, 100.0])
 def test_the_pen_draws_every_branch_and_says_whose_each_point_is(epsilon):
     tree = single_linkage(realistic(error_bounds=1e-9))
-    (mark,) = of_kind(dendrogram(tree, epsilon), marks.Tree)[1:]
-    places, heights, parents = mark.places, mark.heights, mark.parents
-    for group in mark.groups:
-        x, y, owners = pen(places, heights, parents, group.nodes)
-        ends = [(places[node], heights[node], heights[parents[node]]) for node in group.nodes.tolist()]
+    cut, axis = cut_tree(tree, epsilon, above=0.0), Eigenvalues.around((tree.eigenvalues, 1e-9))
+    places, heights, parents = node_places(tree, axis)[cut.at], cut.heights, cut.parents
+    hanging = np.flatnonzero(parents >= 0)
+    for cluster in np.unique(cut.clusters).tolist():
+        nodes = hanging[cut.clusters[hanging] == cluster]
+        x, y, owners = Branches(places, heights, parents, marks.Facts("", {})).pen(nodes)
+        ends = [(places[node], heights[node], heights[parents[node]]) for node in nodes.tolist()]
         assert pieces(x, y)[0] == {stem for stem in ends if stem[1] < stem[2]}
         for at, height, owner in zip(x.tolist(), y.tolist(), owners.tolist(), strict=True):
             if owner >= 0:  # on the bar of the node that is told, or on a stem that hangs from it
-                below = group.nodes[parents[group.nodes] == owner]
+                below = nodes[parents[nodes] == owner]
                 ends = [places[owner], *places[below]]
                 is_on_bar = height == heights[owner] and min(ends) <= at <= max(ends)
                 assert is_on_bar or ((places[below] == at) & (heights[below] <= height)).any()
-        # It is lifted between the trees of a colour alone.
-        assert np.isnan(x).sum() <= len(clusters_at(tree, epsilon).starts) + 1
+        assert np.isnan(x).sum() <= 1  # all of a cluster is one line
 
 
 @pytest.mark.parametrize("spectrum", [realistic(), complete([1.0, 1.0, 2.0]), complete([-5.0, 7.0])])
 def test_nodes_stand_at_the_heights_of_scipys_linkage_over_their_eigenvalues(spectrum):
     tree = single_linkage(spectrum)
     axis, count = Eigenvalues.around((tree.eigenvalues, 1e-6)), len(tree.eigenvalues)
-    places, heights = node_points(tree, axis)
+    places, heights = node_places(tree, axis), cut_tree(tree, 0.0, above=0.0).heights
     reference = linkage(tree.eigenvalues[:, None], "single")
     assert heights == pytest.approx(np.concatenate([np.zeros(count), reference[:, 2]]), abs=1e-12)
     assert places[:count] == pytest.approx(tree.eigenvalues, rel=1e-9, abs=1e-15)
@@ -414,34 +434,24 @@ def test_nodes_stand_at_the_heights_of_scipys_linkage_over_their_eigenvalues(spe
 def test_what_is_within_its_error_or_beyond_a_thousand_merges_is_not_drawn():
     tree = single_linkage(complete([0.0, 0.1, 0.3, 5.0], 0.08))  # gaps 0.1, 0.2, 4.7; gap error 0.16
     assert drawing_floor(tree) == pytest.approx(0.16)
-    (mark,) = of_kind(dendrograms([0], [complete([0.0, 0.1, 0.3, 5.0], 0.08)]), marks.Tree)
-    assert sorted({top for _, _, top in stems(mark)} - {first_epsilon(tree)}) == pytest.approx([0.2, 4.7])
+    lines = branch_lines(dendrograms([0], [complete([0.0, 0.1, 0.3, 5.0], 0.08)]))
+    assert sorted({top for _, _, top in stems(lines)} - {first_epsilon(tree)}) == pytest.approx([0.2, 4.7])
     large = single_linkage(complete(np.cumsum(np.random.default_rng(0).exponential(size=3000))))
     assert (large.gap_sizes > drawing_floor(large)).sum() == 1000
-
-
-def stems(mark, colour=None):
-    """The upright lines of a tree as (place, foot, top), of one colour or of all."""
-    found = set()
-    for group in mark.groups:
-        if colour in (None, group.colour):
-            for node in group.nodes.tolist():
-                found.add((mark.places[node], mark.heights[node], mark.heights[mark.parents[node]]))
-    return found
 
 
 @pytest.mark.parametrize("epsilon", [1e-4, 0.1, 2.0, 100.0])
 def test_marks_stand_on_their_branches_and_have_their_colour(epsilon):
     tree = single_linkage(realistic(error_bounds=1e-9))
-    panel = tree_panel(tree, epsilon, Frame.around([tree]))
-    (mark,) = [mark for mark in panel.marks if isinstance(mark, marks.Tree)]
+    panel = tree_panel(whole(tree), epsilon, Frame.around([tree]), Look())
+    lines = branch_lines(Picture(((panel,),)))
     (points,) = [mark for mark in panel.marks if isinstance(mark, marks.Points)]
     clusters, labels = clusters_at(tree, epsilon), tree.labels(epsilon)
     assert np.repeat(np.arange(len(clusters.sizes)), clusters.sizes).tolist() == labels.tolist()
     assert points.facts.columns["size"].tolist() == np.bincount(labels).tolist()
     assert set(np.asarray(points.y).tolist()) == {epsilon}
     for x, colour in zip(np.asarray(points.x).tolist(), points.colour, strict=True):
-        assert [stem for stem in stems(mark, colour) if stem[0] == x and stem[1] <= epsilon <= stem[2]], (x, colour)
+        assert [stem for stem in stems(lines, colour) if stem[0] == x and stem[1] <= epsilon <= stem[2]], (x, colour)
     # In pixels, too: the mark of a cluster lies on the line that has its colour.
     chart = with_plotly.draw(Picture(((panel,),)))
     (dots,) = [trace for trace in chart.data if (trace.name or "").startswith("a cluster")]
@@ -455,30 +465,29 @@ def test_marks_stand_on_their_branches_and_have_their_colour(epsilon):
 def test_every_merge_above_the_floor_is_drawn_once():
     tree = single_linkage(realistic(error_bounds=1e-9))
     frame = Frame.around([tree])
-    (mark,) = [m for m in tree_panel(tree, 0.1, frame).marks if isinstance(m, marks.Tree)]
-    floor, (places, heights) = drawing_floor(tree), node_points(tree, frame.axis)
+    lines = branch_lines(Picture(((tree_panel(whole(tree), 0.1, frame, Look()),),)))
+    floor, places = drawing_floor(tree), node_places(tree, frame.axis)
+    heights = cut_tree(tree, 0.1, above=floor).heights
     expected = {
         (places[child], max(heights[child], floor), height)
         for *children, height, _ in tree.linkage.tolist()
         for child in map(int, children)
         if height > floor
     }
-    drawn = stems(mark)
+    drawn = stems(lines)
     cut = {stem for stem in drawn if 0.1 in stem[1:]}  # stems of clusters have a node where ε cuts them
-    whole = {(x, foot, upper[2]) for x, foot, top in cut for upper in cut if top == 0.1 and upper[:2] == (x, 0.1)}
-    rounded = lambda found: sorted(tuple(round(float(part), 9) for part in stem) for stem in found)  # noqa: E731
-    assert rounded((drawn - cut) | whole) == rounded(expected)
-    nodes = np.concatenate([group.nodes for group in mark.groups])
-    assert len(nodes) == len(set(nodes.tolist()))
+    joined = {(x, foot, upper[2]) for x, foot, top in cut for upper in cut if top == 0.1 and upper[:2] == (x, 0.1)}
+    assert rounded((drawn - cut) | joined) == rounded(expected)
+    assert len(drawn) == sum(len(stems([line])) for line in lines)  # none in two colours
 
 
 def test_branches_below_the_cut_have_the_colour_of_their_cluster():
     tree = single_linkage(complete([0.0, 0.1, 0.25, 5.0, 5.3, 9.0], 0.0))
     assert cluster_colours(tree, 1.0) == [COLOURS[0], COLOURS[1], marks.INK]
-    (mark,) = [m for m in tree_panel(tree, 1.0, Frame.around([tree])).marks if isinstance(m, marks.Tree)]
-    assert sorted({top for _, _, top in stems(mark, COLOURS[0])}) == pytest.approx([0.1, 0.15, 1.0])
-    assert {group.label for group in mark.groups if group.colour == COLOURS[0]} == {"3 in [0, 0.25]"}
-    said = {mark.facts.said(int(mark.parents[node])) for group in mark.groups for node in group.nodes}
+    lines = branch_lines(Picture(((tree_panel(whole(tree), 1.0, Frame.around([tree]), Look()),),)))
+    assert sorted({top for _, _, top in stems(lines, COLOURS[0])}) == pytest.approx([0.1, 0.15, 1.0])
+    assert {line.label for line in lines if line.colour == COLOURS[0]} == {"3 in [0, 0.25]"}
+    said = {line.facts.said(point) for line in lines for point in range(len(line.x))}
     assert "merge of 6 eigenvalues\nat ε = 4.75" in said
 
 
@@ -500,29 +509,13 @@ def test_an_unresolved_number_of_clusters_is_not_given():
     assert "n(ε) = 3" in dendrogram(tree, 0.5).title
 
 
-def test_what_leads_ends_at_the_largest_resolved_ratio():
-    bulk = np.linspace(0.01, 0.02, 500)
-    for number in (12, 17, 29):
-        tree = single_linkage(complete(np.concatenate([bulk, np.linspace(1, 2, number)]), 1e-6))
-        assert leading_count(tree) == number
-        assert leading(tree).first == 500
-    few = single_linkage(complete(np.concatenate([bulk, [1.0, 2.0]]), 1e-6))
-    assert 10 <= leading_count(few) <= 30
-    blurred = single_linkage(complete(np.linspace(1, 2, 100), 1.0))
-    assert leading_count(blurred) == 20
-    assert leading_count(single_linkage(complete([1.0, 2.0]))) == 2
-    lower = single_linkage(partial(num_bottom=5), "bottom")
-    assert leading(lower, 3).tree.eigenvalues.tolist() == lower.eigenvalues[:3].tolist()
-    assert leading(lower, 3).name == "the 3 smallest eigenvalues"
-
-
 def test_the_leading_part_has_the_clusters_of_the_whole():
     values = np.concatenate([np.linspace(0.5, 0.9, 40), [2.0, 2.005, 5.0, 9.0]])
     tree = single_linkage(complete(values, 1e-9))
     large, small = dendrogram(tree, 0.05, count=10).rows[0]
-    whole, part = (next(m for m in panel.marks if isinstance(m, marks.Points)) for panel in (small, large))
-    assert list(whole.colour) == list(part.colour) == [COLOURS[0], COLOURS[1], marks.INK, marks.INK]
-    assert [whole.facts.said(i) for i in range(4)] == [
+    every, part = (next(m for m in panel.marks if isinstance(m, marks.Points)) for panel in (small, large))
+    assert list(every.colour) == list(part.colour) == [COLOURS[0], COLOURS[1], marks.INK, marks.INK]
+    assert [every.facts.said(i) for i in range(4)] == [
         part.facts.said(i) for i in range(4)
     ]  # of 40, though 6 are shown
 
@@ -530,11 +523,11 @@ def test_the_leading_part_has_the_clusters_of_the_whole():
 def test_the_hole_is_hatched_up_to_the_edge():
     tree = single_linkage(partial(), "top")
     frame = Frame.around([tree])
-    panel = tree_panel(tree, 1.0, frame)
+    panel = tree_panel(whole(tree), 1.0, frame, Look())
     regions = [m for m in panel.marks if isinstance(m, marks.Region) and m.hatched]
     assert [region.x for region in regions] == [(frame.axis.limits[0], tree.eigenvalues[0])]
-    (mark,) = [m for m in panel.marks if isinstance(m, marks.Tree)]
-    assert mark.places.min() >= tree.eigenvalues[0]  # no branch crosses it
+    lines = branch_lines(Picture(((panel,),)))
+    assert np.nanmin(np.concatenate([line.x for line in lines])) >= tree.eigenvalues[0]  # no branch crosses it
 
 
 def test_frames_stay_while_checkpoint_and_epsilon_move():
@@ -550,19 +543,6 @@ def test_colours_in_print_are_those_of_the_marks():
     axes = with_matplotlib.draw(dendrogram(tree, 1.0)).axes[0]
     faces = [to_hex(face).upper() for face in axes.collections[-1].get_facecolor()]
     assert faces[:2] == [COLOURS[0].upper(), COLOURS[1].upper()]
-
-
-def test_rows_of_the_cluster_table():
-    tree = single_linkage(partial(), "top")
-    rows = cluster_rows(tree, 1.5)
-    assert sum(row["eigenvalues"] for row in rows) == 6
-    assert [row["eigenvalues"] for row in rows] == sorted((row["eigenvalues"] for row in rows), reverse=True)
-    lowest = min(rows, key=lambda row: row["from"])
-    highest = max(rows, key=lambda row: row["to"])
-    assert lowest["gap below"] == "hole: not known"
-    assert highest["gap above"] == "none: end of the spectrum"
-    blurred = cluster_rows(single_linkage(complete([0.0, 1.0], 3.0)), 0.0)
-    assert all("unresolved" in (row["gap below"] + row["gap above"]) for row in blurred)
 
 
 # ── the film ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hessian_dendrogram import Spectrum, single_linkage
-from hessian_dendrogram.pictures.moving import MovingDendrogram
 from hessian_dendrogram.statistics.resolutions import first_epsilon, floor_of
+from hessian_dendrogram.statistics.segments import MovingDendrogram
 
 
 def dendrogram(gaps, error=0.0):

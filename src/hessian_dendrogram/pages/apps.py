@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DamagedRunError, UserError
+from ..errors import UserError
 from ..pictures import PICTURES
-from ..pictures.analysed import largest_first
-from ..pictures.fourier import has_measures
 from ..store import Run
+from ..store.analysed import largest_first
+from ..store.fourier import is_measured
 from ..store.kinds import KINDS
 from . import introductions
 
@@ -55,9 +55,7 @@ APPS = {
 def open_app(name: str, argument: object = None) -> tuple[Run, list[str]]:
     """Open a run for an app, and list its analyses: those of the app's kind first, of these the one of most samples.
 
-    Args:
-        name: one of `APPS`.
-        argument: the run directory; default in a checkout the published one.
+    The argument is the run directory; default in a checkout the published one.
 
     Raises:
         UserError: there is no such app or no run directory, or nothing in it that the app is about.
@@ -72,7 +70,7 @@ def open_app(name: str, argument: object = None) -> tuple[Run, list[str]]:
     names = analyses_by_kind(run)
     if not (first := names.pop(app.kind, [])):
         raise UserError(f"{run.path} has no {app.missing}")
-    if app.view == "Fourier" and not any(_is_measured(run, analysis) for analysis in first):
+    if app.view == "Fourier" and not any(is_measured(run, analysis) for analysis in first):
         raise UserError(
             f"{run.path} has no Fourier measures, which the app {name} is about; open "
             f"`hessian-dendrogram app spectrum --run {run.path}`"
@@ -84,11 +82,3 @@ def analyses_by_kind(run: Run) -> dict[str, list[str]]:
     """The analyses of every kind that has pictures, in each the one of most samples first."""
     drawn = {known.of for known in PICTURES.values()}
     return {kind: largest_first(run, kind) for kind in KINDS if kind in drawn}
-
-
-def _is_measured(run: Run, analysis: str) -> bool:
-    """Whether an analysis has Fourier measures at its first step; where they are damaged, the notebook says so."""
-    try:
-        return any(has_measures([run.measures(step, analysis)]) for step in run.analysed_steps(analysis)[:1])
-    except (UserError, DamagedRunError, OSError) as error:
-        return not isinstance(error, UserError)

@@ -74,7 +74,7 @@ def page(title: str, text: str, parts: Sequence[Part]) -> str:
     )
 
 
-def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """Write a table of plain texts as HTML, the first cell of a row being its name; a click on its title unfolds it."""
     head = "".join(f'<th scope="col">{_plain(cell)}</th>' for cell in header)
     body = "".join(

@@ -16,14 +16,13 @@ from typing import TypeVar
 
 from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..pictures import COMPARISON, PICTURES, Known, Picture, comparison_of
-from ..pictures.analysed import Analysed, read
-from ..pictures.axes import Steps
-from ..pictures.key_steps import key_positions
+from ..pictures.axes import Steps, key_positions
 from ..store import Run, atomic, report
+from ..store.analysed import Analysed, read
+from ..store.described import SUMMARY, describe_analysis, describe_run, summary_cells
 from ..store.tables import csv_of, tables_of
 from .apps import analyses_by_kind
-from .document import Part, Section, download, page
-from .facts import analysis_facts, run_facts, summary_table
+from .document import Part, Section, download, facts, page, table
 from .introductions import EXPORTED
 
 __all__ = ["Exported", "export_page"]
@@ -85,7 +84,7 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
         raise DamagedRunError(f"nothing of {run.path} can be exported: {'; '.join(missing.lines())}")
     metrics = missing.attempt("loss and accuracy", lambda: report.in_words(report.last_metrics(run))) or ""
     of_the_run = next((found for one in opened if (found := _sections(one, missing, of_the_run=True))), [])
-    parts.insert(0, Part("The run", run_facts(run, metrics), of_the_run))
+    parts.insert(0, Part("The run", _of_the_run(run, metrics), of_the_run))
     experiment, lines = str(run.configuration.get("experiment", run.path.name)), missing.lines()
     text = page(f"Hessian of {experiment} over training", _introduction(run, lines), parts)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +106,16 @@ def _parts(opened: Sequence[Analysed], missing: _Missing) -> list[Part]:
 
 def _part(analysed: Analysed, missing: _Missing) -> Part:
     title = f"{_PARTS.get(analysed.kind, analysed.kind.capitalize())}: {analysed.name}"
-    return Part(title, f"{analysis_facts(analysed)}\n{_tables(analysed, missing)}", _sections(analysed, missing))
+    text = f"{facts(describe_analysis(analysed))}\n{_tables(analysed, missing)}"
+    return Part(title, text, _sections(analysed, missing))
+
+
+def _of_the_run(run: Run, metrics: str) -> str:
+    """What was trained, how, and how well, and folded the parameters."""
+    layout = zip(run.layout.names, run.layout.shapes, strict=True)
+    shapes = [[name, " × ".join(map(str, shape)) or "scalar"] for name, shape in layout]
+    caption = "Parameters, in the order of the Hessian's rows"
+    return f"{facts(describe_run(run, metrics))}\n{table('The parameters', ['tensor', 'shape'], shapes, caption)}"
 
 
 def _tables(analysed: Analysed, missing: _Missing) -> str:
@@ -133,7 +141,7 @@ def _sections(analysed: Analysed, missing: _Missing, *, of_the_run: bool = False
     made = [
         missing.attempt(f"{name} of {analysed.name}", partial(_section, name, known, analysed))
         for name, known in PICTURES.items()
-        if known.of == analysed.kind and known.is_on_page and (name in _OF_THE_RUN) == of_the_run
+        if known.of == analysed.kind and (name in _OF_THE_RUN) == of_the_run
     ]
     return [section for section in made if section]
 
@@ -149,7 +157,10 @@ def _section(name: str, known: Known, analysed: Analysed) -> Section | None:
     elif known.over:
         made = {None: known.over(analysed, Steps.of(steps))}
     figures = {step: picture.chart() for step, picture in made.items() if picture}
-    appendix = summary_table(analysed) if name == "summary" else ""
+    appendix = ""
+    if name == "summary":
+        caption = "Each with its error bound; that of an estimated trace is a standard error"
+        appendix = table("The same as a table", ["step", *SUMMARY.values()], summary_cells(analysed), caption)
     shown = [step for step in figures if step is not None] or steps
     return Section(name, known.title, known.sentence, figures, shown, appendix) if figures else None
 

@@ -18,15 +18,17 @@ app = marimo.App(width="medium", app_title="Hessian dendrograms", html_head_file
 
 @app.cell
 def _():
+    from dataclasses import replace
+
     import marimo as mo
 
-    from hessian_dendrogram.pages import clusters, dendrograms, widgets
-    from hessian_dendrogram.pictures.film import frames
-    from hessian_dendrogram.pictures.film_on_screen import film
+    from hessian_dendrogram.pages import cuts, widgets
+    from hessian_dendrogram.pictures.film import film, frames
+    from hessian_dendrogram.store.analysed import Cut
 
     chosen, choose = mo.state(None, allow_self_loops=True)  # an eigenvalue; chart and table show what they chose
     opened, run, names = widgets.opened()
-    return choose, chosen, clusters, dendrograms, film, frames, mo, names, opened, run, widgets
+    return Cut, choose, chosen, cuts, film, frames, mo, names, opened, replace, run, widgets
 
 
 @app.cell
@@ -68,9 +70,9 @@ def _(analysis, segment_choice, widgets):
 
 
 @app.cell
-def _(analysis, checkpoint, cut, dendrograms, segment_choice):
+def _(Cut, analysis, checkpoint, cut, segment_choice):
     position = analysis.steps.index(checkpoint.value)
-    here = dendrograms.Cut(analysis, position, segment_choice.value, cut.value) if cut is not None else None
+    here = Cut(analysis, position, segment_choice.value, cut.value) if cut is not None else None
     return here, position
 
 
@@ -109,28 +111,19 @@ def _(analysis, position, show, tabs, view, widgets):
 
 
 @app.cell
-def _(choose, chosen, here, mo, show, view, widgets):
+def _(choose, chosen, cuts, here, mo, replace, show, view):
     mo.stop(view.value != "Dendrogram")
-    _picture = here.picture(chosen=chosen())
-    mo.stop(_picture is None, widgets.warning(f"No eigenvalue of this segment has converged at {here.step}."))
-    _figure = _picture.chart()
-    dendrogram_chart = show(here.name, _figure, on_change=widgets.chooser(_figure, choose))
-    dendrogram_chart
+    charts = cuts.charts(replace(here, chosen=chosen()), show, choose)  # a chart without a name loses its clicks
+    mo.vstack(charts)
     return
 
 
 @app.cell
-def _(here, mo, show, view):
-    mo.stop(view.value != "Dendrogram" or here.of.kind != "tree")
-    show("coupling", here.matrix())
-    return
-
-
-@app.cell
-def _(choose, chosen, clusters, here, mo, show, view):
+def _(choose, chosen, cuts, here, mo, replace, show, view):
     mo.stop(view.value != "Dendrogram" or here.tree is None)
-    cluster_table = clusters.cluster_table(here, chosen(), choose)
-    mo.vstack([cluster_table, clusters.selected_cluster(here, chosen(), show)])
+    _here = replace(here, chosen=chosen())
+    cluster_table = cuts.cluster_table(_here, choose)
+    mo.vstack([cluster_table, cuts.selected_cluster(_here, show)])
     return
 
 
@@ -153,10 +146,10 @@ def _(mo, other_choice, run, view, widgets):
 
 
 @app.cell
-def _(dendrograms, here, mo, other, other_step, show, view):
+def _(Cut, cuts, here, mo, other, other_step, show, view):
     mo.stop(view.value != "Compare" or other is None)
-    _right = dendrograms.Cut(other, other.steps.index(other_step.value), here.segment, here.at)
-    dendrograms.compared(here, _right, show)
+    _right = Cut(other, other.steps.index(other_step.value), here.segment, here.at)
+    cuts.compared(here, _right, show)
     return
 
 

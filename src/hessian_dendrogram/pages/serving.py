@@ -70,7 +70,7 @@ def serve(address: Address, *, browser: bool = False) -> None:
     if browser:
         open_privately(address.url)  # which waits until the server answers
     # The first page to be opened would wait for these imports, and every page is made in this process.
-    for module in ("pictures.with_plotly", "pages.clusters"):
+    for module in ("pictures.with_plotly", "pages.cuts"):
         import_module(f"hessian_dendrogram.{module}")
     notebook = str(Path(__file__).with_name("notebook.py"))
     app = create_asgi_app(quiet=True).with_app(path=f"/{address.token}", root=notebook).build()

@@ -11,10 +11,10 @@ import marimo as mo
 
 from ..errors import HessianDendrogramError
 from ..pictures import PICTURES, Known, Picture, Steps, fourier
-from ..pictures.analysed import Analysed, read
-from ..pictures.by_segment import TITLES
 from ..pictures.screen import configuration
+from ..statistics.segments import TITLES
 from ..store import Run
+from ..store.analysed import Analysed, read
 from ..store.tables import csv_of, tables_of
 from ..texts import shortened
 from .apps import APPS, App, open_app
@@ -53,10 +53,7 @@ def warning(text: str) -> mo.Html:
 
 
 def source(analysed: Analysed) -> mo.Html:
-    """Where the numbers come from; what is wrong with loss and accuracy, where they are damaged.
-
-    A run can be looked at without these.
-    """
+    """Where the numbers come from; what is wrong with loss and accuracy, without which a run can be looked at."""
     line = mo.Html(f"<small>{escape(analysed.title)}; {analysed.layout.size:,} parameters</small>")
     try:
         analysed.run.metrics()
@@ -128,15 +125,15 @@ def show_as(file_format: str) -> Show:
     return show
 
 
-def chooser(figure: Any, choose: Callable[[float], None], fact: str = "low") -> Callable[[Any], None]:
-    """What is done when marks of a chart are clicked: choose that fact of the first one, if it has such a fact."""
+def chooser(figure: Any, choose: Callable[[float], None]) -> Callable[[Any], None]:
+    """What is done when marks of a chart are clicked: choose the lowest value of the first one, if it tells that."""
 
     def on_change(points: Sequence[Mapping[str, Any]]) -> None:
         if points:
             trace = figure.data[points[0]["curveNumber"]]
             columns = (trace.meta or {}).get("columns", [])
-            if fact in columns:
-                choose(float(trace.customdata[points[0]["pointIndex"]][columns.index(fact)]))
+            if "low" in columns:
+                choose(float(trace.customdata[points[0]["pointIndex"]][columns.index("low")]))
 
     return on_change
 

@@ -7,7 +7,7 @@ A picture over training takes `steps`, the analysed training steps in ascending 
 shown), one result for each of them, where it wants them `metrics` as `Run.metrics()` gives them, and a `title`.
 """
 
-from .analysed import Analysed as Analysed
+from ..store.analysed import Analysed as Analysed
 from .axes import Steps as Steps
 from .barcode import barcode as barcode
 from .cluster import cluster_eigenvalues as cluster_eigenvalues
@@ -27,10 +27,10 @@ from .filters import filters as filters
 from .fourier import fourier as fourier
 from .gaps import largest_gaps as largest_gaps
 from .histogram import eigenvalue_histogram as eigenvalue_histogram
-from .known import PICTURES as PICTURES
-from .known import Known as Known
 from .level_statistics import level_statistics as level_statistics
 from .parameter_dendrogram import parameter_dendrogram as parameter_dendrogram
+from .picture import PICTURES as PICTURES
+from .picture import Known as Known
 from .picture import Panel as Panel
 from .picture import Picture as Picture
 from .picture import stacked as stacked

@@ -17,12 +17,19 @@ from numpy.typing import ArrayLike
 from ..texts import shortened
 from .eigenvalue_axis import Eigenvalues as Eigenvalues
 from .eigenvalue_axis import Floats as Floats
-from .key_steps import key_positions
 
 _LONGEST, _LINES = 400, 8  # characters of a line, and lines, of a text of any origin
 LONGEST_NAME = 50
 """Characters of a name on an axis or in a legend."""
+EPSILON = "resolution ε (units of λ)"
 _MOST_STEPS = 30
+
+
+def key_positions(count: int, most: int) -> list[int]:
+    """Choose up to `most` positions in `range(count)`: the last, the first, and some equally spaced between."""
+    if most == 1:
+        return [count - 1]
+    return sorted({round(position) for position in np.linspace(0, count - 1, most).tolist()})
 
 
 def wrapped(text: str, width: int) -> str:
@@ -142,6 +149,7 @@ class Steps:
 
 
 Axis = Linear | Log | Named | Steps | Eigenvalues
+FREE = Linear()
 
 
 def reach(axis: Axis, values: ArrayLike, errors: ArrayLike) -> tuple[Floats, Floats]:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..results.spectrum import Spectrum
+from ..statistics.clusters import run_text
 from ..statistics.dendrogram import Dendrogram
-from .axes import Linear, Named
-from .by_segment import EPSILON, TITLES, by_segment
-from .clusters import run_text
-from .known import PICTURES, Known
-from .marks import INK, Bars, Facts, Line, Mark, Nothing, Region
-from .palette import COLOURS
-from .picture import Panel, Picture, nothing
+from ..statistics.segments import TITLES, by_segment
+from .axes import EPSILON, Linear, Named
+from .marks import COLOURS, INK, Bars, Facts, Line, Mark, Region
+from .picture import PICTURES, Known, Panel, Picture, no_panel, nothing
 
 SENTENCE = (
     "A bar is a cluster: whole from its left end, merged with a neighbour at its right end; the longest are "
@@ -62,11 +60,10 @@ PICTURES["barcode"] = Known(
 
 def _panel(tree: Dendrogram | None, count: int, heading: str) -> Panel:
     if tree is None:
-        return Panel((Nothing(f"no segment of {heading.partition(': ')[2]} at this step"),), title=heading)
+        return no_panel(f"no segment of {heading.partition(': ')[2]} at this step", heading)
     bars = tree.barcode()
     if not len(bars.births):
-        text = f"no cluster separates from the others ({len(tree.eigenvalues):,} eigenvalues)"
-        return Panel((Nothing(text),), title=heading)
+        return no_panel(f"no cluster separates from the others ({len(tree.eigenvalues):,} eigenvalues)", heading)
     shown = np.argsort(bars.births - bars.deaths, kind="stable")[:count]
     known = {"size": bars.sizes, "birth": bars.births, "death": bars.deaths, "error": bars.errors}
     known |= {"low": tree.eigenvalues[bars.starts], "high": tree.eigenvalues[bars.stops - 1]}

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..statistics.dendrogram import Dendrogram
+from ..statistics.layers import part_layers
 from .axes import Axis, Floats, Linear, Named
-from .layers import layer_bars, part_layers
-from .marks import INK, SYMBOLS, Facts, Points
-from .palette import COLOURS
+from .marks import COLOURS, INK, SYMBOLS, Facts, Points, stacked_bars
 from .picture import Panel, Picture, nothing
 
 SENTENCE = (
@@ -53,12 +52,8 @@ def layer_shares(
 ) -> Picture:
     """Show how much of each eigenvector lies in each layer, or in each group where the layout has groups.
 
-    Args:
-        layout: of the parameters.
-        numbers: which eigenvalues of the spectrum the vectors belong to, shape (m,).
-        eigenvalues: theirs, shape (m,).
-        shares: as `Run.shares` gives them, shape (parts, m).
-        title: stands above, with how many of more than 60 vectors are shown.
+    Of each vector there are the number and the value of its eigenvalue, shape (m,), and its shares as `Run.shares`
+    gives them, shape (parts, m); of more than 60 vectors those of largest magnitude are shown.
     """
     if not len(numbers):
         return nothing(title, SHARES_SENTENCE, "no eigenvector is stored")
@@ -70,7 +65,7 @@ def layer_shares(
     by_layer = np.zeros((len(layers), len(chosen)))
     np.add.at(by_layer, of_parts, shares[:, chosen])
     said = "λ = {value:.5g} (number {number:,})\n{layer}: {height:.1%} of the eigenvector"
-    bars = layer_bars(by_layer, layers, 0.9, said, {"value": eigenvalues[chosen], "number": numbers[chosen] + 1})
+    bars = stacked_bars(by_layer, layers, 0.9, said, {"value": eigenvalues[chosen], "number": numbers[chosen] + 1})
     shown = list(range(0, len(chosen), -(-len(chosen) // _LABELS)))
     texts = [f"{eigenvalues[chosen[place]]:.3g}".replace("-", "−") for place in shown]
     x = Named(texts, shown, "eigenvectors, by their eigenvalue λ", (-0.6, max(3, len(chosen)) - 0.4))

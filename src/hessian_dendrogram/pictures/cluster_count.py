@@ -6,18 +6,18 @@ heat map is hatched and has no colour, and the curves are faint and dashed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
-from .axes import Floats, Log, Steps
-from .by_segment import EPSILON, TITLES, by_segment, resolution_grid
-from .known import PICTURES, Known
+from ..statistics.resolutions import corners, resolution_grid
+from ..statistics.segments import TITLES, by_segment, resolved_counts
+from .axes import EPSILON, Floats, Log, Steps
 from .marks import FAINT, Bars, Facts, HeatMap, Line, Mark, Scale
-from .picture import Panel, Picture, in_rows, nothing
+from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
 
 SENTENCE = (
     "Colour is the number of clusters that the eigenvalues of a step fall into at a resolution ε: a band of one colour "
@@ -53,15 +53,6 @@ def cluster_count_heatmap(steps: Sequence[int] | Steps, spectra: Sequence[Spectr
         heat = HeatMap(np.arange(len(spectra) + 1) - 0.5, grid, counts[name], scale, facts)
         panels.append(Panel((unresolved, heat), x=at, y=Log(limits, EPSILON), title=TITLES[name]))
     return Picture(in_rows(panels), title, SENTENCE, height=3.4 * len(panels))
-
-
-def resolved_counts(trees: Mapping[int, Dendrogram], num_steps: int, resolutions: Floats) -> Floats:
-    """Count clusters: shape (resolutions, steps), NaN where n(ε) is unresolved or no eigenvalue of a step is known."""
-    counts = np.full((len(resolutions), num_steps), np.nan)
-    for position, tree in trees.items():
-        resolved = resolutions > tree.resolution
-        counts[resolved, position] = tree.num_clusters(resolutions[resolved])
-    return counts
 
 
 def cluster_count_curves(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
@@ -105,11 +96,7 @@ def count_curve(
     tree: Dendrogram, grid: Floats, name: str, colour: str, width: float = 1.2, label: str = ""
 ) -> list[Line]:
     """The curve of one dendrogram; of one without a label, of which there are many, only the corners are kept."""
-    counts, resolved = tree.num_clusters(grid), grid > tree.resolution
-    # The first resolved point belongs to both parts, so that the curve does not break.
-    kept = (np.diff(counts, prepend=counts[0] + 1) != 0) | np.diff(resolved, prepend=False) | bool(label)
-    kept[-1] = True
-    dashed, known = kept & np.concatenate([[True], ~resolved[:-1]]), kept & resolved
+    counts, dashed, known = corners(tree, grid, every=bool(label))
     columns = {"name": name, "epsilon": grid[known], "count": counts[known]}
     facts = Facts("{name}\nε = {epsilon:.3g}\nn(ε) = {count:,}", columns)
     unresolved: Any = {"stepped": True, "label": "unresolved: ε ≤ its largest gap error"}

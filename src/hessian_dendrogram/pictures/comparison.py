@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import single_linkage
+from ..statistics.resolutions import resolution_grid
+from ..statistics.summary import summary_columns
+from ..store.analysed import Analysed
 from ..texts import listed, shortened
-from .axes import LONGEST_NAME, Axis, Linear, Log, Steps
-from .by_segment import EPSILON, resolution_grid
+from .axes import EPSILON, LONGEST_NAME, Axis, Linear, Log, Steps
 from .cluster_count import COUNT, count_curve
-from .marks import Facts, Mark, Nothing, Points, Remark, of_series
-from .picture import Panel, Picture, in_rows
-from .summary import summary_columns
-
-if TYPE_CHECKING:
-    from .analysed import Analysed
+from .marks import Facts, Mark, Points, Remark, of_series
+from .picture import Panel, Picture, in_rows, no_panel
 
 COMPARISON = (
     "The same numbers of several spectra, a colour for each: how the leading eigenvalues fall off with their rank, "
@@ -45,7 +42,7 @@ def comparison_of_analyses(spectra: Mapping[str, Mapping[int, Spectrum]], *, tit
     """
     common = set.intersection(*map(set, spectra.values())) if spectra else set()
     at = Steps(tuple(sorted({step for by_step in spectra.values() for step in by_step})))
-    first: tuple[Panel, ...] = (Panel((Nothing("the analyses share no step"),)),)
+    first: tuple[Panel, ...] = (no_panel("the analyses share no step"),)
     if common:
         last = {name: by_step[max(common)] for name, by_step in spectra.items()}
         first = tuple(make(last, f" at step {max(common):,}") for make in (_leading, _counts))
@@ -128,7 +125,7 @@ def _panel(drawn: Sequence[Mark], remarks: Sequence[str], x: Log | Steps, y: Axi
     """Marks with a remark of what is missing, or that alone."""
     text = "; ".join(remarks)
     if not drawn:
-        return Panel((Nothing(text or "there is nothing to compare"),), title=title)
+        return no_panel(text or "there is nothing to compare", title)
     return Panel((*drawn, *([Remark(text)] if text else [])), x, y, title)
 
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..results.tree import BipartitionTree
+from ..statistics.layers import CLUSTERS, cluster_layers, layer_names
 from .axes import Linear, Steps
-from .branch_layers import CLUSTERS, cluster_layers
-from .known import PICTURES, Known
-from .layers import layer_bars, layer_names
-from .picture import Panel, Picture, in_rows
+from .marks import stacked_bars
+from .picture import PICTURES, Known, Panel, Picture, in_rows
 
 SENTENCE = (
     "Each panel is one of the largest clusters of the parameter dendrogram by its rank at a step, at another the "
@@ -53,6 +52,6 @@ PICTURES["composition"] = Known(
 
 def _panel(at: Steps, counts: NDArray[np.int64], names: list[str], rank: int, k: int) -> Panel:
     totals, said = counts.sum(axis=0), f"cluster {rank}\n{{layer}}: {{height:,}} of {{total:,}} parameters"
-    bars = layer_bars(counts, names, 0.85, f"step {{step:,}}, {said}", {"step": at.steps, "total": totals})
+    bars = stacked_bars(counts, names, 0.85, f"step {{step:,}}, {said}", {"step": at.steps, "total": totals})
     y = Linear("parameters", (0.0, 1.05 * float(totals.max())), ",d")
     return Panel(bars, x=at, y=y, title=f"cluster {rank} of {k}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..results.tree import BipartitionTree
 from .axes import Floats, Linear, Log, Steps
-from .known import PICTURES, Known
-from .marks import FAINT, Facts, Line, Nothing, Points, of_series
+from .marks import FAINT, Facts, Line, Points, of_series
 from .parameter_dendrogram import ARBITRARY
-from .picture import Panel, Picture, in_rows
-from .training import curve_panels
+from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel
+from .training import Metrics, curve_panels
 
 SENTENCE = (
     "The smaller the algebraic connectivity λ₂ and the conductance of the first cut, the more nearly the graph of all "
@@ -24,11 +23,7 @@ _APART = "λ₂ = 0: the graph falls into several components"
 
 
 def connectivity(
-    steps: Sequence[int] | Steps,
-    trees: Sequence[BipartitionTree],
-    *,
-    metrics: Mapping[str, Floats] | None = None,
-    title: str = "",
+    steps: Sequence[int] | Steps, trees: Sequence[BipartitionTree], *, metrics: Metrics | None = None, title: str = ""
 ) -> Picture:
     """Show the algebraic connectivity over training and what is beside it; a panel of zeros is left out."""
     at, isolated = Steps.of(steps), [len(tree.isolated) for tree in trees]
@@ -61,7 +56,7 @@ PICTURES["connectivity"] = Known(
 def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isolated: bool) -> Panel:
     title = "algebraic connectivity λ₂" + (" without the isolated parameters" if has_isolated else "")
     if not (found > 0).any():
-        return Panel((Nothing(_NO_CUT if np.isnan(found).all() else f"{_APART} at every step"),), x=at, title=title)
+        return no_panel(_NO_CUT if np.isnan(found).all() else f"{_APART} at every step", title, at)
     y, apart = Log.around(found, "λ₂ (units of |H_ij|)"), np.flatnonzero(found == 0)
     marks: list[Line | Points] = []
     if len(apart):

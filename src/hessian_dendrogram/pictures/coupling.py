@@ -8,29 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.tree import BipartitionTree
-from .axes import Linear
-from .branch_layers import CLUSTERS
-from .key_steps import key_positions
-from .known import PICTURES, Known
+from ..statistics.layers import CLUSTERS, coupling_limits
+from ..store.analysed import Cut
+from .axes import Linear, key_positions
 from .marks import Facts, HeatMap, Line, Region, Scale
-from .picture import Panel, Picture, in_rows, nothing
+from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
 
 SENTENCE = (
     "How strongly two groups of parameters are coupled: the mean |H_ij| of each block, the parameters in the order of "
     "the tree; white lines are the borders of its clusters, and bright squares between them are what the tree found."
 )
 _BORDER = "#FFFFFF"
-_SHOWN = (1.0, 99.0)  # percentiles of the means with the first and the last colour: a few are far beyond the others
 _BAR = "block mean |H_ij|, i ≠ j (1 % beyond each end)"
-
-
-def picture_limits(pictures: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
-    """The block means with the first and the last colour, both > 0 unless every picture is zero."""
-    positive = np.concatenate([picture[picture > 0].ravel() for picture in pictures])
-    if not positive.size:
-        return 0.0, 0.0
-    low, high = np.percentile(positive, _SHOWN).tolist()
-    return min(low, high / 10), high
 
 
 def coupling(
@@ -46,24 +35,32 @@ def coupling(
     """Show block means of |H_ij| off the diagonal at up to `most` steps, with the borders of `cut(k)`.
 
     The pictures are those of `Run.coupling_picture`, shape (blocks, blocks). `limits` are the means with the first and
-    the last colour; default as `picture_limits` chooses them.
+    the last colour; default as `coupling_limits` chooses them.
     """
     chosen = key_positions(len(steps), most)
     if not any(pictures[position].any() for position in chosen):
         return nothing(title, SENTENCE, "no parameter is coupled to another")
-    scale = Scale(_BAR, limits or picture_limits([pictures[position] for position in chosen]), logarithmic=True)
+    scale = Scale(_BAR, limits or coupling_limits([pictures[position] for position in chosen]), logarithmic=True)
     text = f"white: borders of cut({k})"
     panels = [_panel(trees[i], pictures[i], k, scale, f"step {steps[i]:,}; {text}") for i in chosen]
     rows = in_rows(panels, 2)
     return Picture(rows, title, SENTENCE, height=5.2 if len(panels) == 1 else 2.75 * len(rows))
 
 
+def _cut(cut: Cut) -> Picture:
+    """At one step, in colours that are those of every step of all that is seen."""
+    seen = {one.of for one in (cut, *cut.beside)}
+    limits = coupling_limits([tree.picture for of in seen for tree in of.results])
+    return coupling([cut.step], [cut.result], [cut.result.picture], k=int(cut.at), limits=limits, title=cut.name)
+
+
 PICTURES["coupling"] = Known(
     "tree",
     "|H| in the order of the tree",
     SENTENCE,
-    at=lambda a, i: coupling([a.steps[i]], [a.results[i]], [a.images[i]], limits=picture_limits(a.images)),
-    printed=lambda a: coupling(a.steps, a.results, a.images),
+    at=lambda a, i: _cut(Cut(a, i, "", CLUSTERS)),
+    cut=_cut,
+    printed=lambda a: coupling(a.steps, a.results, [tree.picture for tree in a.results]),
     most_steps=5,
 )
 

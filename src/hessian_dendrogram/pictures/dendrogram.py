@@ -3,70 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
+from ..statistics.leading import FEWEST, leading, whole
 from ..statistics.resolutions import first_epsilon
-from .by_segment import MOST_ON_SCREEN, TITLES, by_segment
-from .eigenvalue_tree import Frame, Look, count_text, is_lower_end, tree_panel
-from .key_steps import key_positions
-from .known import PICTURES, Known
-from .marks import Nothing
-from .picture import Panel, Picture, nothing, stacked
-
-if TYPE_CHECKING:
-    from .analysed import Analysed
+from ..statistics.segments import TITLES, MovingDendrogram, by_segment
+from ..store.analysed import Analysed, Cut
+from .axes import key_positions
+from .eigenvalue_tree import Frame, Look, count_text, tree_panel
+from .picture import PICTURES, Known, Panel, Picture, no_panel, nothing, stacked
 
 SENTENCE = (
     "Two clusters of eigenvalues merge at the height of the gap between them; the dashed line is one resolution ε, "
     "at which each stem it cuts is a cluster, and the largest clusters are coloured. Nothing is drawn in the shade."
 )
-_FEWEST, _USUAL, _MOST = 10, 20, 30  # leading eigenvalues
 _WIDTHS = (2.2, 1.0)
 _PRINTED = 300  # merges of a whole tree that is printed small
-
-
-@dataclass(frozen=True, eq=False)
-class Leading:
-    """The eigenvalues at the outer end of a segment, as a dendrogram of their own.
-
-    Attributes:
-        tree: theirs.
-        first: the number of the lowest of them in the segment.
-        name: which they are, in words.
-    """
-
-    tree: Dendrogram
-    first: int
-    name: str
-
-
-def leading_count(tree: Dendrogram) -> int:
-    """How many eigenvalues lead: 10 to 30, up to the largest resolved ratio of neighbours; 20 without one."""
-    values, sizes, errors = tree.eigenvalues, tree.gap_sizes, tree.gap_errors
-    if not is_lower_end(tree):  # from the outermost inwards
-        values, sizes, errors = values[::-1], sizes[::-1], errors[::-1]
-    numbers = np.arange(_FEWEST, min(_MOST, len(sizes)) + 1)
-    inner = np.abs(values[numbers]) if len(numbers) else np.empty(0)
-    usable = (sizes[numbers - 1] > errors[numbers - 1]) & (inner > 0) & (inner < np.abs(values[numbers - 1]))
-    if not usable.any():
-        return min(_USUAL, len(values))
-    ratios = np.abs(values[numbers[usable] - 1]) / inner[usable]
-    return int(numbers[usable][ratios.argmax()])
-
-
-def leading(tree: Dendrogram, count: int | None = None) -> Leading:
-    """The `count` outermost eigenvalues; default as `leading_count` chooses. What lies inwards is not shown."""
-    total = len(tree.eigenvalues)
-    number, is_lower = min(count or leading_count(tree), total), is_lower_end(tree)
-    part = slice(0, number) if is_lower else slice(total - number, total)
-    holes = tree.hole_below and part.start == 0, tree.hole_above and part.stop == total
-    chosen = Dendrogram(tree.eigenvalues[part], tree.error_bounds[part], *holes)
-    return Leading(chosen, part.start, f"the {number:,} {'smallest' if is_lower else 'largest'} eigenvalues")
+_ON_SCREEN = 500  # merges: a page has fewer pixels than paper, and a slider wants its answer at once
 
 
 def leading_frame(trees: Sequence[Dendrogram], count: int | None = None) -> Frame:
@@ -85,9 +44,8 @@ def dendrogram(
     frame: Frame | None = None,
     first: Frame | None = None,
     count: int | None = None,
-    chosen: float | None = None,
-    like: Dendrogram | None = None,
     title: str = "",
+    **look: Any,
 ) -> Picture:
     """Show a dendrogram, with its clusters at ε in colours and marks on the cut that can be clicked.
 
@@ -97,15 +55,13 @@ def dendrogram(
         frame: the axes of the whole tree; default its own.
         first: the axes of the leading eigenvalues; default their own.
         count: how many eigenvalues lead; default as `leading_count` chooses.
-        chosen: an eigenvalue whose cluster has a ring around its mark; default none.
-        like: a dendrogram that this one stands beside; clusters that overlap most have one colour.
         title: stands above, with the number of clusters.
+        look: `chosen` and `like`, as for `Look`.
     """
     cut = first_epsilon(tree) if epsilon is None else epsilon
-    heading = f"{title}; {count_text(tree, cut)}".removeprefix("; ")
-    known, look = frame or Frame.around([tree], MOST_ON_SCREEN), Look(chosen=chosen, like=like)
-    row = _row(tree, cut, known, first, count, most_merges=MOST_ON_SCREEN, look=look)
-    return Picture((row,), heading, SENTENCE, height=3.7, widths=_WIDTHS[: len(row)])
+    heading, known = f"{title}; {count_text(tree, cut)}".removeprefix("; "), frame or Frame.around([tree], _ON_SCREEN)
+    row = _row(tree, cut, known, Look(_ON_SCREEN, **look), first, count, "")
+    return Picture((row,), heading, SENTENCE, height=3.7, widths=_WIDTHS[: len(row)], legend=3)
 
 
 def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str = "", most_steps: int = 4) -> Picture:
@@ -127,46 +83,62 @@ def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str
             if tree := trees.get(place):
                 cut = first_epsilon(tree)
                 heading = f"step {steps[position]:,}, {count_text(tree, cut)}: "
-                panels = _row(tree, cut, frames[name], title=heading, most_merges=_PRINTED, look=Look(is_named=False))
+                panels = _row(tree, cut, frames[name], Look(_PRINTED, is_named=False), None, None, heading)
                 row += panels[:1] if is_split else panels
             elif not (is_split and name == "all"):
-                row.append(Panel((Nothing(f"step {steps[position]:,}: {TITLES[name]}: none has converged"),)))
+                text = f"step {steps[position]:,}: {TITLES[name]}: none has converged"
+                row.append(no_panel(text))
         rows.append(tuple(row))
     columns = max(len(row) for row in rows)
     widths = _WIDTHS if not is_split and columns == 2 else (1.0,) * columns
-    return Picture(tuple(rows), title, SENTENCE, height=2.4 * len(rows), widths=widths)
+    return Picture(tuple(rows), title, SENTENCE, height=2.4 * len(rows), widths=widths, legend=3)
+
+
+def at_step(moving: MovingDendrogram, position: int, epsilon: float | None = None, **more: Any) -> Picture:
+    """The dendrogram of a step, at the given resolution or the one to begin with.
+
+    The axes of the whole tree are those of all steps. Leading eigenvalues grow and shrink by decades, so they have axes
+    of their own at each step, unless `first` gives them some; `more` is as for `dendrogram`.
+    """
+    cut = moving.epsilon if epsilon is None else epsilon
+    return dendrogram(moving.trees[position], cut, frame=_frame_of(moving), **more)
+
+
+@lru_cache(maxsize=8)
+def _frame_of(moving: MovingDendrogram) -> Frame:
+    """Axes for the whole tree of any step."""
+    return Frame.around(list(moving.trees.values()), _ON_SCREEN)
 
 
 def _at(a: Analysed, position: int) -> Picture | None:
     """The dendrograms of all segments at a step, below each other; `None` where nothing has converged."""
-    there = [one.picture(position) for one in a.dendrograms.values() if position in one.trees]
+    there = [at_step(one, position) for one in a.dendrograms.values() if position in one.trees]
     titles = "; ".join([f"step {a.steps[position]:,}", *(picture.title for picture in there)])
     return replace(stacked(*there), title=titles) if there else None
 
 
+def _cut(cut: Cut) -> Picture | None:
+    """The dendrogram of one segment; `None` where nothing of it has converged."""
+    if cut.tree is None:
+        return None
+    look = {"chosen": cut.chosen, "like": cut.beside[0].tree if cut.beside else None}
+    return at_step(cut.of.dendrograms[cut.segment], cut.position, cut.at, title=cut.title, **look)
+
+
 PICTURES["dendrogram"] = Known(
-    "spectrum", "Eigenvalue dendrogram", SENTENCE, at=_at, printed=lambda a: dendrograms(a.steps, a.results)
+    "spectrum", "Eigenvalue dendrogram", SENTENCE, at=_at, cut=_cut, printed=lambda a: dendrograms(a.steps, a.results)
 )
 
 
 def _row(
-    tree: Dendrogram,
-    epsilon: float,
-    frame: Frame,
-    first: Frame | None = None,
-    count: int | None = None,
-    *,
-    title: str = "",
-    **options: Any,
+    tree: Dendrogram, epsilon: float, frame: Frame, look: Look, first: Frame | None, count: int | None, title: str
 ) -> tuple[Panel, ...]:
     """The leading eigenvalues and the whole; the whole alone where it has no more than those."""
-    whole = f"all {len(tree.eigenvalues):,} eigenvalues"
-    if len(tree.eigenvalues) <= _FEWEST:
-        return (tree_panel(tree, epsilon, frame, title=f"{title}{whole}", **options),)
-    part, known = leading(tree, count), first or leading_frame([tree], count)
-    if first is None:  # the cut is seen
-        low, high = known.heights
-        known = Frame(known.axis, (min(low, epsilon / 3 or low), max(high, 3 * epsilon)))
-    own: Any = {"part_of": (tree, part.first), "look": options["look"], "is_free": first is None}
-    large = tree_panel(part.tree, epsilon, known, title=f"{title}{part.name}", **own)
-    return large, tree_panel(tree, epsilon, frame, title=whole, **options)
+    if len(tree.eigenvalues) <= FEWEST:
+        return (tree_panel(whole(tree), epsilon, frame, look, title),)
+    if not (known := first):  # in which the cut is seen
+        found = leading_frame([tree], count)
+        low, high = found.heights
+        known = Frame(found.axis, (min(low, epsilon / 3 or low), max(high, 3 * epsilon)), is_free=True)
+    large = tree_panel(leading(tree, count), epsilon, known, look, title)
+    return large, tree_panel(whole(tree), epsilon, frame, look)

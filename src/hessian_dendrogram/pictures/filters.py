@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..layout import Layout
+from ..store.analysed import Analysed
 from ..texts import shortened
-from .axes import LONGEST_NAME, Named
-from .key_steps import key_positions
-from .known import PICTURES, Known
+from .axes import LONGEST_NAME, Named, key_positions
 from .marks import Facts, HeatMap, Region, Scale
-from .picture import Panel, Picture
-
-if TYPE_CHECKING:
-    from .analysed import Analysed
+from .picture import PICTURES, Known, Panel, Picture
 
 SENTENCE = (
     "Each image is one filter, and a column has the same one in every row; one colour scale, centred on zero, is that "

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import DamagedRunError
 from ..results.spectrum import Spectrum
+from ..statistics.segments import outermost
+from ..store.fourier import FOURIER, has_measures
 from .axes import Eigenvalues, Floats, Linear, Steps
-from .known import PICTURES, Known
-from .marks import SYMBOLS, Facts, HeatMap, Nothing, Points, Scale
-from .palette import COLOURS
-from .picture import Panel, Picture, in_rows, nothing
+from .marks import COLOURS, SYMBOLS, Facts, HeatMap, Points, Scale
+from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel, nothing
 from .spectrum_evolution import DASH, crosses, dashes, zero_line
 from .training import curve_panels
 
@@ -22,30 +20,11 @@ SENTENCE = (
     "Eigenvalues above what the network has learned: a frequency whose norm grows is one that it computes with, and "
     "the loss with the key frequencies alone falls as they take over."
 )
-FOURIER = ("embedding_norms", "unembedding_norms", "key_frequencies", "restricted_loss", "excluded_loss")
-"""The measures that are needed, as `experiments.modular_addition.fourier_measures` gives them."""
 _ENDS = {"top": "largest", "bottom": "smallest"}
 _LOSSES = (
     ("restricted_loss", "loss with the key frequencies alone, all pairs", COLOURS[2], SYMBOLS[2]),
     ("excluded_loss", "loss without the key frequencies, train", COLOURS[3], SYMBOLS[3]),
 )
-
-
-def has_measures(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether there is something to show at every step.
-
-    Raises:
-        DamagedRunError: it is no numbers.
-    """
-    if not rows or not all(name in row for row in rows for name in FOURIER):
-        return False
-    for row in rows:
-        for name in FOURIER:
-            try:
-                np.asarray(row[name], dtype=np.float64)
-            except (TypeError, ValueError) as error:
-                raise DamagedRunError(f"the measure {name} is damaged: {error}") from error
-    return True
 
 
 def fourier(
@@ -90,23 +69,16 @@ PICTURES["fourier"] = Known(
 
 def _end(at: Steps, spectra: Sequence[Spectrum], end: str, most: int) -> Panel:
     """A dash for each eigenvalue; the axis holds the unconverged ones, too, which are crosses."""
-    name, parts = f"{_ENDS[end]} eigenvalues", [_numbers(spectrum, end, most) for spectrum in spectra]
+    name, parts = f"{_ENDS[end]} eigenvalues", [outermost(spectrum, end, most) for spectrum in spectra]
     pairs = list(zip(spectra, parts, strict=True))
     good = dashes(at, spectra, [part[one.converged[part]] for one, part in pairs], DASH)
     failed = crosses(at, spectra, [part[~one.converged[part]] for one, part in pairs], 2.5)
     values, bounds = np.asarray(good.y), np.asarray(good.errors)
     if not len(values):
-        return Panel((Nothing(f"none of the {name} has converged"),))
+        return no_panel(f"none of the {name} has converged")
     axis = Eigenvalues.around((values, bounds), *((one.y, 0.0) for one in failed))
     heading = f"{name} (at most {most:,} of a step), error ≤ {bounds.max():.1g}"
     return Panel((*zero_line(axis), good, *failed), x=at, y=axis, title=heading)
-
-
-def _numbers(spectrum: Spectrum, end: str, most: int) -> NDArray[np.int64]:
-    """The numbers of the values of one end; a complete spectrum has up to `most` of each."""
-    count = len(spectrum.eigenvalues)
-    number = min(most, spectrum.num_top if end == "top" else spectrum.num_bottom)
-    return np.arange(count - number, count) if end == "top" else np.arange(number)
 
 
 def _norms(at: Steps, measures: Sequence[Mapping[str, Any]], of: str, scale: Scale) -> Panel:

@@ -9,18 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.spectrum import Spectrum
-from ..statistics.dendrogram import Dendrogram
+from ..statistics.segments import SIDES, TITLES, by_segment
+from ..statistics.segments import largest_gaps as columns_of
 from .axes import Log, Named, Steps
-from .by_segment import TITLES, by_segment
-from .known import PICTURES, Known
-from .marks import FAINT, Facts, Mark, Nothing, Points, Texts, of_series
-from .picture import Panel, Picture, in_rows, nothing
+from .marks import FAINT, Facts, Mark, Points, Remark, Texts, of_series
+from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
 
 SENTENCE = (
     "The largest gaps between neighbouring eigenvalues at every step, with the error of each; a line follows a rank, "
     "not one gap between the same eigenvalues, and a hollow mark is a gap that is not larger than its error."
 )
-_SIDES = {"all": "above", "bottom": "below", "top": "above"}  # of a gap, where no eigenvalue is missing
 _UNRESOLVED = "not larger than its error"
 _LETTERS = 100  # of the table's size that a page is wide
 _FACTS = (
@@ -43,11 +41,12 @@ def largest_gaps(
         return nothing(title, SENTENCE)
     label = "size of the gap (units of λ)\nbars: sum of the error bounds of its ends"
     for segment, trees in found.items():
-        columns = _columns(at, trees, segment, count)
+        columns = columns_of(trees, segment, count)
+        columns |= {"step": np.array(at.steps)[columns["position"]], "side": np.array(SIDES[segment])}
         marks: list[Mark] = [_points(columns, rank, count) for rank in range(count) if rank in columns["rank"] - 1]
         if any(columns["error"] >= columns["size"]):
             marks.append(Points([], [], FAINT, hollow=True, label=_UNRESOLVED))
-        marks = marks or [Nothing("no two different eigenvalues at these steps")]
+        marks = marks or [Remark("no two different eigenvalues at these steps", is_all=True)]
         y = Log.around(columns["size"], label)
         panels += [Panel(tuple(marks), x=at, y=y, title=TITLES[segment]), _table(at, columns, segment, count)]
     return Picture(in_rows(panels), title, SENTENCE, height=4.4 * len(found), heights=(2.4, 1.0) * len(found))
@@ -56,35 +55,13 @@ def largest_gaps(
 PICTURES["gaps"] = Known("spectrum", "Largest gaps", SENTENCE, lambda a, at: largest_gaps(at, a.results), tab="Gaps")
 
 
-def _columns(at: Steps, trees: Mapping[int, Dendrogram], segment: str, count: int) -> dict[str, NDArray[Any]]:
-    """What is known of every gap: its rank, its numbers, and how many eigenvalues lie where none is missing."""
-    parts = []
-    for position, tree in trees.items():
-        gaps, values = tree.gaps(count), tree.eigenvalues
-        beyond = gaps.lower_indices + 1 if _SIDES[segment] == "below" else gaps.num_above
-        low, high = values[gaps.lower_indices], values[gaps.lower_indices + 1]
-        ranks = np.arange(1, len(gaps.sizes) + 1)
-        known = np.full(len(ranks), position), ranks, gaps.sizes, gaps.errors, low, high, beyond
-        parts.append(np.stack(known)[:, gaps.sizes > 0])
-    names = "position", "rank", "size", "error", "low", "high", "beyond"
-    columns: dict[str, NDArray[Any]] = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
-    columns |= {name: columns[name].astype(int) for name in ("position", "rank", "beyond")}
-    return columns | {
-        "step": np.array(at.steps)[columns["position"]],
-        "side": np.full(len(columns["rank"]), _SIDES[segment]),
-    }
-
-
 def _points(columns: Mapping[str, NDArray[Any]], rank: int, count: int) -> Points:
-    known = {name: column[columns["rank"] == rank + 1] for name, column in columns.items()}
+    known = {name: column[columns["rank"] == rank + 1] if column.ndim else column for name, column in columns.items()}
     state = np.where(known["size"] > known["error"], "resolved", f"unresolved: {_UNRESOLVED}")
     x = known.pop("position") + 0.09 * (rank - (count - 1) / 2)  # side by side, so that bars do not hide each other
     look = of_series(rank) | {"hollow": known["size"] <= known["error"], "joined": 1.0}
-    look |= {
-        "label": f"gap {rank + 1}" if rank else "gap 1, the largest",
-        "facts": Facts(_FACTS, known | {"state": state}),
-    }
-    return Points(x, known["size"], y_errors=known["error"], **look)
+    look["label"] = f"gap {rank + 1}" if rank else "gap 1, the largest"
+    return Points(x, known["size"], y_errors=known["error"], facts=Facts(_FACTS, known | {"state": state}), **look)
 
 
 def _table(at: Steps, columns: Mapping[str, NDArray[Any]], segment: str, count: int) -> Panel:
@@ -95,5 +72,5 @@ def _table(at: Steps, columns: Mapping[str, NDArray[Any]], segment: str, count: 
     shown = np.flatnonzero(np.isin(columns["position"], [place for place, _ in ticks]))
     words = Texts(columns["position"][shown], columns["rank"][shown] - 1, [texts[i] for i in shown], size=6.5)
     names = Named([str(rank + 1) for rank in range(count)], label="gap number", limits=(count - 0.5, -0.5))
-    title = f"number of eigenvalues {_SIDES[segment]} the gap; (in brackets): the gap is {_UNRESOLVED}"
+    title = f"number of eigenvalues {SIDES[segment]} the gap; (in brackets): the gap is {_UNRESOLVED}"
     return Panel((words,), x=at, y=names, title=title, on_paper_only=True)

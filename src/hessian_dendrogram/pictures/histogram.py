@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..results.spectrum import Spectrum
+from ..statistics.segments import hole_of
+from ..store.analysed import Analysed
 from .axes import Eigenvalues, Linear
-from .known import PICTURES, Known
-from .marks import FAINT, Bars, Facts, Mark
-from .palette import COLOURS, UNCONVERGED
-from .picture import Panel, Picture
-from .spectrum_evolution import HOLE, hole_of
+from .marks import COLOURS, FAINT, UNCONVERGED, Bars, Facts, Mark
+from .picture import PICTURES, Known, Panel, Picture
+from .spectrum_evolution import HOLE
 
 SENTENCE = (
     "How many eigenvalues lie in each of 80 bins that are equally long on the axis; colours tell positive from "
@@ -51,11 +51,10 @@ def eigenvalue_histogram(spectrum: Spectrum, *, axis: Eigenvalues | None = None,
     return Picture(((panel,),), title, SENTENCE, height=2.9)
 
 
-PICTURES["histogram"] = Known(
-    "spectrum",
-    "Histogram",
-    SENTENCE,
-    at=lambda a, i: eigenvalue_histogram(a.results[i], axis=a.axis, title=f"step {a.steps[i]:,}"),
-    tab="Spectrum",
-    is_printed=False,
-)
+def _at(a: Analysed, position: int) -> Picture:
+    """At one step, on the axis of all."""
+    axis = Eigenvalues.of_spectra(a.results, name="eigenvalue λ")
+    return eigenvalue_histogram(a.results[position], axis=axis, title=f"step {a.steps[position]:,}")
+
+
+PICTURES["histogram"] = Known("spectrum", "Histogram", SENTENCE, at=_at, tab="Spectrum")

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import UserError
 from ..results.spectrum import Spectrum
-from ..statistics.gap_ratio import GOE, INDEPENDENT_LEVELS, GapRatio, GapRatioWindow, gap_ratio, gap_ratio_along
-from .axes import Axis, Eigenvalues, Linear, Steps
-from .key_steps import key_positions
-from .known import PICTURES, Known
-from .marks import Facts, Line, Mark, Nothing, Points, Rule, of_series
-from .picture import Panel, Picture
+from ..statistics.gap_ratio import GapRatio
+from ..statistics.level_statistics import REFERENCES, WINDOW, ratio_curves, ratio_windows
+from .axes import Axis, Eigenvalues, Linear, Steps, key_positions
+from .marks import Facts, Line, Mark, Points, Rule, of_series
+from .picture import PICTURES, Known, Panel, Picture, no_panel
 
 SENTENCE = (
     "How evenly neighbouring eigenvalues are spaced: the mean ratio r of the smaller to the larger of two gaps in a "
     "row, with its standard error; dotted lines are what a random matrix of the GOE has, two or three equal blocks of "
     "such, and independent levels."
 )
-REFERENCES = {"GOE": GOE, "2 blocks": 0.423, "3 blocks": 0.403, "independent": INDEPENDENT_LEVELS}
-"""What r would be for random matrices."""
-WINDOW = 200
-"""Eigenvalues in a window, at least; r is then known to about 0.02."""
-_EVERYWHERE = (-np.inf, np.inf)
-# The curves of each kind of segment, and the eigenvalues that they are about.
-_CURVES = {
-    "all": {"all resolved": _EVERYWHERE, "negative": (-np.inf, 0.0), "positive": (0.0, np.inf)},
-    "bottom": {"smallest": _EVERYWHERE},
-    "top": {"largest": _EVERYWHERE},
-}
-_MOST_WINDOWS = 12  # of each step
 _COLUMNS = ("mean", "standard_error", "num_ratios", "num_ties", "num_unresolved", "num_undefined")
 _SAID = (
     "{where}\nr = {mean:.4f} ± {standard_error:.4f} (standard error)\n"
@@ -58,7 +43,7 @@ PICTURES["level_statistics"] = Known(
 
 
 def _over_training(at: Steps, spectra: Sequence[Spectrum]) -> Panel:
-    found, points = _ratio_curves(spectra), []
+    found, points = ratio_curves(spectra), []
     for rank, (name, known) in enumerate(found.items()):
         places = np.arange(min(known), max(known) + 1)  # a line breaks at a step without a ratio
         said = [f"step {at.steps[place]:,}, {name}" for place in places.tolist()]
@@ -68,7 +53,7 @@ def _over_training(at: Steps, spectra: Sequence[Spectrum]) -> Panel:
 
 
 def _along_spectrum(spectra: dict[int, Spectrum]) -> Panel:
-    windows = {step: _ratio_windows(spectrum) for step, spectrum in spectra.items()}
+    windows = {step: ratio_windows(spectrum) for step, spectrum in spectra.items()}
     used = {step: [(one, one.gap_ratio) for one in found if one.gap_ratio] for step, found in windows.items()}
     ends = [([end for one, _ in found for end in (one.low, one.high)], 0.0) for found in used.values() if found]
     if not ends:
@@ -100,31 +85,9 @@ def _ratios(
 def _panel(x: Axis, points: Sequence[Points], drawn: Sequence[Mark], title: str) -> Panel:
     """Marks over what r would be for random matrices; a reason where there are none."""
     if not points:
-        text = "too few eigenvalues have spacings well above their errors at these steps"
-        return Panel((Nothing(text),), title=title)
+        return no_panel("too few eigenvalues have spacings well above their errors at these steps", title)
     every = np.concatenate([np.asarray(one.y) + sign * np.asarray(one.y_errors) for one in points for sign in (-1, 1)])
     limits = float(np.nanmin([0.37, *every])) - 0.01, float(np.nanmax([0.55, *every])) + 0.01
     rules = [Rule(value, dash="dot", text=f"{name} {value:.3f}") for name, value in REFERENCES.items()]
     y = Linear("mean gap ratio r\n(bars: standard errors)", limits, ".2f")
     return Panel((*rules, *drawn), x=x, y=y, title=title)
-
-
-def _ratio_curves(spectra: Sequence[Spectrum]) -> dict[str, dict[int, GapRatio]]:
-    """Compute r by kind of eigenvalue and by position in `spectra`; absent where fewer than 20 ratios are resolved."""
-    curves: dict[str, dict[int, GapRatio]] = {}
-    for position, spectrum in enumerate(spectra):
-        for segment in spectrum.segments():
-            for label, window in _CURVES[segment].items():
-                with suppress(UserError):  # too few ratios are resolved
-                    curves.setdefault(label, {})[position] = gap_ratio(spectrum, segment=segment, window=window)
-    return curves
-
-
-def _ratio_windows(spectrum: Spectrum) -> list[GapRatioWindow]:
-    """Cut every segment that has enough eigenvalues into windows."""
-    found: list[GapRatioWindow] = []
-    for name, part in spectrum.segments().items():
-        length = part.stop - part.start
-        if length >= WINDOW:
-            found += gap_ratio_along(spectrum, count=max(WINDOW, length // _MOST_WINDOWS), segment=name)
-    return found

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .palette import COLOURS
-
+# Okabe & Ito (2008), "Color Universal Design": colour-blind readers tell them apart. Black is left out, yellow is weak.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
+UNCONVERGED = "#D55E00"
 Dash = Literal["solid", "dash", "dot"]
 Symbol = Literal["circle", "square", "triangle", "diamond", "triangle-down", "x", "triangle-left"]
 Colours = Literal["viridis", "viridis reversed", "diverging"]
@@ -23,6 +24,7 @@ Colours = Literal["viridis", "viridis reversed", "diverging"]
 INK = "ink"  # what belongs to no coloured group: black on paper, a grey on a screen that may be dark
 FAINT = "faint"  # what stands behind: unresolved curves, references
 DASH = 0.76  # length of the dashes of `Dashes`
+_SHADES = (0.0, 0.45, -0.35)  # lighter and darker colours, where there are more things than those
 SYMBOLS: tuple[Symbol, ...] = ("circle", "square", "triangle", "diamond", "triangle-down")  # of several series
 
 
@@ -31,14 +33,24 @@ def of_series(number: int) -> dict[str, Any]:
     return {"colour": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)]}
 
 
+def shades(count: int) -> list[str]:
+    """A colour for each of many: the palette, then lighter and darker shades of it, then the same again."""
+    return [_shade(COLOURS[i % len(COLOURS)], _SHADES[i // len(COLOURS) % len(_SHADES)]) for i in range(count)]
+
+
+def _shade(colour: str, amount: float) -> str:
+    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#{:02X}{:02X}{:02X}".format(*(round(part + (255 * (amount > 0) - part) * abs(amount)) for part in parts))
+
+
 @dataclass(frozen=True, eq=False)
 class Facts:
     """What is said under the pointer.
 
     Attributes:
         template: lines of text with places such as `{step:,}` for the columns, formatted as in Python.
-        columns: a number or text for each point of the mark (each cell of a heat map, each node of a tree), or one for
-            all. Texts may be of any origin, the renderer shows them letter by letter.
+        columns: a number or text for each point of the mark (each cell of a heat map), or one for all.
+            Texts may be of any origin, the renderer shows them letter by letter.
     """
 
     template: str
@@ -114,6 +126,21 @@ class Bars:
     facts: Facts | None = None
 
 
+def stacked_bars(
+    heights: NDArray[np.generic], names: Sequence[str], thickness: float, said: str, columns: Mapping[str, ArrayLike]
+) -> tuple[Bars, ...]:
+    """Columns of layers on top of each other, of heights (layers, n); what is said knows `layer` and `height`, too."""
+    tops, bars = np.cumsum(heights, axis=0), []
+    for layer, (name, colour) in enumerate(zip(names, shades(len(names)), strict=True)):
+        at = np.flatnonzero(heights[layer])
+        known = {column: np.asarray(values)[at] for column, values in columns.items()}
+        facts = Facts(said, known | {"height": heights[layer, at], "layer": name})
+        starts = tops[layer, at] - heights[layer, at]
+        if len(at):
+            bars.append(Bars(at, starts, tops[layer, at], thickness, colour=colour, label=name, facts=facts))
+    return tuple(bars)
+
+
 @dataclass(frozen=True)
 class Scale:
     """What colours mean; a colour bar says it, once for all marks that have an equal one.
@@ -141,34 +168,6 @@ class HeatMap:
     y_edges: ArrayLike
     values: NDArray[np.floating]
     scale: Scale
-    facts: Facts | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Branches:
-    """Branches of a tree in one colour: its lower nodes, each of which hangs from its parent."""
-
-    nodes: NDArray[np.int64]
-    colour: str = INK
-    width: float = 1.2
-    label: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Tree:
-    """A tree whose nodes stand at places and heights.
-
-    Attributes:
-        places, heights: of the nodes; no node is above its parent.
-        parents: the node above each, -1 at a root.
-        groups: which branches have which colour.
-        facts: one row a node; said along the bar and the stems that hang from it.
-    """
-
-    places: NDArray[np.float64]
-    heights: NDArray[np.float64]
-    parents: NDArray[np.int64]
-    groups: tuple[Branches, ...]
     facts: Facts | None = None
 
 
@@ -234,16 +233,10 @@ class Texts:
 
 @dataclass(frozen=True)
 class Remark:
-    """A text in the lower left corner of a panel."""
+    """A text in the lower left corner of a panel; or in its middle why the panel is empty, where it `is_all`."""
 
     text: str
+    is_all: bool = False
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """Why an empty panel is empty, in its middle."""
-
-    text: str
-
-
-Mark = Line | Points | Bars | HeatMap | Scale | Tree | Dashes | Areas | Region | Rule | Texts | Remark | Nothing
+Mark = Line | Points | Bars | HeatMap | Scale | Dashes | Areas | Region | Rule | Texts | Remark

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..results.tree import BipartitionTree
-from .axes import Floats, Linear, Named
-from .branch_layers import CLUSTERS, branch_layers, layer_counts
-from .key_steps import key_positions
-from .known import PICTURES, Known
-from .layers import layer_colours, layer_names
-from .marks import Areas, Bars, Branches, Facts, Line, Mark, Points, Remark, Tree
-from .picture import Panel, Picture, in_rows
+from ..statistics.layers import CLUSTERS, Integers, branch_layers, layer_counts, layer_names
+from ..store.analysed import Cut
+from ..store.trees import describe_cuts, tree_facts
+from .axes import Floats, Linear, Named, key_positions
+from .branches import Branches
+from .marks import Areas, Bars, Facts, Line, Mark, Points, Remark, shades
+from .picture import PICTURES, Known, Panel, Picture, in_rows
 
-Integers = NDArray[np.int64]
+Trees = Sequence[BipartitionTree]
 SENTENCE = (
     "A cut divides a set of parameters where it is coupled least, and stands as high as the levels of cuts below it; a "
     "branch has the colour of the layer with two thirds of its parameters, and the strip the shares of all in a leaf."
@@ -37,13 +37,7 @@ _FACTS = (
 
 
 def parameter_dendrogram(
-    steps: Sequence[int],
-    trees: Sequence[BipartitionTree],
-    layout: Layout,
-    *,
-    k: int | None = None,
-    title: str = "",
-    most: int = 4,
+    steps: Sequence[int], trees: Trees, layout: Layout, *, k: int | None = None, title: str = "", most: int = 4
 ) -> Picture:
     """Show the trees at up to `most` steps, over a strip of the layers in every leaf.
 
@@ -54,48 +48,42 @@ def parameter_dendrogram(
     panels = []
     for position in chosen:
         tree = trees[position]
-        heading = f"step {steps[position]:,}: {_first_cut(tree)}"
+        known = tree_facts(tree)
+        isolated = [f"{known['isolated']:,} isolated"] if known["isolated"] else []
+        heading = ", ".join([f"step {steps[position]:,}: {known['leaves']:,} leaves", *describe_cuts(known), *isolated])
         name = "parameters, in the order of the tree" if position == chosen[-1] else ""
         panels.append(_panel(tree, layer_counts(tree, layers, len(names)), names, k, heading, name))
-    return Picture(in_rows(panels), title, SENTENCE, height=2.3 * len(panels) if len(panels) > 1 else 3.9)
+    return Picture(in_rows(panels), title, SENTENCE, height=2.3 * len(panels) if len(panels) > 1 else 3.9, legend=3)
+
+
+def _cut(cut: Cut) -> Picture:
+    """At one step, with its clusters."""
+    return parameter_dendrogram([cut.step], [cut.result], cut.of.layout, k=int(cut.at), title=cut.name)
 
 
 PICTURES["parameter_dendrogram"] = Known(
     "tree",
     "Parameter dendrogram",
     SENTENCE,
-    at=lambda a, i: parameter_dendrogram(a.steps[i : i + 1], a.results[i : i + 1], a.layout, k=CLUSTERS),
+    at=lambda a, i: _cut(Cut(a, i, "", CLUSTERS)),
+    cut=_cut,
     printed=lambda a: parameter_dendrogram(a.steps, a.results, a.layout),
     most_steps=5,
 )
 
 
-def _first_cut(tree: BipartitionTree) -> str:
-    """The first cut in words, and how much of the tree is arbitrary or isolated."""
-    parts = [f"{len(tree.leaves):,} leaves"]
-    if tree.children[0]:
-        sizes = [f"{tree.stops[child] - tree.starts[child]:,}" for child in tree.children[0]]
-        shown = " | ".join(sizes[:4]) + (f" | {len(sizes) - 4} more" if len(sizes) > 4 else "")
-        parts.append(f"{'components' if tree.eigenvalues[0] == 0 else 'first cut'} {shown}")
-        if tree.eigenvalues[0] > 0:
-            parts += [f"λ₂ {tree.connectivities[0]:.3g}", f"conductance {tree.conductances[0]:.3g}"]
-    if arbitrary := int(tree.is_degenerate.sum()):
-        parts.append(f"{arbitrary} cut{'s' * (arbitrary > 1)} arbitrary (degenerate λ₂)")
-    return ", ".join(parts + ([f"{len(tree.isolated):,} isolated"] if tree.isolated.size else []))
-
-
 def _panel(tree: BipartitionTree, counts: Integers, names: list[str], k: int | None, title: str, name: str) -> Panel:
     top = max(1, int(tree.levels[0]))
-    strip, floor, inks = _STRIP * top, (_STRIP + _SPACE) * top, layer_colours(len(names))
+    strip, floor, inks = _STRIP * top, (_STRIP + _SPACE) * top, shades(len(names))
     width = len(tree.order) + min(len(tree.isolated), _ISOLATED * len(tree.order))
     places, heights = (tree.starts + tree.stops).astype(float) / 2, floor + tree.levels.astype(float)
     owners, known = branch_layers(counts), _columns(tree, counts, names)
     hanging = [np.flatnonzero((owners == layer) & (tree.parents >= 0)) for layer in range(-1, len(names))]
     labels = ["no layer has two thirds" if len(hanging[0]) else "", *names]
-    branches = tuple(map(Branches, hanging, [_MIXED, *inks], [1.2] * len(labels), labels))
+    branches = Branches(places, heights, tree.parents, Facts(_FACTS, known))
     marks: list[Mark] = [
         *_leaves(tree, counts[tree.leaves], names, inks, width, strip),
-        Tree(places, heights, tree.parents, branches, Facts(_FACTS, known)),
+        *(branches.line(*look) for look in zip(hanging, [_MIXED, *inks], [1.0] * len(labels), labels, strict=True)),
     ]
     marked = np.empty(0, int) if k is None else tree.cut(k)
     looks: list[tuple[Integers, dict[str, Any]]] = [

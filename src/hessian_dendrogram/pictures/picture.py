@@ -1,18 +1,20 @@
-"""A picture is data: panels of marks, a title, and the sentence that says how to read it."""
+"""A picture is data: panels of marks, a title, and the sentence that says how to read it; and which ones there are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .axes import Axis, Eigenvalues, Linear, Steps
-from .marks import Mark, Nothing
+from .axes import FREE, Axis, Eigenvalues, Steps
+from .marks import Mark, Remark
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
+
+    from ..store.analysed import Analysed, Cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,8 @@ class Panel:
     """
 
     marks: tuple[Mark, ...]
-    x: Axis = field(default_factory=Linear)
-    y: Axis = field(default_factory=Linear)
+    x: Axis = FREE
+    y: Axis = FREE
     title: str = ""
     square: bool = False
     on_paper_only: bool = False
@@ -46,6 +48,7 @@ class Picture:
         height: in inches of a page that is seven inches wide, without the title and the legend.
         heights: of the rows relative to each other; default equal.
         widths: of the columns relative to each other; default equal.
+        legend: lines of a legend below a chart, at least; so its height does not change with what is shown.
     """
 
     rows: tuple[tuple[Panel, ...], ...]
@@ -54,6 +57,7 @@ class Picture:
     height: float = 3.5
     heights: tuple[float, ...] = ()
     widths: tuple[float, ...] = ()
+    legend: int = 1
 
     def figure(self) -> Figure:
         """A matplotlib figure for print."""
@@ -95,9 +99,14 @@ def in_rows(panels: Sequence[Panel], columns: int = 1) -> tuple[tuple[Panel, ...
     return tuple(tuple(panels[start : start + columns]) for start in range(0, len(panels), columns))
 
 
+def no_panel(text: str, title: str = "", x: Axis = FREE) -> Panel:
+    """A panel that says why it is empty."""
+    return Panel((Remark(text, is_all=True),), x=x, title=title)
+
+
 def nothing(title: str, sentence: str, text: str = "no eigenvalue has converged at these steps") -> Picture:
     """A picture that says why it is empty."""
-    return Picture(((Panel((Nothing(text),)),),), title, sentence, height=2.0)
+    return Picture(((no_panel(text),),), title, sentence, height=2.0)
 
 
 def stacked(first: Picture, *below: Picture) -> Picture:
@@ -109,3 +118,45 @@ def stacked(first: Picture, *below: Picture) -> Picture:
         heights += [one.height * share / sum(shares) for share in shares]
     rows = tuple(row for one in several for row in one.rows)
     return replace(first, rows=rows, height=sum(heights), heights=tuple(heights))
+
+
+@dataclass(frozen=True)
+class Known:
+    """A picture that is drawn of every analysis of a kind.
+
+    Attributes:
+        of: the kind of its results, one of `store.kinds.KINDS`.
+        title: what it shows, as a heading.
+        sentence: how to read it.
+        over: makes it of all steps, on the axis of those that are shown.
+        at: makes it of one step, by its position, where that step has any; pages then have a slider.
+        cut: makes it of a dendrogram that is cut somewhere, which a notebook has sliders for.
+        printed: makes that of the figures; default `over`.
+        applies: whether an analysis has what it needs.
+        tab: of the notebook for that kind; "" for none.
+        most_steps: how many steps a page's slider has; 0 for all.
+    """
+
+    of: str
+    title: str
+    sentence: str
+    over: Callable[[Analysed, Steps], Picture] | None = None
+    _: KW_ONLY
+    at: Callable[[Analysed, int], Picture | None] | None = None
+    cut: Callable[[Cut], Picture | None] | None = None
+    printed: Callable[[Analysed], Picture] | None = None
+    applies: Callable[[Analysed], bool] = lambda _: True
+    tab: str = ""
+    most_steps: int = 0
+
+    def for_print(self, analysed: Analysed) -> Picture | None:
+        """The picture of a figure; `None` where there is none."""
+        if not self.applies(analysed):
+            return None
+        if self.printed:
+            return self.printed(analysed)
+        return self.over(analysed, Steps.of(analysed.steps)) if self.over else None
+
+
+PICTURES: dict[str, Known] = {}
+"""Every picture that is drawn of an analysis, by the name of its file; the file of each puts it here."""

@@ -15,8 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from ..texts import shortened
-from .marks import FAINT, INK, Facts
-from .palette import COLOURS
+from .marks import COLOURS, FAINT, INK, Facts
 
 TEXT = "#7C7C7C"  # a contrast of 4:1 against white, and against a dark page
 _MUTED = "rgba(128, 128, 128, 0.55)"
@@ -81,12 +80,7 @@ def light(values: ArrayLike) -> NDArray[np.float32]:
 
 
 def hover(facts: Facts | None, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
-    """What a trace says under the pointer.
-
-    Args:
-        facts: of the mark; `None` for a mark that says nothing.
-        rows: which row of the facts each point has; default one after another.
-    """
+    """What a trace says under the pointer: at each point the next row of the facts, or the row that is given for it."""
     if facts is None:
         return {"hoverinfo": "skip"}
     names = list(facts.columns)
@@ -105,7 +99,8 @@ def _shown(column: NDArray[Any]) -> NDArray[Any]:
     """Numbers as they are, texts letter by letter."""
     if column.dtype.kind in "iufb":
         return column
-    return np.asarray(np.vectorize(lambda cell: plain(cell) if isinstance(cell, str) else cell, [object])(column))
+    texts = {cell: plain(cell) for cell in set(column.ravel().tolist()) if isinstance(cell, str)}
+    return np.asarray(np.vectorize(lambda cell: texts.get(cell, cell), [object])(column))
 
 
 def _template(template: str, names: list[str]) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .axes import LONGEST_NAME, Axis, Eigenvalues, Floats, Linear, Log, Named, Steps, wrapped
+from .axes import LONGEST_NAME, Axis, Eigenvalues, Floats, Linear, Log, Named, Steps, key_positions, wrapped
 from .eigenvalue_axis import power_of_ten
-from .key_steps import key_positions
 from .marks import INK, Scale
 from .screen import TEXT, colour, light, plain
 

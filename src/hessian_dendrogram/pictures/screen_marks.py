@@ -1,7 +1,7 @@
 """What each mark is in a plotly chart.
 
-A chart is few elements: a browser lays all of them out again at every step of a slider. Trees are walked with one pen,
-dashes are one shape, and what hovering says of them is a trace without marks.
+A chart is few elements: a browser lays all of them out again at every step of a slider. Dashes are one shape, and what
+hovering says of them is a trace without marks.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from . import marks
 from .axes import Log, reach
-from .branches import pen
 from .screen import HATCH, TEXT, UNRESOLVED, colour, hover, light, plain
 from .screen_axes import exact_place, on_screen, place
 
@@ -26,15 +24,19 @@ if TYPE_CHECKING:
 _SYMBOLS: dict[str, str] = {"triangle": "triangle-up", "x": "x-thin"}
 _LONGEST_ENTRY = 90  # characters
 _VISIBLE = 0.004  # of the axis: a shorter error bar is hidden by its dash, and thousands of them are slow
+_NOWHERE: dict[str, Any] = {"x": [None], "y": [None]}  # a trace without points has no entry in the legend, nor axes
 
 
 @dataclass
 class Sheet:
-    """The chart as it grows, and the panel that is drawn next."""
+    """The chart as it grows, in plotly's own words, and the panel that is drawn next."""
 
-    figure: go.Figure
     panel: Panel
+    layout: dict[str, Any]
     number: int = 0
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    shapes: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
     bars: dict[marks.Scale, list[int]] = field(default_factory=dict)
 
@@ -52,13 +54,13 @@ class Sheet:
         self.named.add(label)
         return {"name": plain(label, _LONGEST_ENTRY), "legendgroup": plain(label), "showlegend": is_new}
 
-    def add(self, trace: Any) -> None:
+    def add(self, **known: Any) -> None:
         """Put a trace into the panel."""
-        self.figure.add_trace(trace.update(xaxis=self.axes["x"], yaxis=self.axes["y"]))
+        self.traces.append({"type": "scatter", "xaxis": self.axes["x"], "yaxis": self.axes["y"], **known})
 
     def shape(self, **known: Any) -> None:
         """Put a shape into the panel."""
-        self.figure.add_shape({"xref": self.axes["x"], "yref": self.axes["y"], **known})
+        self.shapes.append({"xref": self.axes["x"], "yref": self.axes["y"], **known})
 
     def colours(self, scale: marks.Scale) -> str:
         """The name of the colour axis of a scale, which the panels share that have the same."""
@@ -70,22 +72,22 @@ class Sheet:
         """Write plain text at a place that is counted in shares of the panel, unless told otherwise."""
         refs = {f"{name}ref": f"{axis} domain" for name, axis in self.axes.items()}
         look = {"showarrow": False, "font": {"size": size, "color": TEXT}, "text": plain(text)}
-        self.figure.add_annotation({**refs, **look, "x": x, "y": y, "xanchor": "left", "align": "left", **known})
+        self.notes.append({**refs, **look, "x": x, "y": y, "xanchor": "left", "align": "left", **known})
 
 
 def _line(sheet: Sheet, mark: marks.Line) -> None:
     line = {"color": colour(mark.colour), "width": mark.width, "dash": mark.dash}
     line |= {"shape": "hv"} if mark.stepped else {}
     x, y = place(sheet.panel.x, mark.x), place(sheet.panel.y, mark.y)
-    sheet.add(go.Scatter(x=x, y=y, mode="lines", line=line, **sheet.entry(mark.label), **hover(mark.facts)))
+    entry = sheet.entry(mark.label if len(x) else "")
+    sheet.add(x=x, y=y, mode="lines", line=line, **entry, **hover(mark.facts))
 
 
 def _points(sheet: Sheet, mark: marks.Points) -> None:
     panel, symbol = sheet.panel, _SYMBOLS.get(mark.symbol, mark.symbol)
     inks: Any = colour(mark.colour) if isinstance(mark.colour, str) else [colour(one) for one in mark.colour]
     x, y = place(panel.x, mark.x), place(panel.y, mark.y)
-    # A trace without points has no entry in the legend.
-    where: dict[str, Any] = {"x": x, "y": y} if len(x) else {"x": [None], "y": [None]}
+    where: dict[str, Any] = {"x": x, "y": y} if len(x) else {**_NOWHERE}
     if mark.y_errors is not None:
         low, high = (place(panel.y, end) for end in reach(panel.y, mark.y, mark.y_errors))
         ends = {"array": np.maximum(high - y, 0), "arrayminus": np.maximum(y - low, 0)}
@@ -100,7 +102,7 @@ def _points(sheet: Sheet, mark: marks.Points) -> None:
     mode = "lines+markers" if mark.joined or mark.clickable else "markers"
     line = {"width": mark.joined, "dash": mark.dash, "color": inks if isinstance(inks, str) else colour(marks.INK)}
     kind: dict[str, Any] = {"mode": mode, "line": line, "marker": look, "cliponaxis": mark.symbol != "triangle-left"}
-    sheet.add(go.Scatter(**where, **kind, **sheet.entry(mark.label), **hover(mark.facts)))
+    sheet.add(**where, **kind, **sheet.entry(mark.label), **hover(mark.facts))
 
 
 def _bars(sheet: Sheet, mark: marks.Bars) -> None:
@@ -115,30 +117,21 @@ def _bars(sheet: Sheet, mark: marks.Bars) -> None:
         look["pattern"] = HATCH | ({"bgcolor": look["color"]} if mark.colour else {})
     where: dict[str, Any] = {"x": at, "y": lengths} if mark.upright else {"y": at, "x": lengths, "orientation": "h"}
     where |= {"base": starts, "width": light(right - left), "marker": look}
-    sheet.add(go.Bar(**where, **sheet.entry(mark.label), **hover(mark.facts)))
+    sheet.add(type="bar", **where, **sheet.entry(mark.label), **hover(mark.facts))
 
 
 def _heat_map(sheet: Sheet, mark: marks.HeatMap) -> None:
     values = np.asarray(mark.values, float)
     if mark.scale.logarithmic:
         values = np.log10(np.where(values > 0, values, np.nan))
-    x, y = place(sheet.panel.x, mark.x_edges), place(sheet.panel.y, mark.y_edges)
-    known: dict[str, Any] = {"coloraxis": sheet.colours(mark.scale), "hoverongaps": False, **hover(mark.facts)}
-    sheet.add(go.Heatmap(x=x, y=y, z=light(values), **known))
+    where = {"x": place(sheet.panel.x, mark.x_edges), "y": place(sheet.panel.y, mark.y_edges), "z": light(values)}
+    colours = sheet.colours(mark.scale)
+    sheet.add(type="heatmap", **where, coloraxis=colours, hoverongaps=False, **hover(mark.facts))
 
 
 def _scale(sheet: Sheet, mark: marks.Scale) -> None:
     marker = {"color": [0], "coloraxis": sheet.colours(mark)}
-    sheet.add(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False))
-
-
-def _tree(sheet: Sheet, mark: marks.Tree) -> None:
-    for group in mark.groups:
-        x, y, owners = pen(mark.places, mark.heights, mark.parents, group.nodes)
-        line = {"color": colour(group.colour), "width": group.width}
-        where = {"x": place(sheet.panel.x, x), "y": place(sheet.panel.y, y)}
-        entry = sheet.entry(group.label if len(x) else "")
-        sheet.add(go.Scatter(**where, mode="lines", line=line, **entry, **hover(mark.facts, owners)))
+    sheet.add(**_NOWHERE, mode="markers", marker=marker, showlegend=False)
 
 
 def _dashes(sheet: Sheet, mark: marks.Dashes) -> None:
@@ -157,15 +150,15 @@ def _dashes(sheet: Sheet, mark: marks.Dashes) -> None:
     rows = np.concatenate([np.repeat(np.arange(len(x)), len(across)), np.repeat(np.flatnonzero(visible), 2)])
     places = {"x": light([*(x[:, None] + across).ravel(), *np.repeat(x[visible], 2)])}
     places["y"] = light([*np.repeat(here, len(across)), *np.stack([low, high], axis=1)[visible].ravel()])
-    sheet.add(go.Scatter(**places, mode="none", **hidden, **hover(mark.facts, rows)))
-    sheet.add(go.Scatter(x=[None], y=[None], mode="lines", line=line, **entry))
+    sheet.add(**places, mode="none", **hidden, **hover(mark.facts, rows))
+    sheet.add(**_NOWHERE, mode="lines", line=line, **entry)
 
 
 def _areas(sheet: Sheet, mark: marks.Areas) -> None:
     x, stack = place(sheet.panel.x, mark.x), f"areas{sheet.number}"
     for heights, ink, label in zip(mark.heights, mark.colours, mark.labels, strict=True):
         style = {"mode": "none", "stackgroup": stack, "fillcolor": colour(ink), "hoverinfo": "skip"}
-        sheet.add(go.Scatter(x=x, y=light(heights), **style, **sheet.entry(label)))
+        sheet.add(x=x, y=light(heights), **style, **sheet.entry(label))
 
 
 def _region(sheet: Sheet, mark: marks.Region) -> None:
@@ -175,7 +168,7 @@ def _region(sheet: Sheet, mark: marks.Region) -> None:
     if mark.hatched:
         corners = {"x": [left, right, right, left], "y": [low, low, high, high]}
         fill = {"fill": "toself", "fillpattern": HATCH, "hoverinfo": "skip"}
-        sheet.add(go.Scatter(**corners, mode="lines", line={"width": 0}, **fill, **entry))
+        sheet.add(**corners, mode="lines", line={"width": 0}, **fill, **entry)
         return
     where: dict[str, Any] = {"x0": float(left), "x1": float(right), "y0": float(low), "y1": float(high)}
     for which, ends in (("x", mark.x), ("y", mark.y)):
@@ -185,12 +178,9 @@ def _region(sheet: Sheet, mark: marks.Region) -> None:
 
 
 def _rule(sheet: Sheet, mark: marks.Rule) -> None:
-    at, line = (
-        float(place(sheet.panel.y, mark.at)),
-        {"color": colour(mark.colour), "width": mark.width, "dash": mark.dash},
-    )
-    ends = {"x0": 0, "x1": 1, "xref": f"{sheet.axes['x']} domain", "y0": at, "y1": at}
-    sheet.shape(type="line", line=line, **ends, **sheet.entry(mark.label))
+    at, domain = float(place(sheet.panel.y, mark.at)), f"{sheet.axes['x']} domain"
+    line = {"color": colour(mark.colour), "width": mark.width, "dash": mark.dash}
+    sheet.shape(type="line", line=line, x0=0, x1=1, y0=at, y1=at, xref=domain, **sheet.entry(mark.label))
     if mark.text:
         height = np.log10(at) if isinstance(on_screen(sheet.panel.y), Log) else at
         sheet.note(mark.text, 1, height, yref=sheet.axes["y"], xshift=3, yanchor="middle", size=10)
@@ -199,17 +189,16 @@ def _rule(sheet: Sheet, mark: marks.Rule) -> None:
 def _texts(sheet: Sheet, mark: marks.Texts) -> None:
     where = {"x": place(sheet.panel.x, mark.x), "y": place(sheet.panel.y, mark.y)}
     look = {"textfont": {"size": 1.5 * mark.size, "color": colour(mark.colour)}, "hoverinfo": "skip"}
-    sheet.add(go.Scatter(**where, mode="text", text=[plain(one) for one in mark.texts], showlegend=False, **look))
+    sheet.add(**where, mode="text", text=[plain(one) for one in mark.texts], showlegend=False, **look)
 
 
 def _remark(sheet: Sheet, mark: marks.Remark) -> None:
-    sheet.note("\n".join(textwrap.wrap(mark.text, 44)), 0.01, 0.02, yanchor="bottom")
-
-
-def _nothing(sheet: Sheet, mark: marks.Nothing) -> None:
-    sheet.add(go.Scatter(x=[None], y=[None], showlegend=False))  # a panel without a trace has no axes
     text = "\n".join(textwrap.wrap(mark.text, 44))
-    sheet.note(text, 0.5, 0.5, xanchor="center", yanchor="middle", align="center")
+    if mark.is_all:
+        sheet.add(**_NOWHERE, showlegend=False)
+        sheet.note(text, 0.5, 0.5, xanchor="center", yanchor="middle", align="center")
+    else:
+        sheet.note(text, 0.01, 0.02, yanchor="bottom")
 
 
 DRAW: dict[type, Callable[[Sheet, Any], None]] = {
@@ -218,12 +207,10 @@ DRAW: dict[type, Callable[[Sheet, Any], None]] = {
     marks.Bars: _bars,
     marks.HeatMap: _heat_map,
     marks.Scale: _scale,
-    marks.Tree: _tree,
     marks.Dashes: _dashes,
     marks.Areas: _areas,
     marks.Region: _region,
     marks.Rule: _rule,
     marks.Texts: _texts,
     marks.Remark: _remark,
-    marks.Nothing: _nothing,
 }

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.spectrum import Spectrum
+from ..statistics.bins import split_by_density
+from ..statistics.segments import hole_of
 from .axes import Eigenvalues, Floats, Steps
-from .known import PICTURES, Known
-from .marks import INK, Bars, Dashes, Facts, HeatMap, Mark, Points, Rule, Scale
-from .palette import COLOURS, UNCONVERGED
-from .picture import Panel, Picture, stacked
+from .marks import COLOURS, INK, UNCONVERGED, Bars, Dashes, Facts, HeatMap, Mark, Points, Rule, Scale
+from .picture import PICTURES, Known, Panel, Picture, stacked
 from .training import training_curves
 
 Integers = NDArray[np.int64]
@@ -23,9 +23,6 @@ SENTENCE = (
 DASH = "one eigenvalue and its error bound"
 _BINS = 160
 HOLE = "hole: eigenvalues may be missing"
-_ALL = 1000  # up to this number of eigenvalues a step shows each of them
-_NEIGHBOURHOOD = 9  # bins
-_FEW = 12  # where a neighbourhood of bins has no more eigenvalues than this, each of them is drawn
 
 
 def spectrum_evolution(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
@@ -75,31 +72,6 @@ def bin_edges(axis: Eigenvalues) -> NDArray[np.float64]:
     """Cut an axis into bins of equal length on the page: shape (_BINS + 1,), in units of the eigenvalues."""
     low, high = axis.place(axis.limits).tolist()
     return axis.value_at(np.linspace(low, high, _BINS + 1))
-
-
-def split_by_density(spectrum: Spectrum, edges: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tell bins that are dense from eigenvalues that stand apart; unconverged values are in neither.
-
-    Returns:
-        The number of eigenvalues in every dense bin, 0 in the others, shape (bins,), and the numbers of the sparse
-        eigenvalues, ascending.
-    """
-    indices = np.flatnonzero(spectrum.converged)
-    values = spectrum.eigenvalues[indices]
-    counts, few = np.histogram(values, edges)[0], _FEW if len(values) > _ALL else len(values)
-    dense = np.convolve(counts, np.ones(_NEIGHBOURHOOD, int), mode="same") > few
-    bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(counts) - 1)
-    return np.where(dense, counts, 0), indices[~dense[bins]]
-
-
-def hole_of(spectrum: Spectrum) -> tuple[float, float] | None:
-    """Tell between which values eigenvalues are missing; infinite where an end of the spectrum is."""
-    segments = spectrum.segments()
-    if "all" in segments:
-        return None
-    low = spectrum.eigenvalues[segments["bottom"].stop - 1] if "bottom" in segments else -np.inf
-    high = spectrum.eigenvalues[segments["top"].start] if "top" in segments else np.inf
-    return float(low), float(high)
 
 
 def zero_line(axis: Eigenvalues) -> list[Rule]:

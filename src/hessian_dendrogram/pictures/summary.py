@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from ..results.spectrum import Spectrum
-from ..statistics.summary import SpectrumSummary, summarise
+from ..statistics.summary import summary_columns
 from .axes import Eigenvalues, Floats, Linear, Log, Steps
-from .known import PICTURES, Known
-from .marks import FAINT, Bars, Facts, Nothing, Points, of_series
-from .picture import Panel, Picture, in_rows
-from .training import curve_panels
+from .marks import FAINT, Bars, Facts, Points, of_series
+from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel
+from .training import Metrics, curve_panels
 
 SENTENCE = (
     "The ends of the spectrum, how many eigenvalues are negative, their sum and how evenly they share it, each with "
@@ -25,11 +23,7 @@ _BESIDE = {"num_negative": "negative eigenvalues", "trace": "trace", "entropy": 
 
 
 def summary(
-    steps: Sequence[int] | Steps,
-    spectra: Sequence[Spectrum],
-    *,
-    metrics: Mapping[str, Floats] | None = None,
-    title: str = "",
+    steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, metrics: Metrics | None = None, title: str = ""
 ) -> Picture:
     """Show the numbers of `summarise` over training; what partial spectra cannot tell is left out, and said."""
     at, columns = Steps.of(steps), summary_columns(spectra)
@@ -47,12 +41,6 @@ PICTURES["summary"] = Known(
 )
 
 
-def summary_columns(spectra: Sequence[Spectrum]) -> dict[str, Floats]:
-    """Arrange the fields of `SpectrumSummary` as arrays over the steps; NaN for None."""
-    rows = [summarise(spectrum) for spectrum in spectra]
-    return {one.name: np.array([getattr(row, one.name) for row in rows], float) for one in fields(SpectrumSummary)}
-
-
 def _extremes(at: Steps, columns: Mapping[str, Floats]) -> Panel:
     points, groups, missing = [], [], ""
     for rank, name in enumerate(("largest", "smallest")):
@@ -64,7 +52,7 @@ def _extremes(at: Steps, columns: Mapping[str, Floats]) -> Panel:
         else:
             missing = f"; the {name} is not known"
     if not points:
-        return Panel((Nothing("neither end of the spectrum is known and converged"),))
+        return no_panel("neither end of the spectrum is known and converged")
     heading = f"extreme eigenvalues, error ≤ {max(errors.max() for _, errors in groups):.1g}{missing}"
     return Panel(tuple(points), x=at, y=Eigenvalues.around(*groups), title=heading)
 

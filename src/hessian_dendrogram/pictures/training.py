@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .axes import Floats, Linear, Log, Steps
-from .marks import FAINT, SYMBOLS, Facts, Line, Mark, Points, Remark
-from .palette import COLOURS
+from .marks import COLOURS, FAINT, SYMBOLS, Facts, Line, Mark, Points, Remark
 from .picture import Panel, Picture, in_rows, nothing
 
 SENTENCE = (
@@ -16,10 +15,11 @@ SENTENCE = (
     "so that everything at one place belongs to one training step."
 )
 _CURVES = {"batch": (FAINT, SYMBOLS[0]), "train": (COLOURS[0], SYMBOLS[0]), "test": (COLOURS[1], SYMBOLS[1])}
+Metrics = Mapping[str, Floats]
 _FEW = 60  # points that are marked one by one
 
 
-def training_curves(steps: Sequence[int] | Steps, metrics: Mapping[str, Floats], *, title: str = "") -> Picture:
+def training_curves(steps: Sequence[int] | Steps, metrics: Metrics, *, title: str = "") -> Picture:
     """Show loss and accuracy, a panel for each that was measured; what was measured beyond the steps is left out."""
     panels = curve_panels(Steps.of(steps), metrics)
     if not panels:
@@ -27,7 +27,7 @@ def training_curves(steps: Sequence[int] | Steps, metrics: Mapping[str, Floats],
     return Picture(in_rows(panels), title, SENTENCE, height=1.9 * len(panels))
 
 
-def curve_panels(at: Steps, metrics: Mapping[str, Floats], more: Sequence[Points] = ()) -> list[Panel]:
+def curve_panels(at: Steps, metrics: Metrics, more: Sequence[Points] = ()) -> list[Panel]:
     """Make a panel of losses, to which more curves may belong, and one of accuracies, where there are any.
 
     Losses have a logarithmic axis, unless some are negative; what a loss of zero hides is said.
@@ -46,7 +46,7 @@ def curve_panels(at: Steps, metrics: Mapping[str, Floats], more: Sequence[Points
     return panels
 
 
-def _curves(at: Steps, metrics: Mapping[str, Floats], kind: str) -> list[Line | Points]:
+def _curves(at: Steps, metrics: Metrics, kind: str) -> list[Line | Points]:
     """Make a line of every column of the kind "loss" or "accuracy", through the rows where it was measured."""
     drawn: list[Line | Points] = []
     for label, (colour, symbol) in _CURVES.items():

@@ -20,16 +20,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from . import marks
-from .axes import Named, reach, wrapped
-from .branches import pen
-from .key_steps import key_positions
+from .axes import Named, key_positions, reach, wrapped
 from .paper import STYLE, UNRESOLVED, colour, legend_below, new_figure, plain
 from .paper_axes import CHARACTERS, apply_axis, share
 
 if TYPE_CHECKING:
     from .picture import Panel, Picture
 
-__all__ = ["draw", "png"]
 _STYLES = {"solid": "-", "dash": "--", "dot": ":"}
 _SYMBOLS = dict(zip([*marks.SYMBOLS, "x", "triangle-left"], "os^Dvx<", strict=True))
 _MAPS = {"viridis": "viridis", "viridis reversed": "viridis_r", "diverging": "RdBu_r"}
@@ -38,7 +35,7 @@ _SHADE: Any = {"facecolor": UNRESOLVED, "edgecolor": "none", "linewidth": 0}
 _Entries = list[tuple[str, Artist]]
 _ColourBars = dict[marks.Scale, tuple[ScalarMappable, list[Axes]]]
 _LONGEST_ENTRY = 90  # characters
-_MOST_VECTORS = 2000  # points of a line; more are drawn as pixels in a PDF
+_MOST_VECTORS = 8000  # points of a line; more are drawn as pixels in a PDF
 
 
 @matplotlib.rc_context(STYLE)
@@ -164,16 +161,6 @@ def _bars(axes: Axes, _: Panel, mark: marks.Bars) -> _Entries:
     return [(mark.label, Patch(**look))]
 
 
-def _tree(axes: Axes, _: Panel, mark: marks.Tree) -> _Entries:
-    entries: _Entries = []
-    for group in mark.groups:
-        style: Any = {"color": colour(group.colour), "linewidth": 0.6 * group.width}
-        x, y, _owners = pen(mark.places, mark.heights, mark.parents, group.nodes)
-        axes.plot(x, y, solid_joinstyle="miter", rasterized=len(x) > 4 * _MOST_VECTORS, **style)
-        entries.append((group.label, Line2D([], [], **style)))
-    return entries
-
-
 def _dashes(axes: Axes, panel: Panel, mark: marks.Dashes) -> _Entries:
     x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
     style: Any = {"color": colour(mark.colour), "linewidth": 0.7, "rasterized": True}
@@ -214,15 +201,11 @@ def _texts(axes: Axes, _: Panel, mark: marks.Texts) -> _Entries:
 
 
 def _remark(axes: Axes, _: Panel, mark: marks.Remark) -> _Entries:
-    text = plain(textwrap.fill(mark.text, 40))
-    axes.text(0.01, 0.02, text, transform=axes.transAxes, ha="left", va="bottom", color="0.3")
-    return []
-
-
-def _nothing(axes: Axes, _: Panel, mark: marks.Nothing) -> _Entries:
-    text = plain(textwrap.fill(mark.text, 40))
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.3")
-    axes.set(xticks=[], yticks=[])
+    where: Any = {"x": 0.01, "y": 0.02, "ha": "left", "va": "bottom"}
+    if mark.is_all:
+        where = {"x": 0.5, "y": 0.5, "ha": "center", "va": "center"}
+        axes.set(xticks=[], yticks=[])
+    axes.text(s=plain(textwrap.fill(mark.text, 40)), transform=axes.transAxes, color="0.3", **where)
     return []
 
 
@@ -230,12 +213,10 @@ _DRAW: dict[type, Callable[[Axes, Panel, Any], _Entries]] = {
     marks.Line: _line,
     marks.Points: _points,
     marks.Bars: _bars,
-    marks.Tree: _tree,
     marks.Dashes: _dashes,
     marks.Areas: _areas,
     marks.Region: _region,
     marks.Rule: _rule,
     marks.Texts: _texts,
     marks.Remark: _remark,
-    marks.Nothing: _nothing,
 }

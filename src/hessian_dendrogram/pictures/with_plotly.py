@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from . import marks
 from .axes import Steps, wrapped
-from .screen import TEMPLATE, configuration, plain
+from .screen import TEMPLATE, plain
 from .screen_axes import axis_layout, colour_axis, domains, letters_across
 from .screen_marks import DRAW, Sheet
 
 if TYPE_CHECKING:
     from .picture import Panel, Picture
 
-__all__ = ["configuration", "draw"]
 _PIXELS = 115  # for an inch of print
 _WIDTH = 900  # of a page, where one has to be assumed
 _LINE = 16  # pixels
@@ -40,15 +39,16 @@ def draw(picture: Picture) -> go.Figure:
     pixels = round(picture.height * _PIXELS * sum(shares) / sum(heights))
     uprights = domains(shares, _gap(rows, letters) / pixels, downwards=True)
     # With one revision, what a reader zoomed into or switched off stays so when the chart is drawn again.
-    sheet = Sheet(go.Figure(layout={"template": TEMPLATE, "uirevision": "kept"}), rows[0][0])
+    sheet = Sheet(rows[0][0], {"template": TEMPLATE, "uirevision": "kept"})
     places = [(panel, acrosses[j], uprights[i]) for i, row in enumerate(rows) for j, panel in enumerate(row)]
     for number, (panel, across, upright) in enumerate(places, start=1):
         sheet.number, sheet.panel = number, panel
         _draw_panel(sheet, across, upright, pixels, len(places) == 1)
     top = _titles(sheet, picture.title, rows)
     below = _LINE * (_name_lines(rows[-1], letters) - 1)
-    _finish(sheet, places, pixels, top, below)
-    return sheet.figure
+    lines = max(picture.legend, _legend_lines([*sheet.traces, *sheet.shapes]))
+    _finish(sheet, places, pixels, top, 78 + below, 21 * lines)
+    return go.Figure(sheet.traces, sheet.layout | {"shapes": sheet.shapes, "annotations": sheet.notes})
 
 
 def _name_lines(row: list[Panel], letters: list[int]) -> int:
@@ -81,10 +81,10 @@ def _draw_panel(sheet: Sheet, across: _Ends, upright: _Ends, pixels: float, is_a
         x |= {"constrain": "domain", "constraintoward": "left"}
         x |= {"side": "top"} if is_alone else {}  # where the image always begins
         y |= {"constrain": "domain", "constraintoward": "top", "scaleanchor": axes["x"]}
-    if any(isinstance(mark, marks.Nothing) for mark in panel.marks):
+    if any(isinstance(mark, marks.Remark) and mark.is_all for mark in panel.marks):
         x["visible"] = y["visible"] = False
-    x, y = {"domain": across, "anchor": axes["y"], **x}, {"domain": upright, "anchor": axes["x"], **y}
-    sheet.figure.update_layout({axes["x"].replace("x", "xaxis"): x, axes["y"].replace("y", "yaxis"): y})
+    sheet.layout[axes["x"].replace("x", "xaxis")] = {"domain": across, "anchor": axes["y"], **x}
+    sheet.layout[axes["y"].replace("y", "yaxis")] = {"domain": upright, "anchor": axes["x"], **y}
     for mark in panel.marks:
         DRAW[type(mark)](sheet, mark)
 
@@ -102,40 +102,38 @@ def _titles(sheet: Sheet, title: str, rows: list[list[Panel]]) -> int:
             sheet.number = number
             sheet.note(panel.title, 0, 1, yanchor="bottom", yshift=5)
     if text := "\n".join(parts):
-        sheet.figure.update_layout(title_text=plain(text))
+        sheet.layout["title"] = {"text": plain(text)}
     return within + (22 + 19 * (text.count("\n") + 1) if text else 20)
 
 
-def _finish(sheet: Sheet, places: _Places, pixels: int, top: int, below: int) -> None:
+def _finish(sheet: Sheet, places: _Places, pixels: int, top: int, below: int, legend: int) -> None:
     """Colour bars, margins and the height of the whole."""
-    figure, alone, every = sheet.figure, len(places) == 1, [mark for panel, *_ in places for mark in panel.marks]
+    alone, every = len(places) == 1, [mark for panel, *_ in places for mark in panel.marks]
     right = 20 + max(round(5.5 * len(mark.text)) if isinstance(mark, marks.Rule) else 0 for mark in every)
-    lines = max(_legend_lines(figure), 3 if any(isinstance(mark, marks.Tree) for mark in every) else 1)
     square = places[-1][0].square and alone
-    bottom = (30 if square else 78 + below) + 21 * lines
+    bottom = (30 if square else below) + legend
     for number, (scale, users) in enumerate(sheet.bars.items(), start=1):
         known = colour_axis(scale)
-        bar = known["colorbar"]
         if alone:  # above the panel, which then is as wide as that of other charts
             text, sheet.number = wrapped(scale.bar, letters_across(_WIDTH)), 1
             room = 40 * square
             top += 62 + room + _LINE * text.count("\n")
             where = {"orientation": "h", "x": 0, "xanchor": "left", "xpad": 0, "ypad": 0, "yref": "container"}
             y = 1 - (top - room - 44) / (pixels + top + bottom)
-            bar |= {**where, "lenmode": "pixels", "len": 240, "y": y, "yanchor": "top", "title": None}
+            known["colorbar"] |= {**where, "lenmode": "pixels", "len": 240, "y": y, "yanchor": "top", "title": None}
             sheet.note(text, 0, 1, yref="paper", yshift=room + 54, xshift=-3, yanchor="bottom")
         else:
-            beside = [places[user - 1] for user in users]
-            low, high = min(ends[0] for *_, ends in beside), max(ends[1] for *_, ends in beside)
-            bar |= {"x": max(ends[1] for _, ends, _ in beside) + 0.01, "y": (low + high) / 2, "len": high - low}
+            _, acrosses, uprights = zip(*(places[user - 1] for user in users), strict=True)
+            low, high = min(low for low, _ in uprights), max(high for _, high in uprights)
+            known["colorbar"] |= {"x": max(acrosses)[1] + 0.01, "y": (low + high) / 2, "len": high - low}
             right = 90
-        figure.update_layout({f"coloraxis{number if number > 1 else ''}": known})
-    figure.update_layout(height=pixels + top + bottom, margin={"l": 70, "r": right, "t": top, "b": bottom})
-    if figure.layout.title.text:
-        figure.update_layout(title_pad_b=top - 29)
+        sheet.layout[f"coloraxis{number if number > 1 else ''}"] = known
+    sheet.layout |= {"height": pixels + top + bottom, "margin": {"l": 70, "r": right, "t": top, "b": bottom}}
+    if "title" in sheet.layout:
+        sheet.layout["title"]["pad"] = {"b": top - 29}
 
 
-def _legend_lines(figure: go.Figure) -> int:
+def _legend_lines(items: list[dict[str, Any]]) -> int:
     """How many lines the legend takes on a page of usual width."""
-    shown = [item.name for item in (*figure.data, *figure.layout.shapes) if item.name and item.showlegend]
+    shown = [item["name"] for item in items if item.get("showlegend") and item.get("name")]
     return ceil(sum(48 + 6.3 * len(name) for name in shown) / _WIDTH)

@@ -55,8 +55,7 @@ class Barcode:
         births: the ε at which the cluster is whole, its largest inner gap.
         deaths: the ε at which it merges with a neighbour, the smaller of its two outer gaps.
         errors: error of `deaths - births`.
-        starts: the cluster is `eigenvalues[start:stop]` of the segment.
-        stops: the same.
+        starts, stops: the cluster is `eigenvalues[start:stop]` of the segment.
         bounded: False where the cluster touches a hole of a partial spectrum: an eigenvalue in the hole may be nearer
             than the neighbour that is known, so the death is only an upper limit.
     """
@@ -91,20 +90,22 @@ class Dendrogram:
     Args:
         eigenvalues: shape (k,), ascending.
         error_bounds: shape (k,).
-        hole_below: whether unknown eigenvalues adjoin the segment below.
-        hole_above: the same above.
+        hole_below, hole_above: whether unknown eigenvalues adjoin the segment there.
+        num_hidden: how many eigenvalues of the matrix are neither here nor in another segment.
     """
 
     eigenvalues: Floats
     error_bounds: Floats
     hole_below: bool = False
     hole_above: bool = False
+    num_hidden: int = 0
 
     def __repr__(self) -> str:
         values, sides = self.eigenvalues, {"below": self.hole_below, "above": self.hole_above}
         parts = [f"{len(values):,} eigenvalues from {values[0]:.4g} to {values[-1]:.4g}"]
         parts.append(f"merges above ε = {self.resolution:.1g} are resolved")
-        parts += [f"others unknown {side}" for side, is_hole in sides.items() if is_hole]
+        others = f"{self.num_hidden:,} others" if self.num_hidden else "others"
+        parts += [f"{others} unknown {side}" for side, is_hole in sides.items() if is_hole]
         return f"Dendrogram({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
@@ -131,8 +132,7 @@ class Dendrogram:
         return float(self.gap_errors.max(initial=0.0))
 
     def num_clusters(self, epsilon: ArrayLike) -> Integers:
-        """n(ε), the number of clusters at each resolution: the shape of `epsilon`, which is in units of the
-        eigenvalues.
+        """n(ε), the number of clusters at each resolution, in units of the eigenvalues: the shape of `epsilon`.
 
         Raises:
             UserError: an ε is negative or not a number.
@@ -199,8 +199,7 @@ class Dendrogram:
     def barcode(self) -> Barcode:
         """One bar per cluster of at least two eigenvalues that exists over a range of ε.
 
-        The cluster of all eigenvalues never merges and has no bar. Among equal gaps no intermediate cluster exists at
-        any ε, so none is reported.
+        The cluster of all eigenvalues never merges and has no bar. Among equal gaps there is none in between at any ε.
         """
         starts, middles, stops = self._merges
         count = len(self.eigenvalues)
@@ -240,6 +239,7 @@ def single_linkage(spectrum: Spectrum, segment: str | None = None) -> Dendrogram
         spectrum.error_bounds[part],
         hole_below=segment == "top",
         hole_above=segment == "bottom",
+        num_hidden=spectrum.dim - sum(one.stop - one.start for one in segments.values()),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,12 @@ def summarise(spectrum: Spectrum) -> SpectrumSummary:
         entropy=_entropy(magnitude) if whole else None,
         entropy_error=_entropy_error(magnitude, bounds) if whole else None,
     )
+
+
+def summary_columns(spectra: Sequence[Spectrum]) -> dict[str, NDArray[np.float64]]:
+    """The fields of `SpectrumSummary` as arrays over several spectra; NaN for None."""
+    rows = [summarise(spectrum) for spectrum in spectra]
+    return {one.name: np.array([getattr(row, one.name) for row in rows], float) for one in fields(SpectrumSummary)}
 
 
 def _entropy(magnitude: NDArray[np.float64]) -> float:

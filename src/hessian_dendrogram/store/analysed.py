@@ -1,4 +1,4 @@
-"""An analysis as its pictures want it: all results without eigenvectors, and what was measured at the same steps."""
+"""A whole analysis: all results without eigenvectors, and what was measured at the same steps."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..layout import Layout
-from ..store import Run
-from .by_segment import by_segment
-from .eigenvalue_axis import Eigenvalues
-from .moving import MovingDendrogram
-from .titles import describe, describe_graph
+from ..results.spectrum import Spectrum
+from ..results.tree import BipartitionTree
+from ..statistics.dendrogram import Dendrogram
+from ..statistics.segments import MovingDendrogram, by_segment
+from ..texts import shortened
+from .run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,8 @@ class Analysed:
         """Where the numbers come from."""
         experiment = str(self.run.configuration.get("experiment", ""))
         if self.kind == "tree":
-            return describe_graph(experiment, self.configuration, self.results[0])
-        return describe(experiment, self.results[-1])
+            return graph_title(experiment, self.configuration, self.results[0])
+        return spectrum_title(experiment, self.results[-1])
 
     @cached_property
     def metrics(self) -> dict[str, NDArray[np.float64]]:
@@ -80,15 +81,49 @@ class Analysed:
         """The eigenvalue dendrograms of each segment that occurs."""
         return {name: MovingDendrogram(trees) for name, trees in by_segment(self.results).items()}
 
-    @cached_property
-    def axis(self) -> Eigenvalues:
-        """One eigenvalue axis for all steps."""
-        return Eigenvalues.of_spectra(self.results, name="eigenvalue λ")
 
-    @cached_property
-    def images(self) -> list[NDArray[np.float32]]:
-        """The block means of each tree's matrix."""
-        return [tree.picture for tree in self.results]
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The dendrogram `of` an analysis, at the position of a step, cut `at` a resolution ε or into `at` clusters.
+
+    Attributes:
+        of: the analysis.
+        position: of the step among those of the analysis.
+        segment: of the spectrum; "" where there is none.
+        at: ε in the units of the eigenvalues, or the number of clusters.
+        beside: the cuts that are seen side by side, this one among them; clusters have the colours of the first.
+        chosen: an eigenvalue whose cluster is marked.
+        name: what stands above; default the step.
+    """
+
+    of: Analysed
+    position: int
+    segment: str
+    at: float
+    beside: tuple[Cut, ...] = ()
+    chosen: float | None = None
+    name: str = ""
+
+    @property
+    def step(self) -> int:
+        """The training step."""
+        return self.of.steps[self.position]
+
+    @property
+    def result(self) -> Any:
+        """What is cut, or what its dendrogram is made of."""
+        return self.of.results[self.position]
+
+    @property
+    def title(self) -> str:
+        """What stands above."""
+        return self.name or f"step {self.step:,}"
+
+    @property
+    def tree(self) -> Dendrogram | None:
+        """The dendrogram of eigenvalues; `None` where none of the segment has converged, and for other kinds."""
+        moving = self.of.dendrograms.get(self.segment) if self.of.kind == "spectrum" else None
+        return moving.trees.get(self.position) if moving else None
 
 
 def read(run: Run, name: str) -> Analysed:
@@ -120,3 +155,28 @@ def largest_first(run: Run, kind: str) -> list[str]:
         return -1
 
     return sorted(run.analyses(kind), key=lambda name: (-samples(name), name))
+
+
+def spectrum_title(experiment: str, spectrum: Spectrum) -> str:
+    """Make a title: experiment, operator, samples, dtype and solver, as far as the spectrum's provenance knows them."""
+    known = spectrum.provenance
+    parts = [experiment, str(known.get("operator", ""))]
+    if "samples" in known:
+        counts = [known[key] for key in ("samples", "samples_total") if key in known]
+        parts.append(" of ".join(counted(n) or str(n) for n in counts) + " samples")
+    parts += [str(known.get("dtype", "")), str(known.get("solver", ""))]
+    return ", ".join(shortened(part) for part in parts if part)
+
+
+def graph_title(experiment: str, known: Mapping[str, Any], tree: BipartitionTree) -> str:
+    """Make a title: experiment, what the coupling graph was computed from as its configuration says, how it was cut."""
+    samples = f"{counted(known.get('samples')) or '?'} of {counted(known.get('samples_total')) or '?'} samples"
+    return (
+        f"{shortened(experiment)}, |H_ij| of {samples}, {shortened(known.get('dtype'))}, "
+        f"{tree.laplacian} Laplacian, {tree.split} cuts"
+    )
+
+
+def counted(value: object) -> str:
+    """A whole number from a JSON file; nothing where it is none."""
+    return f"{value:,}" if isinstance(value, int) else ""

@@ -1,4 +1,4 @@
-"""What a page says of a run and of an analysis in words and tables; every text of a run is escaped."""
+"""What is said of a run and of an analysis: names and what they stand for, as plain texts."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..pictures.analysed import Analysed
-from ..pictures.by_segment import TITLES
-from ..pictures.summary import summary_columns
-from ..pictures.titles import counted
 from ..results.spectrum import Spectrum
-from ..store import Run
-from ..store.trees import describe_tree, tree_facts
-from .document import facts, table
+from ..statistics.segments import TITLES
+from ..statistics.summary import summary_columns
+from .analysed import Analysed, counted
+from .run import Run
+from .trees import describe_tree, tree_facts
+
+SUMMARY = {"largest": "largest λ", "smallest": "smallest λ", "trace": "trace", "num_negative": "surely negative"}
+SUMMARY |= {"num_unresolved_sign": "sign unresolved", "entropy": "entropy (nats)"}
+"""The columns of `summary_cells`, by what they have from `SpectrumSummary`."""
 
 
-def run_facts(run: Run, metrics: str) -> str:
-    """What was trained, how, and how well, and folded the parameters."""
+def describe_run(run: Run, metrics: str) -> dict[str, str]:
+    """What was trained, how, and how well, as the metrics say; "" where that is not known."""
     known, origin, steps = run.configuration, run.record.get("provenance", {}), run.steps()
     versions = origin.get("versions")
-    found = {
+    return {
         "experiment": str(known.get("experiment", "")),
         "parameters": f"{run.layout.size:,}, in {len(run.layout.names)} tensors",
         "training samples": counted(known.get("training_samples")),
@@ -30,17 +32,12 @@ def run_facts(run: Run, metrics: str) -> str:
         "checkpoints": f"{known.get('checkpoints', 'stored')}; {len(steps)} stored here",
         "last measured": metrics,
         "optimiser": str(origin.get("optimizer") or ""),
+        "versions": ", ".join(f"{name} {one}" for name, one in versions.items()) if isinstance(versions, dict) else "",
     }
-    if isinstance(versions, dict):
-        found["versions"] = ", ".join(f"{name} {one}" for name, one in versions.items())
-    layout = zip(run.layout.names, run.layout.shapes, strict=True)
-    shapes = [[name, " × ".join(map(str, shape)) or "scalar"] for name, shape in layout]
-    caption = "Parameters, in the order of the Hessian's rows"
-    return f"{facts(found)}\n{table('The parameters', ['tensor', 'shape'], shapes, caption=caption)}"
 
 
-def analysis_facts(analysed: Analysed) -> str:
-    """What was taken, and with which errors."""
+def describe_analysis(analysed: Analysed) -> dict[str, str]:
+    """What was taken, and with which errors; "" where that is not known."""
     known, steps, last = analysed.configuration, analysed.steps, analysed.results[-1]
     found = {
         "matrix": str(last.provenance.get("operator", known.get("operator", ""))),
@@ -49,15 +46,15 @@ def analysis_facts(analysed: Analysed) -> str:
         "steps": f"{len(steps)}, from {steps[0]:,} to {steps[-1]:,}",
     }
     if analysed.kind == "spectrum":
-        found |= _spectrum_facts(analysed.results)
+        found |= _spectra(analysed.results)
     elif analysed.kind == "tree":
         found |= {"Laplacian": last.laplacian, "cut at": last.split}
         found["parts not cut any more"] = f"of at most {last.min_size:,} parameters"
         found["last step"] = describe_tree(tree_facts(last))
-    return facts(found)
+    return found
 
 
-def _spectrum_facts(spectra: Sequence[Spectrum]) -> dict[str, str]:
+def _spectra(spectra: Sequence[Spectrum]) -> dict[str, str]:
     last, counts = spectra[-1], [len(spectrum.eigenvalues) for spectrum in spectra]
     some = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
     failed = sum(int((~spectrum.converged).sum()) for spectrum in spectra)
@@ -80,10 +77,8 @@ def _spectrum_facts(spectra: Sequence[Spectrum]) -> dict[str, str]:
     }
 
 
-def summary_table(analysed: Analysed) -> str:
-    """Extreme and negative eigenvalues, trace and entropy at every step, folded; what is not known is a dash."""
-    names = {"largest": "largest λ", "smallest": "smallest λ", "trace": "trace", "num_negative": "surely negative"}
-    names |= {"num_unresolved_sign": "sign unresolved", "entropy": "entropy (nats)"}
+def summary_cells(analysed: Analysed) -> list[list[str]]:
+    """Extreme and negative eigenvalues, trace and entropy at every step; what is not known is a dash."""
     columns = summary_columns(analysed.results)
 
     def cell(name: str, i: int) -> str:
@@ -92,6 +87,4 @@ def summary_table(analysed: Analysed) -> str:
         error = f" ± {columns[f'{name}_error'][i]:.1g}" if f"{name}_error" in columns else ""
         return f"{columns[name][i]:,.6g}{error}"
 
-    rows = [[f"{step:,}", *(cell(name, i) for name in names)] for i, step in enumerate(analysed.steps)]
-    caption = "Each with its error bound; that of an estimated trace is a standard error"
-    return table("The same as a table", ["step", *names.values()], rows, caption=caption)
+    return [[f"{step:,}", *(cell(name, i) for name in SUMMARY)] for i, step in enumerate(analysed.steps)]
