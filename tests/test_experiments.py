@@ -290,6 +290,7 @@ def test_overrides_and_identity(tiny):
         "mnist",
         "modular-addition",
         "modular-addition-30",
+        "modular-addition-53",
         "modular-addition-mlp",
         "planted",
     ]

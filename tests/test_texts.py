@@ -13,9 +13,9 @@ import small_run
 from hessian_dendrogram import Run, pictures, report
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pages.exported import export_page
-from hessian_dendrogram.pictures.layers import MOST_LAYERS, layer_names
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.solvers.graph.bipartition import recursive_bipartition
+from hessian_dendrogram.statistics.layers import MOST_LAYERS, layer_names
 from hessian_dendrogram.texts import MOST, escaped, listed, shortened
 
 HOSTILE = [

@@ -31,6 +31,9 @@ from .operators.mean import WORTH_MEASURING, MeanOperator
 from .operators.operator import CurvatureOperator, RestrictedOperator
 from .operators.parameters import parameter_layout
 from .progress import bar
+from .sample_sets import SETS, sample_set
+from .solvers.changes import changes_at
+from .solvers.directions import LeadingDirections
 from .solvers.eigensolvers import Exact, Lanczos
 from .solvers.solver import Solver
 from .store import BIPARTITION, Run, checked_name
@@ -47,17 +50,22 @@ class Analysis:
 
     Args:
         operator: one of `operators.OPERATORS`.
+        operator_options: what else that operator takes, by name, such as `{"metric": "identity"}`.
+        on: whose samples: `"train"`, `"test"`, `"all"` of both, or `"probe"`, the task's own inputs, which weigh alike
+            where the operator needs no targets.
         solver: what to make of it, such as `Exact(vectors=50)`, `Lanczos(options={"top": 200})` or `Bipartition()`.
-        samples: how many training samples, the first of one seeded permutation; default all.
+        samples: how many of them, the first of one seeded permutation; default all.
         parameters: names or patterns of the parameters, or names of the task's groups; default those of the task.
         dtype: floating-point type of the products, `"float64"` or `"float32"`.
-        name: default the operator, the number of samples, and the solver's ending.
+        name: default the operator with its options, the number of samples, and the solver's ending.
 
     Raises:
-        UserError: there is no such operator or type, or the name cannot be that of a folder.
+        UserError: there is no such operator, option, set of samples or type, or the name cannot be that of a folder.
     """
 
     operator: str = "hessian"
+    operator_options: Mapping[str, Any] = field(default_factory=dict)
+    on: str = "train"
     solver: Solver = field(default_factory=Exact)
     samples: int | None = None
     parameters: tuple[str, ...] | None = None
@@ -67,22 +75,35 @@ class Analysis:
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
             raise UserError(f"there is no operator {self.operator!r}; there are: {', '.join(OPERATORS)}")
+        if not isinstance(self.operator_options, Mapping):
+            raise UserError(f"operator_options are values by name, got {samples.describe(self.operator_options)}")
+        options = OPERATORS[self.operator].checked_options(self.operator_options)
+        object.__setattr__(self, "operator_options", options)
+        if self.on not in SETS:
+            raise UserError(f"an analysis is taken on {', '.join(SETS)}; got {self.on!r}")
         if self.dtype not in ("float32", "float64"):
             raise UserError(f"the type of an analysis is float32 or float64, got {self.dtype!r}")
         if self.name is not None and checked_name(self.name).endswith(BIPARTITION) and self.solver.kind != "tree":
             raise UserError(f"names that end in {BIPARTITION} are those of trees; got --name {self.name}")
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the operator looks at targets."""
+        return OPERATORS[self.operator].needs_labels(self.operator_options)
 
     def configuration(self, layout: Layout, total: int, seed: int) -> dict[str, Any]:
         """What a stored analysis is compared with.
 
         Args:
             layout: of the parameters.
-            total: how many training samples there are.
+            total: how many samples there are.
             seed: of the experiment.
         """
         count = self.count(total)
         return {
             "operator": self.operator,
+            **({"operator_options": dict(self.operator_options)} if self.operator_options else {}),
+            **({} if self.on == "train" else {"on": self.on}),
             "samples": count,
             "samples_total": total,
             # The first of one seeded permutation, so smaller choices nest in larger ones.
@@ -100,7 +121,8 @@ class Analysis:
         """
         count = total if self.samples is None else self.samples
         if count > total:
-            raise UserError(f"{count} samples were asked for, the training data has {total}")
+            whose = {"train": "the training data has", "test": "the test data has"}.get(self.on, "there are")
+            raise UserError(f"{count} samples were asked for, {whose} {total}")
         return count
 
     def name_for(self, total: int) -> str:
@@ -109,7 +131,19 @@ class Analysis:
             return self.name
         patterns = "-".join(self.parameters or ())
         part = f"-{re.sub('[^A-Za-z0-9_]+', '-', patterns).strip('-')}" if patterns else ""
-        return (self.name or f"{self.operator}-{self.count(total)}{part}") + self.solver.ending
+        on = "" if self.on == "train" else f"-{self.on}"
+        made = f"{self.operator}{_in_a_name(self.operator_options)}{on}-{self.count(total)}{part}"
+        return (self.name or made) + self.solver.ending
+
+
+def _in_a_name(options: Mapping[str, Any]) -> str:
+    """Options as part of a name: what is true, texts, and numbers with their option."""
+    parts = [
+        key if value is True else value if isinstance(value, str) else f"{key}{value:g}"
+        for key, value in options.items()
+        if value is not False
+    ]
+    return "".join(f"-{re.sub('[^A-Za-z0-9_]+', '-', part)}" for part in parts)
 
 
 def analysis_of(experiment: Experiment, *, name: str | None = None, dtype: str = "float64") -> Analysis:
@@ -158,11 +192,28 @@ class Session:
         """Where the weights are."""
         return RunCheckpoints(self.run)
 
-    @property
-    def total(self) -> int:
-        """How many training samples there are."""
-        total: int = self.run.configuration["training_samples"]
-        return total
+    def total(self, analysis: Analysis) -> int:
+        """How many samples there are of those that an analysis is taken on."""
+        if analysis.on == "train":
+            total: int = self.run.configuration["training_samples"]
+            return total
+        return samples.size(self.data(analysis))
+
+    def data(self, analysis: Analysis) -> Data:
+        """The samples that an analysis chooses from.
+
+        Raises:
+            UserError: there are none, or they lack targets that the operator looks at.
+        """
+        task = self.experiment.task
+        return sample_set(
+            task, self.load(), analysis.on, needs_labels=analysis.needs_labels, operator=analysis.operator
+        )
+
+    def configuration(self, analysis: Analysis) -> dict[str, Any]:
+        """What a stored analysis is compared with."""
+        found = analysis.configuration(self.layout(analysis), self.total(analysis), self.experiment.seed)
+        return found | ({"probe_sha256": samples.digest(self.data(analysis))} if analysis.on == "probe" else {})
 
     def layout(self, analysis: Analysis) -> Layout:
         """The parameters that an analysis covers, in the task's groups."""
@@ -185,11 +236,12 @@ class Session:
         return everything.restricted(rows), None if chosen is None else np.searchsorted(rows, chosen)
 
     def chosen(self, analysis: Analysis, data: Data) -> Data:
-        """The training samples that an analysis takes."""
-        count = analysis.count(self.total)
-        if count == self.total:
+        """The samples that an analysis takes, of all that it chooses from."""
+        total = samples.size(data)
+        count = analysis.count(total)
+        if count == total:
             return data
-        order = shuffled(self.total, self.experiment.seed, _CURVATURE_STREAM)
+        order = shuffled(total, self.experiment.seed, _CURVATURE_STREAM)
         return samples.select(data, order[:count])
 
     def operator(
@@ -219,7 +271,7 @@ class Session:
             task.loss,
             data,
             parameters=patterns if indices is None else layout.names,
-            weight=task.weight,
+            weight=task.weight if analysis.needs_labels or analysis.on != "probe" else None,
             dtype=getattr(torch, analysis.dtype),
             device=self.device,
             # What training takes at once, so can this.
@@ -227,6 +279,7 @@ class Session:
             or (samples.size(data) if training and training.batch_size is None else 512),
             method=way.get("products_by"),
             checks_of=None if checks_of is None else mean_of(checks_of),
+            **analysis.operator_options,
         )
         return mean if indices is None else RestrictedOperator(mean, indices)
 
@@ -267,13 +320,17 @@ def check(session: Session, analysis: Analysis, at: Sequence[int] | None = None)
         raise UserError(
             f"--at names steps without a checkpoint: {missing}; there will be some at {experiment.checkpoints()}"
         )
+    analysis = _knowing_the_task(session, analysis)
     train_data, _ = session.load()
-    analysis.count(session.total)
-    few = samples.select(train_data, torch.arange(min(64, samples.size(train_data))))
+    data = session.data(analysis)
+    analysis.count(samples.size(data))
+    few = samples.select(data, torch.arange(min(64, samples.size(data))))
     operator = session.operator(analysis, new_model(experiment), few)
     operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
     measured(experiment, new_model(experiment), new_model(experiment), train_data, "the untrained model")
     analysis.solver.check(operator.shape[0])
+    if isinstance(analysis.solver, LeadingDirections):
+        analysis.solver.try_out(operator)
     logger.debug("the matrix is assembled by %s", mean_of(operator).assembly())
 
 
@@ -292,9 +349,10 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
         UserError: the stored analysis of that name has another configuration, or there is no checkpoint at a step.
         InterruptedSolverError: the operator failed; what had been found is stored beside the analysis.
     """
+    analysis = _knowing_the_task(session, analysis)
     experiment, run = session.experiment, session.run
-    layout, steps, name = session.layout(analysis), session.steps(at), analysis.name_for(session.total)
-    configuration = analysis.configuration(layout, session.total, experiment.seed)
+    layout, steps, name = session.layout(analysis), session.steps(at), analysis.name_for(session.total(analysis))
+    configuration = session.configuration(analysis)
     is_new = name not in run.analyses(None)
     if not is_new:
         compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
@@ -305,7 +363,7 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
         return name
     analysis.solver.check(layout.size)
     train_data, _ = session.load()
-    chosen = session.chosen(analysis, train_data)
+    chosen = session.chosen(analysis, session.data(analysis))
     operator = None
     if is_new:
         operator = session.operator(analysis, _model_at(session, steps[0]), chosen)
@@ -320,13 +378,14 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
             run.save_measures(step, measured(experiment, model, last, train_data, f"step {step}"), *source)
         operator = session.operator(analysis, model, chosen, way=chosen_way, checks_of=operator)
         try:
-            result = analysis.solver.solve(operator, seed=experiment.seed, progress=session.progress)
+            solver = _solver_at(session, analysis.solver, step, model, train_data, operator)
+            result = solver.solve(operator, seed=experiment.seed, progress=session.progress)
         except InterruptedSolverError as error:
             kept = _keep_interrupted(run, name, step, error.spectrum)
             raise InterruptedSolverError(
                 f"step {step}: {error}; see analysis {kept!r} of {run.path}", error.spectrum
             ) from error
-        facts = {"samples_total": session.total, **source_facts(experiment, run)}
+        facts = {"samples_total": configuration["samples_total"], **source_facts(experiment, run)}
         _save(run, name, step, result, facts)
     return name
 
@@ -336,6 +395,27 @@ def mean_of(operator: CurvatureOperator) -> MeanOperator:
     mean = operator.whole if isinstance(operator, RestrictedOperator) else operator
     assert isinstance(mean, MeanOperator)
     return mean
+
+
+def _knowing_the_task(session: Session, analysis: Analysis) -> Analysis:
+    """The same with a solver that knows the task's readouts, where it has use for them."""
+    if not isinstance(analysis.solver, LeadingDirections):
+        return analysis
+    experiment = session.experiment
+    layout, own = session.layout(analysis), experiment.task.readouts
+    return replace(analysis, solver=analysis.solver.of_task(experiment.name, own, layout))
+
+
+def _solver_at(
+    session: Session, solver: Solver, step: int, model: nn.Module, train_data: Data, operator: CurvatureOperator
+) -> Solver:
+    """The same with the gradient and the last update of a checkpoint, where it has use for them."""
+    if not isinstance(solver, LeadingDirections):
+        return solver
+    mean, run, task = mean_of(operator), session.run, session.experiment.task
+    at_once, device = mean.risk.data.batch_size, session.device
+    found = changes_at(run, step, model, task, train_data, mean.layout, device=device, batch_size=at_once)
+    return solver.beside(found)
 
 
 def _model_at(session: Session, step: int) -> nn.Module:

@@ -62,7 +62,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run director
 Out = Annotated[Path | None, typer.Option("--out", help="The run directory; default runs/NAME.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the experiment's data files.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of initial weights, batch order and choice of samples.")]
-Samples = Annotated[int | None, typer.Option("--samples", help="Training samples for the Hessian; default all.")]
+Samples = Annotated[int | None, typer.Option("--samples", help="Samples for the curvature; default all.")]
 Vectors = Annotated[
     str | None, typer.Option("--vectors", metavar="N", help="Eigenvectors to store at each end, or all; default 50.")
 ]
@@ -70,11 +70,29 @@ At = Annotated[str | None, typer.Option("--at", help="Steps to analyse, as 0,100
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64, for the curvature.")]
 Device = Annotated[str, typer.Option("--device", help="A torch device, such as cpu or cuda.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the analysis; default hessian-SAMPLES.")]
-Operator = Annotated[str, typer.Option("--operator", help="hessian or gauss-newton.")]
+Operator = Annotated[
+    str,
+    typer.Option(
+        "--operator", help="hessian, gauss-newton, fisher, empirical-fisher, gradient-covariance or residual."
+    ),
+]
+OperatorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="NAME=VALUE",
+        help="An option of the operator; may be given again. gauss-newton: metric=identity with centre_outputs, "
+        "divide_by_outputs, centred; metric=softmax with tau=1. fisher: distribution=categorical, draws=100, seed=0.",
+    ),
+]
+On = Annotated[
+    str, typer.Option("--on", help="On which samples: train, test, all of both, or probe, the task's own inputs.")
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameters", metavar="PATTERN", help="Take these alone, as conv1.*; may be given again."),
 ]
+Solver = Annotated[str | None, typer.Option("--solver", help="exact, lanczos or density; default the experiment's.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -163,6 +181,15 @@ def analyse(
     at: At = None,
     dtype: Dtype = "float64",
     operator: Operator = "hessian",
+    operator_options: OperatorOptions = None,
+    on: On = "train",
+    solver: Solver = None,
+    each_layer: Annotated[
+        bool, typer.Option("--each-layer", help="One result for each layer: the diagonal blocks.")
+    ] = False,
+    each_group: Annotated[
+        bool, typer.Option("--each-group", help="One result for each of the task's groups of parameters.")
+    ] = False,
     parameters: Parameters = None,
     device: Device = "cpu",
     name: Name = None,
@@ -179,15 +206,20 @@ def analyse(
     chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse = _out(out, chosen), _steps(at)
     analysis = replace(
-        analysis_of(chosen, name=name, dtype=_dtype(dtype)), operator=operator, parameters=_patterns(parameters)
+        analysis_of(chosen, name=name, dtype=_dtype(dtype)),
+        operator=operator,
+        operator_options=_operator_options(operator, operator_options),
+        on=on,
+        parameters=_patterns(parameters),
     )
+    analysis = replace(analysis, solver=_solver(chosen, analysis.solver, solver, each_layer, each_group))
     if step is not None and not checkpoints:
         raise UserError(f"--step is the step of a file that --checkpoints names; got --step {step} without one")
     if prefix is not None and not checkpoints:
         raise UserError(f"--prefix goes with files that --checkpoints names; got --prefix {prefix} without any")
     source = chosen.weights_from
     if checkpoints and is_repository(str(checkpoints)):
-        source = HubCheckpoints(str(checkpoints), prefix=prefix, tell=_print)
+        source = HubCheckpoints(str(checkpoints), step, prefix=prefix, tell=_print)
     elif checkpoints:
         source = FileCheckpoints.found(Path(checkpoints), step, prefix=prefix, tell=_print)
     if only_list:
@@ -228,6 +260,8 @@ def fiedler(
     ] = None,
     dtype: Dtype = "float64",
     operator: Operator = "hessian",
+    operator_options: OperatorOptions = None,
+    on: On = "train",
     parameters: Parameters = None,
     device: Device = "cpu",
     name: Name = None,
@@ -244,6 +278,8 @@ def fiedler(
     options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
     analysis = Analysis(
         operator=operator,
+        operator_options=_operator_options(operator, operator_options),
+        on=on,
         solver=Bipartition(**options),
         samples=chosen.samples,
         parameters=_patterns(parameters),
@@ -265,6 +301,63 @@ def fiedler(
     for step in opened.analysed_steps(names[0]):
         _print(f"step {step}: {report.in_one_line(opened, names[0], step)}")
     _print(f"figures: {opened.figures_folder(names[0])}")
+
+
+@app.command(epilog="Example: hessian-dendrogram directions digits --out runs/digits --readout class --top 10")
+def directions(
+    experiment: ExperimentArgument,
+    out: Out = None,
+    data_dir: DataDir = None,
+    samples: Samples = None,
+    at: At = None,
+    top: Annotated[int, typer.Option("--top", help="How many of the leading eigenvectors.")] = 24,
+    readout: Annotated[
+        str | None,
+        typer.Option(
+            "--readout",
+            help="Groups of output directions: one of the task's, output, class, token, next-token or frequency; or "
+            "tensors or groups, for shares of the parameters. Default the task's first.",
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Assemble the matrix, for a small model.")] = False,
+    dtype: Dtype = "float64",
+    operator: Operator = "gauss-newton",
+    operator_options: OperatorOptions = None,
+    on: On = "train",
+    parameters: Parameters = None,
+    device: Device = "cpu",
+    name: Name = None,
+    debug: Debug = False,  # noqa: ARG001 (read by main)
+) -> None:
+    """Say what the leading eigenvectors of a trained run do to the outputs, beside what chance gives."""
+    with _torch_needed():
+        from . import experiment_run
+        from .analyse import Analysis, Session
+        from .analyse import analyse as take
+        from .solvers.directions import LeadingDirections
+    chosen = _experiment(experiment, samples=samples)
+    path, steps_to_analyse = _out(out, chosen), _steps(at)
+    analysis = Analysis(
+        operator=operator,
+        operator_options=_operator_options(operator, operator_options),
+        on=on,
+        solver=LeadingDirections(top=top, readout=readout, exact=exact),
+        samples=chosen.samples,
+        parameters=_patterns(parameters),
+        dtype=_dtype(dtype),
+        name=name,
+    )
+    with (
+        experiment_run.open_run(
+            chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True
+        ) as (opened, load),
+        _stage("operators and directions"),
+    ):
+        names = [take(Session(chosen, opened, load, device, progress=True), analysis, steps_to_analyse)]
+    from .store import report
+
+    for step in opened.analysed_steps(names[0]):
+        _print(f"step {step}: {report.in_one_line(opened, names[0], step)}")
 
 
 @app.command(epilog="Example: hessian-dendrogram plot runs/digits --to paper/figures")
@@ -344,7 +437,7 @@ def info(
         typer.Option(
             "--csv",
             metavar="TABLE",
-            help="Print one table as CSV: eigenvalues, gaps, shares, clusters, trees or metrics.",
+            help="Print one table as CSV, such as eigenvalues, gaps or metrics; any other word lists all.",
         ),
     ] = None,
     debug: Debug = False,  # noqa: ARG001 (read by main)
@@ -443,8 +536,27 @@ def _dtype(name: str) -> str:
     return name
 
 
+def _solver(experiment: Experiment, own: Any, name: str | None, each_layer: bool, each_group: bool) -> Any:
+    """The solver of that name, or the experiment's own; for each block where that is wanted."""
+    from .solvers.named import each, solver_named
+
+    if each_layer and each_group:
+        raise UserError("--each-layer and --each-group are two ways to divide the parameters; give one of them")
+    if each_group and not experiment.task.groups:
+        raise UserError(f"--each-group takes the groups of the task, and that of {experiment.name} has none; name some")
+    chosen = own if name is None else solver_named(name, vectors=experiment.vectors, lanczos=experiment.lanczos)
+    return each(chosen, "layer" if each_layer else "group") if each_layer or each_group else chosen
+
+
 def _patterns(given: list[str] | None) -> tuple[str, ...] | None:
     return tuple(given) if given else None
+
+
+def _operator_options(operator: str, texts: list[str] | None) -> dict[str, Any]:
+    from .operators import OPERATORS
+    from .operators.option_texts import options_of_texts
+
+    return options_of_texts(OPERATORS[operator], texts) if texts and operator in OPERATORS else {}
 
 
 def _device(name: str) -> str:

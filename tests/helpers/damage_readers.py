@@ -12,13 +12,11 @@ import numpy as np
 
 from hessian_dendrogram import pictures
 from hessian_dendrogram.errors import HessianDendrogramError
-from hessian_dendrogram.pages import apps, clusters, widgets
-from hessian_dendrogram.pages.dendrograms import Cut
-from hessian_dendrogram.pictures.analysed import read
-from hessian_dendrogram.pictures.clusters import cluster_rows
-from hessian_dendrogram.pictures.film import frames
-from hessian_dendrogram.pictures.film_on_screen import film
+from hessian_dendrogram.pages import apps, cuts, widgets
+from hessian_dendrogram.pictures.film import film, frames
+from hessian_dendrogram.statistics.clusters import cluster_rows
 from hessian_dendrogram.store import Run, tables
+from hessian_dendrogram.store.analysed import Cut, read
 
 try:
     from hessian_dendrogram.entry import main
@@ -104,17 +102,24 @@ def _spectrum(path, out):
             film(made, shown=analysis.steps[-1]) if is_drawn else None
             for position, tree in moving.trees.items():
                 row = cluster_rows(tree, moving.epsilon)[0]
-                _draw(moving.picture(position, chosen=row["from"], title="here"))
-                _cluster(analysis, position, segment, moving.epsilon, row)
+                cut = Cut(analysis, position, segment, moving.epsilon, chosen=row["from"], name="here")
+                _cut(cut)
+                _cluster(cut)
     if known:
         _draw(pictures.comparison_of_spectra({"first": known[0].results[0], "last": known[-1].results[-1]}))
 
 
-def _cluster(analysis, position, segment, epsilon, row):
+def _cut(cut):
+    """The dendrogram, and what else there is of a cut."""
+    for picture in cuts.pictures_of(cut).values():
+        _draw(picture)
+
+
+def _cluster(cut):
     """The eigenvectors of the largest cluster."""
     found = {}
     with _told():
-        _, found = clusters.cluster_pictures(Cut(analysis, position, segment, epsilon), row["from"])
+        _, found = cuts.cluster_pictures(cut, cut.chosen)
     for picture in found.values():
         _draw(picture)
 
@@ -132,9 +137,7 @@ def _parameter_dendrogram(path, out):
     for analysis in _read(path, "parameter-dendrogram"):
         _tabs(analysis)
         for position in range(len(analysis.steps)):
-            cut = Cut(analysis, position, "", 6)
-            for picture in (cut.picture("here"), cut.matrix("here")):
-                _draw(picture)
+            _cut(Cut(analysis, position, "", 6, name="here"))
 
 
 def _weights(path, out):

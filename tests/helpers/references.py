@@ -42,3 +42,33 @@ def reference(model, loss, data, layout):
         except (RuntimeError, NotImplementedError):
             pass
         return torch.autograd.functional.hessian(value, point)
+
+
+def samples_of(model, data, layout):
+    """For each sample its outputs (as a model gives them), Jacobian (numbers, n) and target, by autograd alone.
+
+    Every sample is evaluated by itself, in float64, with the model as a case made it.
+    """
+    model = model.double().eval()
+    inputs, targets = whole(data)
+    tensors = [model.get_parameter(name) for name in layout.names]
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        torch.backends.mha.set_fastpath_enabled(False)
+        for n in range(len(targets)):
+            one = map_inputs(lambda tensor, n=n: tensor[n : n + 1], inputs)
+            outputs = model(*one) if isinstance(one, tuple) else model(**one) if isinstance(one, dict) else model(one)
+            rows = [
+                torch.autograd.grad(entry, tensors, retain_graph=True, allow_unused=True) for entry in outputs.flatten()
+            ]
+            J = torch.stack(
+                [
+                    torch.cat(
+                        [
+                            (torch.zeros_like(tensor) if part is None else part).reshape(-1)
+                            for part, tensor in zip(row, tensors, strict=True)
+                        ]
+                    )
+                    for row in rows
+                ]
+            )
+            yield outputs.detach(), J, targets[n : n + 1]

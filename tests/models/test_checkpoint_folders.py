@@ -219,6 +219,30 @@ def test_revisions_of_the_hub_are_checkpoints(hub, name, steps):
     assert are_equal(network(1).state_dict(), model)
 
 
+def test_a_revision_without_a_step_in_its_name_has_the_step_that_is_given(hub):
+    source = HubCheckpoints("owner/net-1m@main", 9000)
+    model = network(7)
+    source.load(9000, model)
+    assert source.steps() == [9000]
+    assert are_equal(network(2).state_dict(), model)
+    for name, step in (("owner/net-1m", 3), ("owner/net-1m@step1000,step2000", 3), ("owner/net-1m@main", -1)):
+        with pytest.raises(UserError, match=f"--step {step} goes with one revision, owner/net-1m@main"):
+            HubCheckpoints(name, step)
+
+
+def test_what_is_changed_is_said_for_the_first_revision(hub):
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+    told = []
+    source = HubCheckpoints("owner/net-1m", tell=told.append)
+    for step in source.steps():
+        source.load(step, Outer())
+    assert told[2:] == ["model.safetensors: put inner. before every name"]
+
+
 def test_a_hub_that_is_not_there_is_one_line(hub, tmp_path):
     with pytest.raises(UserError, match=r"step3000 is not in the cache.* Download it where there is a network"):
         HubCheckpoints("owner/net-1m@step3000").load(3000, network())

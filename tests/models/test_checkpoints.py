@@ -257,6 +257,19 @@ def test_every_file_is_told_with_its_step(files, told, tmp_path):
     }
 
 
+def test_a_file_without_a_step_does_not_block_those_that_have_one(tmp_path):
+    """As a trainer leaves its last or its best weights beside the folders of its checkpoints."""
+    write(tmp_path, {"checkpoint-500/model.safetensors": {"format": "pt"}, "model.safetensors": {"format": "pt"}})
+    write(tmp_path, {"step_20.pt": STATE, "best.pt": OTHER, "training_args.bin": b"", "last.ckpt": b"half a file"})
+    lines = []
+    found = find_checkpoints(tmp_path, tell=lines.append)
+    assert found == {20: tmp_path / "step_20.pt", 500: tmp_path / "checkpoint-500" / "model.safetensors"}
+    rest = "has no training step in its name; rename it, or give the one file with --step N"
+    assert f"left out: best.pt {rest}" in lines
+    assert f"left out: model.safetensors {rest}" in lines
+    assert any(line.startswith(f"left out: {tmp_path}/last.ckpt cannot be read as a checkpoint") for line in lines)
+
+
 def test_a_folder_of_one_step_and_a_step_that_is_given(tmp_path):
     write(tmp_path, {"checkpoint-500/model.safetensors": None, "checkpoint-500/optimizer.pt": ADAM})
     folder = tmp_path / "checkpoint-500"
@@ -314,7 +327,8 @@ OTHER = {name: tensor + 1 for name, tensor in STATE.items()}
             "has no checkpoint of a model, only optimizer_step_10.pt, scheduler.pt",
         ),
         ({"model-00001-of-00002.safetensors": None}, "is one part of a state dict in several files"),
-        ({"step_1.pt": STATE, "final.pt": STATE}, "final.pt has no training step in its name"),
+        ({"final.pt": STATE, "best.pt": STATE}, "best.pt has no training step in its name"),
+        ({"step_1.pt": STATE, "2_500.pt": STATE}, "2_500.pt has no certain training step in its name"),
         ({"final.pt": b"noise"}, "final.pt cannot be read as a checkpoint: it is damaged, or no file of its ending"),
         ({"final.safetensors": b"noise"}, "final.safetensors cannot be read as a checkpoint"),
     ],

@@ -58,6 +58,7 @@ def test_every_form_of_a_file_fits_and_has_the_weights_that_were_saved(form, tmp
     for name, tensor in trained.state_dict().items():
         assert torch.equal(model.state_dict()[name], tensor)
     assert model.head.weight is model.embedding.weight
+    assert bool(said) == (form != "as it is")  # nothing is changed without a word
     if form == "Lightning":
         assert said == ["step_3.pt: took off net.", "step_3.pt: left out 1 that do not begin with it (metric.total)"]
 
@@ -78,8 +79,12 @@ def test_what_fits_in_two_ways_is_refused_until_it_is_said_which(tmp_path):
     with pytest.raises(UserError, match=r"fit under 'student\.' and 'teacher\.'; say which by --prefix"):
         matched(state, model)
     torch.save(state, tmp_path / "step_3.pt")
-    FileCheckpoints({3: tmp_path / "step_3.pt"}, prefix="student.").load(3, model)
-    assert torch.equal(model.weight, trained.weight)
+    for prefix in ("student.", "student"):  # the key of a dictionary in the file has no dot
+        model = nn.Linear(2, 2)
+        FileCheckpoints({3: tmp_path / "step_3.pt"}, prefix=prefix).load(3, model)
+        assert torch.equal(model.weight, trained.weight)
+    wrapped = matched(under("_orig_mod.module.", state), model, "student")
+    assert torch.equal(wrapped.state["weight"], trained.weight)
     with pytest.raises(UserError, match=r"not under the prefix 'net.'; the file has student.weight"):
         matched(state, model, "net.")
 
@@ -94,6 +99,7 @@ def test_tied_tensors_that_differ_in_a_file_are_refused():
 def test_what_does_not_fit_is_left_to_the_comparison():
     state = {"first.weight": torch.ones(2, 2)}
     assert matched(state, nn.Linear(2, 2)).state == state
+    assert matched(under("module.", state), nn.Linear(2, 2)).state == state
     assert matched({}, nn.Linear(2, 2)).state == {}
     other = {**state_of(nn.Linear(2, 2)), "other": torch.ones(1)}
     assert matched(other, nn.Linear(2, 2)).state.keys() == other.keys()

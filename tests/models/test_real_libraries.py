@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector
 
 from hessian_dendrogram import Hessian, Run, cli
+from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.models.attention_heads import heads_as_groups
 from hessian_dendrogram.models.checkpoints import FileCheckpoints
 from hessian_dendrogram.models.tokens import next_token_loss, next_token_weight, token_loss, token_weight
@@ -128,6 +129,51 @@ def test_a_kernel_without_second_derivatives_is_replaced_on_the_copy():
     assert model.config._attn_implementation == "flex_attention"
     v = torch.ones(H.shape[0], dtype=torch.float64)
     assert torch.equal(other.matvec(v), H.matvec(v))
+
+
+def test_experts_without_products_in_float64_are_evaluated_one_by_one():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.MixtralConfig(**SHAPE, **WORDS, **NO_SPECIAL, num_key_value_heads=2, num_local_experts=3)
+    torch.manual_seed(0)
+    model, batch = transformers.MixtralForCausalLM(config), batch_for(llama)
+    own = config._experts_implementation
+    H = Hessian(model, next_token_loss, batch, weight=next_token_weight, dtype=torch.float64)
+    v = torch.randn(H.shape[0], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    product = H.matvec(v)
+    assert config._experts_implementation == own
+    plain = transformers.MixtralForCausalLM._from_config(config, experts_implementation="eager")
+    plain.load_state_dict(model.state_dict())
+    bound = 1e-12 * float(product.norm()) + H.arithmetic_error() * float(v.norm())
+    assert float((product - double_backward(plain, next_token_loss, batch, v)).norm()) <= bound
+
+
+@pytest.mark.parametrize("make", [gpt2, neox], ids=lambda make: make.__name__)
+def test_a_bridge_is_what_the_bridged_model_is(make, tmp_path):
+    """Its dropout is none of its own modules, and queries, keys and values are tensors of their own."""
+    transformers, lens = pytest.importorskip("transformers"), pytest.importorskip("transformer_lens")
+    if "TransformerBridge" not in dir(lens):
+        pytest.skip("there are bridges since version 4")
+    torch.manual_seed(0)
+    model, batch = make(transformers, "eager"), batch_for(make)
+    model.save_pretrained(tmp_path)
+    tokens = batch["input_ids"]
+    options = {"weight": next_token_weight, "dtype": torch.float64}
+    wanted = Hessian(model, next_token_loss, {"input_ids": tokens, "labels": tokens}, **options)
+    value = float(wanted.risk.batch_loss(({"input_ids": tokens}, tokens)).detach())
+    bridge = lens.TransformerBridge.boot_transformers(str(tmp_path), hf_model=model, tokenizer=None, device="cpu")
+    H = Hessian(bridge, next_token_loss, (tokens, tokens), **options)
+    assert float(H.risk.batch_loss((tokens, tokens)).detach()) == pytest.approx(value, rel=1e-8)
+    copy = bridge.to(torch.float64).eval()
+    v = torch.randn(H.shape[0], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        parameters = list(copy.parameters())
+        value = next_token_loss(copy(tokens), tokens)
+        gradient = torch.autograd.grad(value, parameters, create_graph=True, materialize_grads=True)
+        inner = parameters_to_vector([part.contiguous() for part in gradient]) @ v
+        product = torch.autograd.grad(inner, parameters, materialize_grads=True)
+    product = parameters_to_vector([part.contiguous() for part in product])
+    bound = 1e-12 * float(product.norm()) + H.arithmetic_error() * float(v.norm())
+    assert float((product - H.matvec(v)).norm()) <= bound
 
 
 # ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,8 +296,9 @@ def test_the_folder_of_a_trainer_in_twenty_lines(tmp_path, monkeypatch):
         processing_class=tokenizer,
     )
     trainer.train()
-    tokenizer.save_pretrained("lm")
-    config.save_pretrained("lm")
+    trainer.save_model(
+        "lm"
+    )  # the last weights without a step, beside the checkpoints, as scripts of training leave them
     Path("lm", "texts.txt").write_text("\n".join(lines))
     command("analyse", example, "--checkpoints", "lm", "--out", "run")
     run = Run(tmp_path / "run")
@@ -259,6 +306,29 @@ def test_the_folder_of_a_trainer_in_twenty_lines(tmp_path, monkeypatch):
     weights, trained = run.weights(4), model.state_dict()
     assert all(np.array_equal(weights[name], tensor.numpy()) for name, tensor in trained.items())
     assert run.layout_of(run.analyses()[0]).parts[:2] == ("head 0.0", "head 0.1")
+
+
+@pytest.mark.parametrize("make", [neox, vit], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_changed_names_are_those_of_the_file_and_not_of_another_in_its_folder(make, ending, tmp_path):
+    transformers, safetensors = pytest.importorskip("transformers"), pytest.importorskip("safetensors.torch")
+    torch.manual_seed(0)
+    first, last, model = (make(transformers, "eager") for _ in range(3))
+    first.save_pretrained(tmp_path / "first")
+    state = safetensors.load_file(tmp_path / "first" / "model.safetensors")
+    assert state.keys() != first.state_dict().keys()  # which the library has changed
+    last.save_pretrained(tmp_path / "run")
+    file = tmp_path / "run" / f"step_10.{ending}"
+    if ending == "pt":
+        torch.save({f"module.{name}": tensor for name, tensor in state.items()}, file)
+    else:
+        safetensors.save_file(state, file)
+    FileCheckpoints.found(tmp_path / "run").load(10, model)
+    assert all(torch.equal(tensor, first.state_dict()[name]) for name, tensor in model.state_dict().items())
+    name = next(name for name, tensor in state.items() if tensor.ndim == 2)
+    torch.save({**state, name: state[name].to(torch.int8)}, tmp_path / "step_3.pt")
+    with pytest.raises(UserError, match="is quantised: "):
+        FileCheckpoints.found(tmp_path / "step_3.pt").load(3, model)
 
 
 def run_example(name, tmp_path, monkeypatch, **changes):

@@ -63,7 +63,7 @@ class Bomb:
             r"than tensors \(argparse.Namespace\) under 'args' and could .* for k in \['model'\]}, 'weights-1.pt'",
         ),
         (ADAM, "holds no state dict of a model but state, param_groups"),
-        ({"generator": STATE, "critic": STATE}, "holds no state dict of a model but generator, critic"),
+        ({"generator": STATE, "critic": STATE}, "model but generator, critic; --prefix generator takes"),
         ([1, 2], "holds no state dict"),
         ({}, "holds no state dict"),
         ({"a": 1}, "holds no state dict"),

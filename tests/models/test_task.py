@@ -17,8 +17,7 @@ from hessian_dendrogram.experiment_run import open_run
 from hessian_dendrogram.index_sets import indices_of, runs_of
 from hessian_dendrogram.models.checkpoints import Checkpoints, RunCheckpoints
 from hessian_dendrogram.models.importing import import_checkpoints, read_checkpoints
-from hessian_dendrogram.pictures.branch_layers import cluster_layers
-from hessian_dendrogram.pictures.layers import layer_names, part_layers
+from hessian_dendrogram.statistics.layers import cluster_layers, layer_names, part_layers
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.report import facts
 from places import TINY

@@ -126,7 +126,18 @@ def test_no_weight_is_named_that_does_not_fit():
     assert fitting_weight(labels, [2 / 3, 1 / 3], 1e-6) == "next_token_weight"
     assert fitting_weight(labels, [1 / 3, 2 / 3], 1e-6) is None
     same = [labels[0], labels[0]]
-    assert fitting_weight(same, [0.5, 0.5], 1e-6) is None  # both would do
+    assert fitting_weight(same, [0.5, 0.5], 1e-6) == "token_weight or next_token_weight"  # both would do
+
+
+def test_a_weight_is_named_where_no_first_label_counts():
+    """As in masked models, whose sequences begin with a token that is never asked for."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(5, 4), nn.Tanh(), nn.Linear(4, 5)).double()
+    tokens = torch.randint(5, (6, 8))
+    labels = tokens.masked_fill(torch.rand(6, 8) < 0.6, -100)
+    labels[:, 0] = -100
+    with pytest.raises(UserError, match="pass weight=token_weight or next_token_weight of hessian_dendrogram"):
+        Hessian(net, token_loss, (tokens, labels))
 
 
 @pytest.mark.parametrize(("loss", "weight"), PAIRS)

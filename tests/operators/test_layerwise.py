@@ -113,7 +113,7 @@ def prepare(model):
     return model
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_equal_to_autograd_on_random_networks(case):
     model, loss, data = case

@@ -72,3 +72,39 @@ def test_settings_are_given_back_where_the_model_fails():
             raise KeyError
     except KeyError:
         assert model.cfg.dtype == torch.float32
+
+
+class Bridge(nn.Module):
+    """A model that computes with parts of another, which it does not list, as a bridge of TransformerLens does."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+        self.__dict__["original"] = nn.Sequential(self.linear, nn.Dropout(0.5))
+
+    def train(self, mode=True):
+        self.original.train(mode)
+        return super().train(mode)
+
+    def forward(self, x):
+        return self.original(x).tanh()
+
+
+def test_parts_that_only_the_models_own_eval_reaches_are_in_that_mode():
+    torch.manual_seed(0)
+    model = Bridge()
+    plain = nn.Sequential(model.linear, nn.Tanh())
+    v = torch.ones(8)
+    products = [Hessian(one, nn.functional.mse_loss, data()).matvec(v) for one in (model, plain)]
+    assert torch.equal(*products)
+    assert model.training
+    assert model.original[1].training
+
+
+def test_a_compiled_model_is_evaluated_as_it_was_written():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    v = torch.ones(8)
+    wanted = Hessian(plain, nn.functional.mse_loss, data()).matvec(v)
+    compiled = torch.compile(plain, backend="eager")
+    assert torch.equal(Hessian(compiled, nn.functional.mse_loss, data()).matvec(v), wanted)

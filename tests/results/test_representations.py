@@ -32,7 +32,7 @@ SYMMETRIC = (lambda A: A + A.T)(np.random.default_rng(0).normal(size=(40, 40)))
         (single_linkage(LARGE), "Dendrogram(6,000 eigenvalues from -1 to 4, merges above ε = 2e-09 are resolved)"),
         (
             single_linkage(Spectrum(eigenvalues=[1.0, 2.0], error_bounds=0.0, dim=9, num_top=2)),
-            "Dendrogram(2 eigenvalues from 1 to 2, merges above ε = 0 are resolved, others unknown below)",
+            "Dendrogram(2 eigenvalues from 1 to 2, merges above ε = 0 are resolved, 7 others unknown below)",
         ),
         (
             recursive_bipartition(coupling_graph(SYMMETRIC), min_size=20),

@@ -117,7 +117,7 @@ def test_no_text_of_a_run_does_harm(info, tmp_path):
             assert not {unicodedata.category(character) for character in line} & {"Cc", "Cf"}
 
 
-@pytest.mark.parametrize("kind", [0, None, [], "density"])
+@pytest.mark.parametrize("kind", [0, None, [], "monodromy"])
 def test_a_kind_that_is_none_is_told_by_the_name_of_its_file(info, tmp_path, kind):
     made = small_run.write(tmp_path / "run")
     file = made.path / "analyses/hessian-100/analysis.json"

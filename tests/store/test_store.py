@@ -232,7 +232,7 @@ def test_what_is_not_there_is_answered_with_what_is(run, tmp_path):
     with pytest.raises(UserError, match="an analysis name has at most 100 letters"):
         run.create_analysis("../x", {})
     run.create_analysis("other", {})
-    with pytest.raises(UserError, match="has 2 analyses; name one of: hessian-5, other"):
+    with pytest.raises(UserError, match="has 2 analyses of spectra; name one of: hessian-5, other"):
         run.spectrum(10)
     with pytest.raises(UserError, match=r"no run directory: it has no run\.json"):
         Run(tmp_path)

@@ -25,7 +25,7 @@ from .nested_states import nested_state
 from .shards import INDICES, shards_of
 from .state_dicts import content_of, digest_of_state
 from .state_dicts import read_state_dict as read_state_dict
-from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, count_in_name, has_number, step_in_name
+from .step_names import LARGEST_STEP, SUFFIXES, TOKEN, NoStepError, count_in_name, has_number, step_in_name
 
 _KEYS = {  # under which trainers store how far they are, the surest first; compared in lower case, letters only
     "step": "globalstep step iternum iteration iter numupdates steps iterations numsteps",
@@ -65,13 +65,21 @@ def find_checkpoints(
         raise UserError(f"--step is a number of updates, from 0 to {LARGEST_STEP:,}; got {step}")
     tell = tell or (lambda _: None)
     files = _files(path, tell)
-    found = {}
+    found: dict[Path, _Count] = {}
+    without: list[NoStepError] = []
     for file in files:
         content = _peek(file)
         if len(files) > 1 and (why := _no_model(file, content)):
             tell(f"left out: {_label(file, path)}: {why}")
-        else:
+            continue
+        try:
             found[file] = _count(file, path, content, step)
+        except NoStepError as error:
+            without.append(error)
+    if without and not found:
+        raise without[0]
+    for reason in without:
+        tell(f"left out: {reason}")
     if not found:
         names = listed([_label(file, path) for file in files])
         raise UserError(f"{escaped(path)} has no checkpoint of a model, only {names}; rename those that are")
@@ -220,7 +228,7 @@ def _count(file: Path, path: Path, content: Any, step: int | None) -> _Count:
         if (value := count_in_name(name, kind)) is not None:
             return _Count(label, value, kind, f"{kind} in {place}", epoch)
     if isinstance(content, UserError) and not has_number(name):
-        raise content
+        raise NoStepError(str(content)) from content
     return _Count(label, step_in_name(name), "step", f"the number in {place}")
 
 

@@ -18,7 +18,7 @@ from ..store import Run
 from ..texts import escaped
 from .checkpoint_files import find_checkpoints
 from .naming import matched
-from .pretrained import is_pretrained, pretrained_in, read_pretrained
+from .pretrained import pretrained_in, read_pretrained
 from .shards import INDICES, shards_of
 from .state_dicts import read_chosen
 from .weights import fit_state, load_weights
@@ -106,8 +106,8 @@ class FileCheckpoints:
         is_key = chosen.is_wanted and not any(name.startswith(self.prefix or "") for name in chosen.state)
         found = matched(chosen.state, model, None if is_key else self.prefix)
         said = [*chosen.said, *found.said]
-        if found.state.keys() - model.state_dict().keys() and (inner := pretrained_in(model)) and is_pretrained(file):
-            found = matched(read_pretrained(file.parent, inner), model)
+        if found.state.keys() - model.state_dict().keys() and (inner := pretrained_in(model)):
+            found = matched(read_pretrained(found.state, inner, escaped(file)), model)
             said = [*chosen.said, f"names changed by {type(inner).__name__}.from_pretrained", *found.said]
         fit_state(model, found.state, f"{escaped(file)} (step {step})")
         for line in said:

@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..texts import shortened
 from .checkpoint_files import weights_in
 from .checkpoints import FileCheckpoints
-from .step_names import step_in_name
+from .step_names import LARGEST_STEP, step_in_name
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./,-]+)?")
 _FILES = ("*.safetensors", "*.bin", "*.json")
@@ -34,24 +34,34 @@ class HubCheckpoints:
     Args:
         name: `owner/name`, with `@` and the revisions where not all of them are meant.
         prefix: as for `FileCheckpoints`.
-        tell: gets a line for every revision, and for what is changed to make it fit.
+        step: of the one revision that is named, such as `main`; default what its name says.
+        tell: gets a line for every revision, and for what is changed to make them fit.
 
     Raises:
         UserError: a revision has no step in its name, or two have the same; or the revisions cannot be found.
     """
 
-    def __init__(self, name: str, *, prefix: str | None = None, tell: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: int | None = None,
+        *,
+        prefix: str | None = None,
+        tell: Callable[[str], object] | None = None,
+    ) -> None:
         self.repository, _, chosen = name.partition("@")
-        self.prefix, self._tell = prefix, tell or (lambda _: None)
+        self.prefix, self._tell, self._said = prefix, tell or (lambda _: None), set[str]()
         revisions = chosen.split(",") if chosen else self._all_revisions()
+        if step is not None and (len(revisions) > 1 or not 0 <= step <= LARGEST_STEP):
+            raise UserError(f"--step {step} goes with one revision, {self.repository}@main, and is a number of updates")
         self._revisions: dict[int, str] = {}
         for revision in revisions:
-            step = step_in_name(revision)
-            if step in self._revisions:
-                raise UserError(f"the revisions {self._revisions[step]} and {revision} both have step {step}")
-            self._revisions[step] = revision
-        for step, revision in sorted(self._revisions.items()):
-            self._tell(f"{self.repository}@{revision} -> step {step} (its name)")
+            number = step_in_name(revision) if step is None else step
+            if number in self._revisions:
+                raise UserError(f"the revisions {self._revisions[number]} and {revision} both have step {number}")
+            self._revisions[number] = revision
+        for number, revision in sorted(self._revisions.items()):
+            self._tell(f"{self.repository}@{revision} -> step {number} ({'its name' if step is None else '--step'})")
 
     def steps(self) -> list[int]:
         """Those in the names of the revisions, ascending."""
@@ -64,7 +74,13 @@ class HubCheckpoints:
             UserError: they cannot be had, or do not fit.
         """
         folder = self._folder(self._revisions[step])
-        FileCheckpoints({step: weights_in(folder)}, prefix=self.prefix, tell=self._tell).load(step, model)
+        FileCheckpoints({step: weights_in(folder)}, prefix=self.prefix, tell=self._tell_once).load(step, model)
+
+    def _tell_once(self, line: str) -> None:
+        """Say what is changed for the first revision, and not for each of a hundred."""
+        if line not in self._said:
+            self._said.add(line)
+            self._tell(line)
 
     @property
     def _cache(self) -> Path:

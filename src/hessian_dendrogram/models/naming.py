@@ -18,6 +18,7 @@ from ..texts import listed, shortened
 
 _COUNTERS = ("n_averaged", "num_updates", "decay")  # beside the averaged weights of SWA and EMA wrappers
 _WRAPPER = "_orig_mod."  # put by torch.compile before the names of a module that it has compiled
+_WRAPPERS = ("module.", _WRAPPER)  # put before every name by DistributedDataParallel and torch.compile
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,20 @@ class Matched:
     said: tuple[str, ...] = ()
 
 
+def without_wrappers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the prefixes of wrappers, in any order, that stand before every name."""
+    while prefix := next((one for one in _WRAPPERS if state and all(name.startswith(one) for name in state)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
 def matched(state: Mapping[str, Tensor], model: nn.Module, prefix: str | None = None) -> Matched:
     """Give the tensors of a state dict the names that they have in a model.
 
     Args:
         state: by the names of a file.
         model: the module that they belong into.
-        prefix: what stands before the model's names in the file, where that is known.
+        prefix: what stands before the model's names in the file, where that is known; its last dot may be left out.
 
     Raises:
         UserError: it fits under several prefixes, or not under the one that was given; or what is one tensor in the
@@ -51,12 +59,16 @@ def matched(state: Mapping[str, Tensor], model: nn.Module, prefix: str | None = 
     if any(_WRAPPER in name for name in state) and not any(_WRAPPER in name for name in own):
         state = {name.replace(_WRAPPER, ""): tensor for name, tensor in state.items()}
         said.append(f"took off {_WRAPPER}")
-    found = [prefix] if prefix is not None else _prefixes(state, own, mates)
-    if prefix is not None and not _fits(state, own, mates, prefix):
-        names = listed(list(state))
-        raise UserError(f"the model's names are not under the prefix {shortened(prefix)!r}; the file has {names}")
+    if prefix is None:
+        found = _prefixes(state, own, mates)
+    else:
+        given = [before + prefix + dot for before in ("", *_common_wrapper(state)) for dot in ("", ".")]
+        found = [one for one in given if _fits(state, own, mates, one)][:1]
+        if not found:
+            names = listed(list(state))
+            raise UserError(f"the model's names are not under the prefix {shortened(prefix)!r}; the file has {names}")
     if not found:
-        return Matched(state, tuple(said))
+        return Matched(without_wrappers(state), tuple(said))
     if len(found) > 1:
         shown = " and ".join(repr(shortened(one)) for one in found[:3])
         raise UserError(f"the model's names fit under {shown}; say which by --prefix")
@@ -66,7 +78,8 @@ def matched(state: Mapping[str, Tensor], model: nn.Module, prefix: str | None = 
             said.append(f"put {prefix[1:]} before every name")
         else:
             others = [name for name in state if not name.startswith(prefix)]
-            said += ["these are averaged weights (n_averaged)"] if "n_averaged" in others else []
+            is_averaged = any(name.rpartition(".")[2] == "n_averaged" for name in others)
+            said += ["these are averaged weights (n_averaged)"] if is_averaged else []
             state = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
             said.append(f"took off {prefix}")
             if others:
@@ -81,6 +94,13 @@ def matched(state: Mapping[str, Tensor], model: nn.Module, prefix: str | None = 
         del state[name]
         said.append(f"left out {shortened(name)}")
     return Matched(state, tuple(said))
+
+
+def _common_wrapper(state: Mapping[str, Tensor]) -> list[str]:
+    """What wrappers have put before every name, where they have."""
+    first = next(iter(state), "")
+    bare = next(iter(without_wrappers(dict(state))), "")
+    return [first.removesuffix(bare)] if first != bare else []
 
 
 def _prefixes(state: Mapping[str, Tensor], own: Mapping[str, Tensor], mates: Mapping[str, set[str]]) -> list[str]:

@@ -27,20 +27,19 @@ from ..errors import UserError
 from ..texts import escaped, listed, shortened
 from .distributed_checkpoints import is_distributed, read_distributed
 from .foreign_objects import foreign_object
+from .naming import without_wrappers
 from .nested_states import TRAINED, chosen_state
 from .pickle_calls import REBUILDING, refused_call
 from .shards import INDICES, shards_of
 
-_PREFIXES = ("module.", "_orig_mod.")  # put before every name by DistributedDataParallel and torch.compile
 _LARGEST_HEADER = 2**24  # bytes of a .safetensors file's names and shapes: 100,000 tensors
 
 
-def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
+def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The named tensors in a checkpoint file, in the files that an index names, or in a folder of pieces.
 
     Args:
         path: a file, an index such as `model.safetensors.index.json`, or a folder of `torch.distributed.checkpoint`.
-        unwrapped: take off the prefixes of wrappers.
 
     PyTorch files are loaded with weights only, so that no code in them runs. A state dict nested under a key such as
     `state_dict`, `model_state_dict` or `model` is found, what stands beside tensors and is none (`epoch`) is left out,
@@ -49,7 +48,7 @@ def read_state_dict(path: Path, *, unwrapped: bool = True) -> dict[str, Tensor]:
     Raises:
         UserError: the file is damaged, no regular file, wants to execute code, or holds no state dict.
     """
-    return read_chosen(path, unwrapped=unwrapped).state
+    return without_wrappers(read_chosen(path).state)
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,12 @@ class Chosen:
     is_wanted: bool = False
 
 
-def read_chosen(path: Path, wanted: str | None = None, *, unwrapped: bool = True) -> Chosen:
-    """As `read_state_dict`, from the dictionary under a key where the file has that, and with what was chosen."""
+def read_chosen(path: Path, wanted: str | None = None) -> Chosen:
+    """As `read_state_dict`, by the names of the file, from the dictionary under a key where the file has that."""
     if path.name.endswith(INDICES):
-        shards = _in_shards(path)
-        return Chosen(_unwrapped(shards) if unwrapped else shards)
+        return Chosen(_in_shards(path))
     if path.is_dir() and is_distributed(path):
-        return Chosen(_unwrapped(read_distributed(path)) if unwrapped else read_distributed(path))
+        return Chosen(read_distributed(path))
     content, said, is_wanted = chosen_state(content_of(path), wanted)
     if not isinstance(content, Mapping):
         kind = type(content).__name__
@@ -82,8 +80,14 @@ def read_chosen(path: Path, wanted: str | None = None, *, unwrapped: bool = True
     state = {name: tensor.detach() for name, tensor in tensors.items() if isinstance(name, str)}
     if not state:
         keys = listed(list(content)) or "nothing"
-        raise UserError(f"{escaped(path)} holds no state dict of a model but {keys}; save model.state_dict()")
-    return Chosen(_copied(_unwrapped(state) if unwrapped else state, path), tuple(said), is_wanted)
+        inner = [key for key, value in content.items() if isinstance(key, str) and _has_tensors(value)]
+        remedy = f"--prefix {shortened(inner[0])} takes what is under that" if inner else "save model.state_dict()"
+        raise UserError(f"{escaped(path)} holds no state dict of a model but {keys}; {remedy}")
+    return Chosen(_copied(state, path), tuple(said), is_wanted)
+
+
+def _has_tensors(value: object) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(one, Tensor) for one in value.values())
 
 
 def digest_of_state(path: Path) -> str:
@@ -111,17 +115,10 @@ def _in_shards(index: Path) -> dict[str, Tensor]:
     """
     state: dict[str, Tensor] = {}
     for file, names in shards_of(index).items():
-        part = read_state_dict(index.parent / file, unwrapped=False)
+        part = read_chosen(index.parent / file).state
         if missing := [name for name in names if name not in part]:
             raise UserError(f"{escaped(index.parent / file)} lacks {listed(missing, 3)}, which its index names")
         state |= {name: part[name] for name in names}
-    return state
-
-
-def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without the prefixes of wrappers, in any order, that stand before every name."""
-    while prefix := next((one for one in _PREFIXES if state and all(name.startswith(one) for name in state)), None):
-        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 

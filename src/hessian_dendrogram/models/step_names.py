@@ -28,18 +28,25 @@ TOKEN = re.compile(
 )
 
 
+class NoStepError(UserError):
+    """A file has no step, neither in it nor in its name; among others that have one, it is none of the training's."""
+
+
 def step_in_name(name: str) -> int:
     """The training step in a file name: the number at "step" or "iter", else at "epoch", else the only number in it.
 
     `10k`, `1.5M` and `1e3` are understood.
 
     Raises:
-        UserError: the name has no such number, several, or one that is no whole number of updates.
+        NoStepError: the name has no such number.
+        UserError: it has several, or one that is no whole number of updates.
     """
     for kind in ("step", "epoch", "number"):
         if (number := count_in_name(name, kind)) is not None:
             return number
-    raise UserError(f"{escaped(name)} has no training step in its name; rename it, or give the one file with --step N")
+    raise NoStepError(
+        f"{escaped(name)} has no training step in its name; rename it, or give the one file with --step N"
+    )
 
 
 def count_in_name(name: str, kind: str) -> int | None:

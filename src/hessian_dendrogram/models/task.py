@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..layout import Members
 from .checked import confirm_function, patterns_of
 from .groups import GroupsOf, checked_groups
+from .readouts import checked_readouts
 from .samples import Data
 
 Split = tuple[Data, Data | None]
@@ -21,6 +22,7 @@ _FUNCTIONS = {
     "loss": "loss(outputs, targets) -> the mean over a batch",
     "data": "data(data_dir) -> (training samples, test samples)",
     "weight": "weight(targets) -> what they weigh",
+    "probe": "probe(training samples, test samples) -> inputs",
 }
 
 
@@ -40,6 +42,10 @@ class Task:
             is what `Layout.group` takes: name patterns, pairs of a pattern and an index into its tensors
             (`("blocks.0.attn.W_Q", 3)`), or flat indices. They have no parameter in common. A function of the model
             may give them, such as `heads_as_groups`.
+        probe: `probe(training samples, test samples)` gives inputs of the task's own to take analyses on, such as all
+            there are: inputs alone (a tensor, a dictionary of tensors, or `(inputs, None)`), or samples with targets.
+        readouts: named readouts of the outputs, onto whose groups the effects of directions are projected; the first is
+            the default. Each is groups of orthonormal output directions, or a function (see `models.readouts`).
 
     Raises:
         UserError: what should be a function is none, or what should be several is not.
@@ -51,13 +57,16 @@ class Task:
     weight: Callable[[Tensor], Tensor | float] | None = None
     parameters: Sequence[str] | None = None
     groups: Mapping[str, Members] | Any = field(default_factory=dict)  # a mapping once made, whatever was given
+    probe: Callable[[Data, Data | None], Any] | None = None
+    readouts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, signature in _FUNCTIONS.items():
-            if name != "weight" or self.weight is not None:
+            if name not in ("weight", "probe") or getattr(self, name) is not None:
                 confirm_function(name, signature, getattr(self, name))
         if self.parameters is not None:
             object.__setattr__(self, "parameters", patterns_of(self.parameters))
+        object.__setattr__(self, "readouts", checked_readouts(self.readouts))
         if isinstance(self.groups, GroupsOf) or callable(self.groups):
             find = self.groups.find if isinstance(self.groups, GroupsOf) else self.groups
             object.__setattr__(self, "groups", GroupsOf(find, self.model))  # of this model, where another was replaced

@@ -90,7 +90,10 @@ def logits_of(outputs: Any) -> Tensor:
 
 
 def fitting_weight(labels: Sequence[Tensor], shares: Sequence[float], tolerance: float) -> str | None:
-    """Which of the weights here gives parts of a batch these shares of the whole; nothing where none does, or both."""
+    """Which of the weights here gives parts of a batch these shares of the whole; nothing where none does.
+
+    Both do where no first label of a sequence counts, and then either is right.
+    """
     found = []
     for weight in (token_weight, next_token_weight):
         if any(one.ndim < 2 or one.is_floating_point() for one in labels):
@@ -98,7 +101,7 @@ def fitting_weight(labels: Sequence[Tensor], shares: Sequence[float], tolerance:
         counts = torch.tensor([float(weight(one)) for one in labels])
         if counts.sum() and (counts / counts.sum() - torch.tensor(shares)).abs().max() < tolerance:
             found.append(weight.__name__)
-    return found[0] if len(found) == 1 else None
+    return " or ".join(found) or None
 
 
 def _confirm(logits: Tensor, labels: Tensor) -> None:

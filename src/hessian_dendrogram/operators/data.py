@@ -21,6 +21,26 @@ KEPT_MEMORY = 2**30
 """Bytes of samples that stay as an operator wants them from one product to the next; of more, none do."""
 
 
+def sample_shares(weight: Weight | None, targets: Tensor, count: int) -> Tensor:
+    """The share of each sample in a batch's mean: shape (count,), float64; they add up to one.
+
+    Args:
+        weight: of targets, asked of those of each sample by itself; `None` where samples count alike.
+        targets: of the batch.
+        count: how many samples.
+
+    Raises:
+        UserError: a sample weighs less than nothing, or all of them nothing.
+    """
+    if weight is None or count == 1:
+        return torch.full((count,), 1 / count, dtype=torch.float64)
+    with user_errors("weight= cannot be evaluated for a single sample"), ExactSums():
+        each = torch.tensor([float(weight(targets[n : n + 1])) for n in range(count)], dtype=torch.float64)
+    if not (bool((each >= 0).all()) and 0 < float(each.sum()) < float("inf")):
+        raise UserError(f"weight= must give numbers >= 0 for each sample, got {each.min():g} to {each.max():g}")
+    return each / each.sum()
+
+
 @dataclass(frozen=True, eq=False)
 class WeightedData:
     """Batches with what each of them weighs.

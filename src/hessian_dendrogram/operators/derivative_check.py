@@ -1,9 +1,11 @@
-"""Are the products those of the loss' second derivative? Compared with finite differences of its gradient.
+"""Are the products those of a derivative that the user's functions have? Compared with finite differences.
 
 Second derivatives can be wrong without a word: a kernel of torch, a user's own autograd function that saves an
 intermediate, a gradient that is reversed or stopped, a norm at zero. Central differences of the gradient along a random
-direction u, [g(θ + h u) - g(θ - h u)] / 2h with two steps h, need the gradient alone. They are taken in float64, on up
-to 256 samples that are evenly spaced in the data, and on those whose product is NaN; that is one product and four
+direction u, [g(θ + h u) - g(θ - h u)] / 2h with two steps h, need the gradient alone. Parts of the Hessian are compared
+likewise, with a vector g in which one of the factors stays at θ: the Gauss-Newton matrix with J(θ)ᵀ ∇ℓ(z(θ + h u)),
+what the outputs of the model really do; its complement with J(θ + h u)ᵀ ∇ℓ(z(θ)). Differences are taken in float64,
+on up to 256 samples that are evenly spaced in the data, and on those whose product is NaN; that is one product and four
 gradients of so many samples.
 
 A difference that stays the same for two steps, and to both sides, is a fault. One that does not is a kink of a ReLU or
@@ -17,7 +19,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Protocol
 
@@ -53,17 +56,47 @@ class Product(Protocol):
         """The products, shape (n, k)."""
 
 
+class Slope(Protocol):
+    """A vector of shape (n,) whose derivative with respect to an offset of the parameters is a batch's own matrix."""
+
+    def __call__(self, batch: Batch, offset: Tensor) -> Tensor:
+        """The vector."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What products are compared with.
+
+    Attributes:
+        slope: whose differences are taken; default the gradient of the mean loss.
+        matrix: what products are of, in words.
+        differences: what differences are of, in words.
+        rounding: how long a batch's slope would be if all that it is a sum of were rounding, in unit roundoffs.
+        also: what else is asked of a method; gives a reason against it, or nothing.
+    """
+
+    slope: Slope | None = None
+    matrix: str = "the second derivative of the loss"
+    differences: str = "the gradient"
+    rounding: Callable[[Batch], float] = lambda _: 0.0
+    also: Callable[[Method], str | None] = lambda _: None
+
+
+HESSIAN = Compared()
+
+
 class _FaultError(Exception):
     """The products by one method are wrong."""
 
 
-def checked_method(risk: Risk, product: Product, wanted: Method | None) -> Method:
+def checked_method(risk: Risk, product: Product, wanted: Method | None, compared: Compared = HESSIAN) -> Method:
     """The way of taking products whose results agree with finite differences; forward-over-reverse before the other.
 
     Args:
         risk: in float64, where that can be had.
-        product: of its second derivative.
+        product: of its second derivative, or of what is compared.
         wanted: the only method to try; default both.
+        compared: with what.
 
     Raises:
         UserError: there is none; the message says why.
@@ -74,10 +107,12 @@ def checked_method(risk: Risk, product: Product, wanted: Method | None) -> Metho
     reasons: dict[Method, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        check = _Check(risk, product)
+        check = _Check(risk, product, compared)
         for method in (wanted,) if wanted else METHODS:
             try:
                 check.run(method, batches)
+                if reason := compared.also(method):
+                    raise _FaultError(reason)
             except _FaultError as error:
                 reasons[method] = str(error)
                 continue
@@ -86,17 +121,21 @@ def checked_method(risk: Risk, product: Product, wanted: Method | None) -> Metho
             return method
     found = "; ".join(f"{method} {reason}" for method, reason in reasons.items())
     if all("is not implemented" in reason or "not support" in reason for reason in reasons.values()):
-        raise UserError(f"the loss has no second derivative: {found}; take another layer or loss in its place")
+        lacking = "the loss has no second derivative" if compared is HESSIAN else f"{compared.matrix} cannot be had"
+        raise UserError(f"{lacking}: {found}; take another layer or loss in its place")
+    if all("lost in rounding" in reason for reason in reasons.values()):
+        (reason, *_) = reasons.values()
+        raise UserError(f"{compared.matrix} {reason}; take a metric of the outputs alone, or an earlier checkpoint")
     raise UserError(
-        f"the second derivative of the loss cannot be trusted: {found}; look for an own autograd function, a gradient "
+        f"{compared.matrix} cannot be trusted: {found}; look for an own autograd function, a gradient "
         "that is stopped or reversed, a reentrant checkpoint, or a norm at zero, and write it in operations that can "
         "be differentiated twice"
     )
 
 
 class _Check:
-    def __init__(self, risk: Risk, product: Product) -> None:
-        self.risk, self.product_of_batch = risk, product
+    def __init__(self, risk: Risk, product: Product, compared: Compared) -> None:
+        self.risk, self.product_of_batch, self.compared = risk, product, compared
         self.direction = risk.random_direction(seed=0)
         self.step: float = (2 * risk.roundoff) ** (1 / 3)
         self.singles = 0
@@ -114,8 +153,8 @@ class _Check:
             raise _FaultError(f"says {type(error).__name__}: {_first_line(error)}") from error
         if not self.has_agreed:
             logger.warning(
-                "second derivatives could not be compared with finite differences: there is a kink at every sample "
-                "that was looked at"
+                "%s could not be compared with finite differences: there is a kink at every sample that was looked at",
+                "second derivatives" if self.compared is HESSIAN else self.compared.matrix,
             )
 
     def product(self, batches: Sequence[Batch]) -> Tensor:
@@ -128,11 +167,15 @@ class _Check:
 
     def gradient(self, batches: Sequence[Batch], shift: float) -> Tensor:
         """The sum over the batches of weight times gradient, at parameters moved along the direction."""
-        total = torch.zeros_like(self.direction)
-        with self.risk.moved(shift * self.direction):
-            for batch in batches:
-                total += self.risk.gradient_of_batch(batch) * self.risk.data.weight_of(batch)
+        slope, total = self.compared.slope or self.slope, torch.zeros_like(self.direction)
+        for batch in batches:
+            total += slope(batch, shift * self.direction) * self.risk.data.weight_of(batch)
         return total
+
+    def slope(self, batch: Batch, offset: Tensor) -> Tensor:
+        """The gradient of a batch's own mean loss, at parameters moved by an offset."""
+        with self.risk.moved(offset):
+            return self.risk.gradient_of_batch(batch)
 
     def difference(self, batches: Sequence[Batch], step: float) -> tuple[Tensor, float]:
         """A central difference of the gradient, and what rounding may have done to it."""
@@ -186,9 +229,13 @@ class _Check:
             apart = min(float((one - product).norm()), float((other - product).norm()))
             if float((one - other).norm()) <= 0.1 * apart and self.bend(batches) <= 0.1 * apart:
                 most = max(zip(self.lengths(other - product), self.risk.layout.names, strict=True))[1]
+                unit = sum(self.compared.rounding(part) * self.risk.data.weight_of(part) for part in batches)
+                if apart <= _SLACK * self.risk.roundoff * unit / self.step:
+                    raise _FaultError("is lost in rounding: the curvature of the loss at these outputs is that small")
                 relative = apart / max(float(other.norm()), float(product.norm()))
                 raise _FaultError(
-                    f"differs by {relative:.2g} of its length from finite differences of the gradient, most in {most}"
+                    f"differs by {relative:.2g} of its length from finite differences of "
+                    f"{self.compared.differences}, most in {most}"
                 )
         if self.is_nan_by_reverse_mode(batches):
             raise _FaultError("is that at a point without one: reverse mode gives NaN on a sample")

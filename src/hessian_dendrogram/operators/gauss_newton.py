@@ -1,133 +1,212 @@
-r"""The generalised Gauss-Newton matrix of a mean loss.
+r"""Generalised Gauss-Newton matrices: of the mean loss, or of a metric on the outputs.
 
-With the outputs z = f_θ(x), their Jacobian J = ∂z/∂θ and the loss of a batch ℓ(z, y),
+With the outputs z = f_θ(x), their Jacobian J = ∂z/∂θ and a metric M on the outputs of a batch,
 
-    G = Σ_b w_b J_bᵀ (∂²ℓ/∂z²) J_b / Σ_b w_b
+    G = Σ_b w_b J_bᵀ M_b J_b / Σ_b w_b
 
-is the Hessian without the term that has second derivatives of the model (Schraudolph 2002). It is positive semidefinite
-where ℓ is convex in z. A product is J v, the loss' second derivative times that, and Jᵀ of the result.
+- metric `loss`: M = ∂²ℓ/∂z². G is the Hessian without the term that has second derivatives of the model (Schraudolph
+  2002, Neural Computation 14, 1723), positive semidefinite where ℓ is convex in z.
+- metrics of the outputs alone, `identity` and `softmax` (`metrics.py`): G does not fade with the residuals of the loss,
+  and needs no labels. With `identity` its nonzero eigenvalues are those of M^½ J Jᵀ M^½ / N, the empirical neural
+  tangent kernel over the number of rows.
+
+Centred, for a metric that is the same everywhere, with the mean J̄ of the Jacobians of all rows,
+
+    G_c = (1/N) Σ_r (J_r - J̄)ᵀ M (J_r - J̄) = G - J̄ᵀ M J̄.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.func import grad, jvp, vjp, vmap
-from torch.utils import _pytree
+from torch import Tensor, nn
 
 from ..errors import UserError
-from ..models.samples import Batch
-from .derivative_check import METHODS, Method
-from .mean import MeanOperator
-from .risk import flat
+from ..models.batched import GivenBatches
+from ..models.unlabelled import with_targets
+from .derivative_check import Method
+from .metrics import FUNCTIONS, MetricLoss, rows_of
+from .outputs import OutputOperator, pulled_back
+from .risk import Loss
+
+_CENTRE_MEMORY = 2**32  # bytes of a mean Jacobian
 
 
-class GaussNewton(MeanOperator):
-    """The Gauss-Newton matrix of `loss(model(inputs), targets)`, a mean over all samples in `data`.
+class GaussNewton(OutputOperator):
+    """The Gauss-Newton matrix of a model's outputs, a mean over all samples in `data`.
 
-    The loss must depend on the parameters through the outputs alone. Arguments, attributes and errors are those of
-    `MeanOperator`.
+    The loss must depend on the parameters through the outputs alone; a metric of the outputs alone takes no loss, and
+    takes inputs without targets: a tensor, a dictionary of tensors, or `(inputs, None)`. Rows of outputs lie along the
+    last axis; where a sample has several (tokens), each place counts alike. Other arguments, attributes and errors are
+    those of `MeanOperator`.
+
+    Args:
+        model: any `nn.Module`.
+        loss: as for `MeanOperator`, or `None` for a metric other than `loss`.
+        data: samples; or inputs alone for a metric other than `loss`.
+        metric: `"loss"`, `"identity"` or `"softmax"`.
+        tau: temperature of `softmax`; default 1.
+        centre_outputs: `identity` takes the mean over a row of outputs off: I - 11ᵀ/C.
+        divide_by_outputs: `identity` is divided by the number C of outputs in a row.
+        centred: take the mean Jacobian over samples off, for `identity` alone.
+        axis: of the outputs, along which rows lie, where that is not the last.
+        options: of `MeanOperator`.
+
+    Raises:
+        UserError: an option does not go with the metric; and as for `MeanOperator`.
     """
 
     name = "gauss-newton"
+    option_types: Mapping[str, type] = {  # type: ignore[misc]
+        "metric": str,
+        "tau": float,
+        "centre_outputs": bool,
+        "divide_by_outputs": bool,
+        "centred": bool,
+        "axis": int,
+    }
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss | None,
+        data: Any = None,
+        *,
+        metric: str | None = None,
+        tau: float | None = None,
+        centre_outputs: bool | None = None,
+        divide_by_outputs: bool | None = None,
+        centred: bool | None = None,
+        axis: int | None = None,
+        **options: Any,
+    ) -> None:
+        given = {
+            "metric": metric, "tau": tau, "centre_outputs": centre_outputs, "divide_by_outputs": divide_by_outputs,
+            "centred": centred, "axis": axis,
+        }  # fmt: skip
+        self.chosen = self.checked_options({key: value for key, value in given.items() if value is not None})
+        self.is_centred = bool(self.chosen.get("centred"))
+        if self.chosen:
+            loss, data = of_outputs(metric_loss(self.chosen, options.get("weight")), data, options)
+        if loss is None:
+            raise UserError("the metric of the loss needs one; give a loss, or metric='identity' or 'softmax'")
+        super().__init__(model, loss, data, **options)
+
+    @classmethod
+    def needs_labels(cls, options: Mapping[str, Any]) -> bool:
+        """Whether the metric is that of a loss."""
+        return bool(options.get("metric", "loss") == "loss")
+
+    @classmethod
+    def resolved(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the metric; none for that of the loss."""
+        metric = options.get("metric", "loss")
+        if metric != "loss" and metric not in FUNCTIONS:
+            raise UserError(f"metric is one of loss, {', '.join(FUNCTIONS)}; got {metric!r}")
+        own = (*FUNCTIONS[metric][0], "axis") if metric != "loss" else ()
+        if options.get("centred") and metric != "identity":
+            raise UserError(
+                f"centred takes a mean Jacobian off, which needs a metric that is the same for every sample: identity; "
+                f"got metric {metric!r}"
+            )
+        lost = [key for key, value in options.items() if key not in ("metric", "centred", *own) and value is not False]
+        if lost:
+            raise UserError(f"option {lost[0]!r} is not one of metric {metric!r}")
+        if metric == "loss":
+            return {}
+        if metric == "softmax":
+            tau = options.get("tau", 1.0)
+            if not 0 < tau < float("inf"):
+                raise UserError(f"tau must be a positive temperature, got {tau:g}")
+            found: dict[str, Any] = {"metric": metric, "tau": tau}
+        else:
+            flags = ("centre_outputs", "divide_by_outputs", "centred")
+            found = {"metric": metric, **{flag: bool(options.get(flag)) for flag in flags}}
+        return found | ({"axis": options["axis"]} if "axis" in options else {})
+
+    def describe(self) -> dict[str, object]:
+        """What any mean over samples says, and the metric with its options."""
+        facts = super().describe() | self.chosen
+        return facts | row_facts(self) if self.chosen else facts
 
     def checked_method(self, wanted: Method | None) -> Method:
-        """A way of taking products, in which they are those of a symmetric matrix.
+        """As for any operator of the outputs, once it is certain that no padding counts."""
+        if self.chosen:
+            confirm_unpadded(self)
+        return super().checked_method(wanted)
 
-        Raises:
-            UserError: there is none, or the loss has a part that no output has.
-        """
-        inputs, targets, _ = next(iter(self.risk.data.evenly_spaced(2).weighted()))
-        with self.risk.session():
-            if self.risk.loss_sees_parameters(self.risk.outputs(inputs), targets):
+    def centre(self) -> Tensor:
+        """J̄ᵀ M^½: shape (n, C), float64."""
+        K: Tensor | None = None
+        for inputs, targets, share in self.risk.data.weighted():
+            with self.risk.session():
+                outputs = self.risk.outputs(inputs)
+                loss = self.risk.loss
+                assert isinstance(loss, MetricLoss)
+                mean = loss.mean_root(outputs, targets)
+                if 8 * self.shape[0] * len(mean) > _CENTRE_MEMORY:
+                    raise UserError(
+                        f"centred keeps a mean Jacobian of {len(mean):,} outputs and {self.shape[0]:,} parameters, "
+                        f"{8 * self.shape[0] * len(mean) / 2**30:.0f} GiB; take fewer parameters"
+                    )
+                rows = [pulled_back(self.risk, mean, unit) for unit in torch.eye(len(mean)).to(mean)]
+            part = torch.stack(rows, dim=1).double() * share
+            K = part if K is None else K + part
+        assert K is not None
+        return K
+
+
+def metric_loss(chosen: Mapping[str, Any], weight: Any) -> MetricLoss:
+    """The loss whose second derivative is a metric, by its recorded options."""
+    return MetricLoss(FUNCTIONS[chosen["metric"]][1](chosen), weight, chosen.get("axis"))
+
+
+def of_outputs(loss: MetricLoss, data: Any, options: Mapping[str, Any]) -> tuple[MetricLoss, Any]:
+    """A loss of the outputs alone with its data, which has targets of zero where it had none.
+
+    Raises:
+        UserError: what the targets weigh is asked for, and there are none.
+    """
+    data, has_targets = with_targets(data)
+    if not has_targets and options.get("weight") is not None:
+        raise UserError("weight= says what targets weigh, and the data is inputs without any; leave it out")
+    return loss, data
+
+
+def row_facts(operator: OutputOperator) -> dict[str, object]:
+    """How many outputs a row has, and how many rows the first sample, where that is more than one."""
+    loss = operator.risk.loss
+    assert isinstance(loss, MetricLoss)
+    batch = next(operator.risk.data.batches())
+    with torch.no_grad():
+        rows = rows_of(operator.risk.outputs(batch[0]), loss.axis)
+    return {"outputs": rows.shape[2], **({"rows_of_a_sample": rows.shape[1]} if rows.shape[1] > 1 else {})}
+
+
+def confirm_unpadded(operator: OutputOperator) -> None:
+    """Refuse inputs some of whose places are masked, where every place counts; and outputs that are no samples' rows.
+
+    Raises:
+        UserError: there are some.
+    """
+    loss, data = operator.risk.loss, operator.risk.data
+    assert isinstance(loss, MetricLoss)
+    for batch in data.batches():
+        inputs = batch[0]
+        if isinstance(inputs, dict) and "attention_mask" in inputs and not bool(inputs["attention_mask"].all()):
+            with torch.no_grad():
+                rows = rows_of(operator.risk.outputs(inputs), loss.axis)
+            if rows.shape[1] > 1:
                 raise UserError(
-                    "the loss depends on the parameters not only through the outputs, as a penalty does, which has no "
-                    "part in a Gauss-Newton matrix; leave it out"
+                    "attention_mask has zeros: places that are padding would count as outputs; give inputs of one "
+                    "length, or the metric of a loss that ignores them"
                 )
-        pair = torch.stack([self.risk.random_direction(seed=seed) for seed in (0, 1)], dim=1)
-        reasons = []
-        for method in (wanted,) if wanted else METHODS:
-            try:
-                small = pair.T @ self.product_of_batch((inputs, targets), pair, method=method)
-            except Exception as error:
-                reasons.append(f"{method} says {type(error).__name__}: {' '.join(str(error).split())[:200]}")
-                continue
-            if float((small - small.T).abs().max()) <= self.risk.roundoff**0.5 * float(small.abs().max()):
-                return method
-            reasons.append(f"{method} gives another matrix than its transpose")
-        raise UserError(f"products of the Gauss-Newton matrix cannot be had: {'; '.join(reasons)}")
-
-    def product_of_batch(
-        self,
-        batch: Batch,
-        V: Tensor,
-        place: int | None = None,  # noqa: ARG002
-        *,
-        method: Method | None = None,
-    ) -> Tensor:
-        """The Gauss-Newton matrix of one batch's own mean loss times V: shape (n, k) to (n, k)."""
-        with self.risk.session():
-            if (method or self.method) == "forward-over-reverse":
-                return self._forward_over_reverse(batch, V.detach())
-            return self._double_backward(batch, V.detach())
-
-    def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
-        point = {name: tensor.detach() for name, tensor in self.risk.parameters().items()}
-        z, rebuilt = _as_vector(self.risk.outputs(batch[0], point))
-
-        def outputs(parameters: dict[str, Tensor]) -> Tensor:
-            return _as_vector(self.risk.outputs(batch[0], parameters))[0]
-
-        transposed = vjp(outputs, point)[1]
-
-        def loss(z: Tensor) -> Tensor:
-            return self.risk.output_loss(rebuilt(z), batch[1])
-
-        curvature = vjp(grad(loss), z)[1]  # a symmetric matrix
-
-        def product(v: Tensor) -> Tensor:
-            moved = jvp(outputs, (point,), (self.risk.unflatten(v),))[1]
-            pulled = transposed(*curvature(moved))[0]
-            return flat(pulled[name] for name in self.layout.names)
-
-        return vmap(product, in_dims=1, out_dims=0)(V).T
-
-    def _double_backward(self, batch: Batch, V: Tensor) -> Tensor:
-        tensors = list(self.risk.parameters().values())
-        z, rebuilt = _as_vector(self.risk.outputs(batch[0]))
-        if not z.requires_grad:
-            return torch.zeros_like(V)
-        w, leaf = torch.zeros_like(z, requires_grad=True), z.detach().requires_grad_()
-        transposed = torch.autograd.grad(z, tensors, w, create_graph=True, materialize_grads=True)  # linear in w
-        slope = torch.autograd.grad(self.risk.output_loss(rebuilt(leaf), batch[1]), leaf, create_graph=True)[0]
-        used = [i for i, part in enumerate(transposed) if part.requires_grad]
-        columns = []
-        for v in V.T:
-            parts = self.risk.parts_of(v)
-            directions = [parts[i].view_as(transposed[i]) for i in used]
-            moved = torch.autograd.grad([transposed[i] for i in used], w, directions, retain_graph=True)[0]
-            bent = torch.zeros_like(z)
-            if slope.requires_grad:
-                bent = torch.autograd.grad(slope, leaf, moved, retain_graph=True, materialize_grads=True)[0]
-            columns.append(flat(torch.autograd.grad(z, tensors, bent, retain_graph=True, materialize_grads=True)))
-        return torch.stack(columns, dim=1)
-
-
-def _as_vector(outputs: Any) -> tuple[Tensor, Callable[[Tensor], Any]]:
-    """All floating-point numbers of a model's outputs as one vector, and what makes outputs of such a vector."""
-    leaves, structure = _pytree.tree_flatten(outputs)
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
-    if not places:
-        raise UserError("the model's outputs have no floating-point tensor")
-    shapes = [leaves[i].shape for i in places]
-
-    def rebuilt(z: Tensor) -> Any:
-        others = list(leaves)
-        for i, part, shape in zip(places, z.split([shape.numel() for shape in shapes]), shapes, strict=True):
-            others[i] = part.view(shape)
-        return _pytree.tree_unflatten(others, structure)
-
-    return flat(leaves[i] for i in places), rebuilt
+    inputs, targets = next(data.batches())
+    with torch.no_grad():
+        rows = rows_of(operator.risk.outputs(inputs), loss.axis)
+    if len(rows) != len(targets) and not isinstance(data.source, GivenBatches):
+        raise UserError(
+            f"the outputs of {len(targets)} samples have {len(rows)} along their first axis; let it be that of samples"
+        )

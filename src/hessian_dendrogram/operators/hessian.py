@@ -11,28 +11,23 @@ Whether the products are right is found out in `derivative_check.py`; chains of 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.func import grad, jvp, vmap
 
-from ..errors import UserError
 from ..models.samples import Batch
 from .derivative_check import Method, checked_method
-from .layerwise.assembly import MEMORY_BUDGET, AssemblyMethod, Plan, assemble_layerwise, check_chain, plan_assembly
-from .layerwise.chain import Chain, NotAChainError
-from .mean import MeanOperator
+from .layered import LayeredOperator
+from .layerwise.accumulator import Accumulator
+from .layerwise.chain import Chain
 from .risk import Risk, flat
-
-logger = logging.getLogger(__name__)
 
 _GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
 
 
-class Hessian(MeanOperator):
+class Hessian(LayeredOperator):
     """The Hessian of `loss(model(inputs), targets)`, a mean over all samples in `data`.
 
     The operator has its own weights, and evaluates the model with them as the model was when it was given, in `eval()`
@@ -48,56 +43,11 @@ class Hessian(MeanOperator):
         """The way whose products agree with finite differences of the gradient."""
         return checked_method(self.risk, self.product_of_batch, wanted)
 
-    # ── the whole matrix ─────────────────────────────────────────────────────────────────────────────────────────
-
-    @cached_property
-    def plan(self) -> Plan:
-        """How `to_dense` assembles the matrix, and why."""
-        with self.risk.session():
-            return plan_assembly(self.risk, self.product_of_batch)
-
-    def assembly(self) -> str:
-        """The way that `to_dense` takes."""
-        return self.plan.method
-
-    def to_dense(
-        self, *, method: AssemblyMethod | None = None, memory_budget: int = MEMORY_BUDGET, progress: bool = False
-    ) -> Tensor:
-        """The whole matrix, symmetric to the last bit: shape (n, n), float64.
-
-        Args:
-            method: `"layerwise"` propagation or `"products"`; default the one that `plan` chooses.
-            memory_budget: bytes that layerwise propagation may use beside the matrix, half of them for the columns of
-                one pass and half for rows that wait to be multiplied.
-            progress: show a bar with the time left.
-
-        Raises:
-            UserError: `"layerwise"` was asked for and the model is no chain of layers with rules.
-        """
-        if method == "layerwise" and self.plan.chain is None:
-            raise UserError(f"this Hessian cannot be assembled layerwise: {self.plan.reason}")
-        if (method or self.plan.method) == "products" or self.plan.chain is None:
-            return super().to_dense(progress=progress)
-        if self.plan.method == "products":
-            with self.risk.session():
-                self._check_chain(self.plan.chain)
-        try:
-            matrix = assemble_layerwise(
-                self.risk, self.plan.chain, self.plan.bytes_per_sample, memory_budget=memory_budget, progress=progress
-            )
-        except NotAChainError as error:
-            if method == "layerwise":
-                raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
-            logger.info("assembled by products: %s", error)
-            return super().to_dense(progress=progress)
-        self.assembled_by = "layerwise"
-        return matrix
-
-    def _check_chain(self, chain: Chain) -> None:
-        try:
-            check_chain(self.risk, self.product_of_batch, chain)
-        except NotAChainError as error:
-            raise UserError(f"this Hessian cannot be assembled layerwise: {error}") from None
+    def add_layers(self, chain: Chain, batch: Batch, share: float, accumulator: Accumulator) -> None:
+        """Add the Hessian of a batch's own mean loss, times its share in the mean."""
+        inputs, targets = batch
+        assert isinstance(inputs, Tensor)
+        chain.propagate(inputs, lambda outputs: self.risk.output_loss(outputs, targets) * share, accumulator)
 
     # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,7 +55,6 @@ class Hessian(MeanOperator):
         super()._over(risk)
         self._graphs: dict[int, list[Tensor]] = {}
         self._graph_bytes = 0
-        self.__dict__.pop("plan", None)
 
     def product_of_batch(
         self, batch: Batch, V: Tensor, place: int | None = None, *, method: Method | None = None

@@ -98,7 +98,7 @@ class _Check:
             weight += batch_weight
             mean += value * batch_weight
         if not total:
-            raise UserError("the data has no samples; a mean loss needs at least one")
+            raise UserError("the data has no samples that weigh anything; a mean loss needs at least one")
         if not weight > 0:
             raise UserError(f"the weights of all batches add up to {weight}; they must be positive")
         if not risk.data.is_given:

@@ -14,7 +14,7 @@ import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -68,6 +68,7 @@ class MeanOperator(CurvatureOperator):
 
     Attributes:
         name: of the kind.
+        option_types: what else a kind takes, by name.
         risk: the mean loss.
         method: the way products are computed.
         is_method_chosen: whether it was asked for, or measured to be the faster one.
@@ -79,6 +80,7 @@ class MeanOperator(CurvatureOperator):
     """
 
     name: ClassVar[str]
+    option_types: ClassVar[Mapping[str, type]] = {}
     is_method_chosen: bool = False
 
     def __init__(
@@ -167,6 +169,38 @@ class MeanOperator(CurvatureOperator):
         Raises:
             UserError: there is none.
         """
+
+    @classmethod
+    def needs_labels(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Whether an operator with these options looks at targets."""
+        return True
+
+    @classmethod
+    def resolved(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options with those that were left to their default, as they are recorded.
+
+        Raises:
+            UserError: an option does not go with the others.
+        """
+        return dict(options)
+
+    @classmethod
+    def checked_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of this kind as they are recorded, as JSON-like values.
+
+        Raises:
+            UserError: there is no such option, its value is of another type, or it does not go with the others.
+        """
+        for key, value in options.items():
+            if key not in cls.option_types:
+                there_are = f"it has {', '.join(cls.option_types)}" if cls.option_types else "it has none"
+                raise UserError(f"operator {cls.name!r} has no option {key!r}; {there_are}")
+            wanted = cls.option_types[key]
+            is_number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+            if not is_number and type(value) is not wanted:
+                kind = {bool: "True or False", str: "text", float: "a number", int: "a whole number"}[wanted]
+                raise UserError(f"option {key!r} of operator {cls.name!r} is {kind}, got {value!r}")
+        return cls.resolved({key: float(v) if cls.option_types[key] is float else v for key, v in options.items()})
 
     # ── what all of them have ────────────────────────────────────────────────────────────────────────────────────
 
@@ -335,7 +369,7 @@ class MeanOperator(CurvatureOperator):
         """Find out what evaluations need."""
         batch = next(self.risk.data.batches(), None)
         if batch is None:
-            raise UserError("the data has no samples; a mean loss needs at least one")
+            raise UserError("the data has no samples that weigh anything; a mean loss needs at least one")
         look_at(self.risk, batch, with_gradient=True)
         self.roundoff = self.risk.roundoff
 

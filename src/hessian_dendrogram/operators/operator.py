@@ -1,7 +1,11 @@
-"""CurvatureOperator: a symmetric matrix over a model's parameters, known by its products with vectors."""
+"""CurvatureOperator: a symmetric matrix over a model's parameters, known by its products with vectors.
+
+Longer than other files: blocks and sums of operators are made by methods of each, and are operators themselves.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
@@ -128,6 +132,22 @@ class CurvatureOperator(ABC):
         """
         return RestrictedOperator(self, self.layout.group({"": to})[""])
 
+    def __add__(self, other: CurvatureOperator) -> CurvatureOperator:
+        """The sum of two operators over the same parameters."""
+        return SumOperator([(1.0, self), (1.0, other)]) if isinstance(other, CurvatureOperator) else NotImplemented
+
+    def __sub__(self, other: CurvatureOperator) -> CurvatureOperator:
+        return SumOperator([(1.0, self), (-1.0, other)]) if isinstance(other, CurvatureOperator) else NotImplemented
+
+    def __mul__(self, factor: float) -> CurvatureOperator:
+        """A multiple of an operator."""
+        return SumOperator([(float(factor), self)]) if isinstance(factor, int | float) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> CurvatureOperator:
+        return self * -1.0
+
     def to_scipy(self) -> LinearOperator:
         """A SciPy `LinearOperator` on NumPy arrays of the same precision."""
         from scipy.sparse.linalg import LinearOperator  # takes a third of a second to import
@@ -200,4 +220,76 @@ class RestrictedOperator(CurvatureOperator):
             **self.whole.describe(),
             "restricted_to": list(self.layout.names),
             "restricted_from": self.whole.shape[0],
+        }
+
+
+class SumOperator(CurvatureOperator):
+    """Σ_i c_i A_i of operators over the same parameters; `a + b`, `a - b` and `2 * a` make one.
+
+    Args:
+        terms: a factor and an operator each; sums among them are taken apart.
+
+    Raises:
+        UserError: a factor is not finite, or the parameters, types or devices differ.
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, CurvatureOperator]]) -> None:
+        self.terms: list[tuple[float, CurvatureOperator]] = []
+        for factor, operator in terms:
+            inner = operator.terms if isinstance(operator, SumOperator) else [(1.0, operator)]
+            self.terms += [(factor * other, one) for other, one in inner]
+        first = self.terms[0][1]
+        for factor, operator in self.terms:
+            if not math.isfinite(factor):
+                raise UserError(f"factors of operators must be finite, got {factor}")
+            if (operator.layout.names, operator.layout.shapes) != (first.layout.names, first.layout.shapes):
+                raise UserError(f"operators over other parameters cannot be added: {first!r} and {operator!r}")
+            if operator.dtype != first.dtype or operator.device.type != first.device.type:
+                raise UserError(f"operators of another type or device cannot be added: {first!r} and {operator!r}")
+        self.layout, self.dtype, self.device = first.layout, first.dtype, first.device
+        self.num_samples = max(operator.num_samples for _, operator in self.terms)
+        self.roundoff = max(operator.roundoff for _, operator in self.terms)
+
+    def _products(self, V: Tensor) -> Tensor:
+        total = torch.zeros(V.shape, dtype=torch.float64, device=V.device)
+        for factor, operator in self.terms:
+            total += factor * operator.matmat(V)
+        return total.to(self.dtype)
+
+    def with_dtype(self, dtype: torch.dtype) -> Self:
+        """The same sum with products in another floating-point type."""
+        if dtype == self.dtype:
+            return self
+        return type(self)([(factor, operator.with_dtype(dtype)) for factor, operator in self.terms])
+
+    def for_error_check(self) -> CurvatureOperator:
+        """The sum of what each term gives."""
+        return type(self)([(factor, operator.for_error_check()) for factor, operator in self.terms])
+
+    def arithmetic_error(self, seed: int = 0) -> float:
+        """The sum of those of the terms."""
+        return sum(abs(factor) * operator.arithmetic_error(seed) for factor, operator in self.terms)
+
+    def columns_at_once(self) -> int:
+        """As many as every term can take."""
+        return min(operator.columns_at_once() for _, operator in self.terms)
+
+    def to_dense(self, *, progress: bool = False) -> Tensor:
+        """The whole matrix, each term assembled in its own way: shape (n, n), float64."""
+        total: Tensor | None = None
+        for factor, operator in self.terms:
+            part = operator.to_dense(progress=progress).mul_(factor)
+            total = part if total is None else total.add_(part)
+        self.assembled_by = " and ".join(dict.fromkeys(str(operator.assembled_by) for _, operator in self.terms))
+        assert total is not None
+        return total
+
+    def describe(self) -> dict[str, object]:
+        """Factors and operators, each with what it says of itself."""
+        terms = [{"factor": factor, **operator.describe()} for factor, operator in self.terms]
+        return {
+            "operator": " + ".join(f"{term['factor']:g} {term['operator']}" for term in terms),
+            "samples": self.num_samples,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "terms": terms,
         }

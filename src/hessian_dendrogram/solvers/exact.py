@@ -68,16 +68,7 @@ def exact_spectrum(
     vectors = n if vectors == "all" else vectors
     if isinstance(vectors, str) or vectors < 0:
         raise UserError(f'vectors must be >= 0 or "all", got {vectors!r}')
-    checked_memory(n)
-    dense = operator.to_dense(progress=progress)
-    _check_range(float(dense.abs().max()))
-    checked = operator.for_error_check()
-    if checked is operator:
-        assembly = assembly_error(operator, dense, seed=seed)
-    else:
-        summing = operator.num_samples * np.finfo(np.float64).eps / 2 * float(torch.linalg.matrix_norm(dense))
-        assembly = assembly_error(checked, checked.to_dense(), seed=seed) + summing
-    arithmetic = operator.arithmetic_error(seed)
+    dense, assembly, arithmetic = assembled(operator, seed=seed, progress=progress)
     A = dense.cpu().double().numpy()
     del dense
     wanted = np.arange(n) if 2 * vectors >= n else np.r_[0:vectors, n - vectors : n]
@@ -105,6 +96,24 @@ def exact_spectrum(
         vector_indices=wanted,
         provenance=facts,
     )
+
+
+def assembled(operator: CurvatureOperator, *, seed: int, progress: bool) -> tuple[torch.Tensor, float, float]:
+    """The whole matrix, and the parts of the bound that it brings along: of its assembly, and of coarse arithmetic.
+
+    Raises:
+        UserError: the matrix does not fit in memory, or it is not finite.
+    """
+    checked_memory(operator.shape[0])
+    dense = operator.to_dense(progress=progress)
+    _check_range(float(dense.abs().max()))
+    checked = operator.for_error_check()
+    if checked is operator:
+        assembly = assembly_error(operator, dense, seed=seed)
+    else:
+        summing = operator.num_samples * np.finfo(np.float64).eps / 2 * float(torch.linalg.matrix_norm(dense))
+        assembly = assembly_error(checked, checked.to_dense(), seed=seed) + summing
+    return dense, assembly, operator.arithmetic_error(seed)
 
 
 def _check_range(largest: float) -> None:

@@ -92,10 +92,17 @@ class KrylovBasis:
         self.Q, _ = self._orthonormal(self.all_rows.new_zeros(count, self.all_rows.shape[1]))
         self.B, self.coupled = self.all_rows.new_zeros(len(self.Q), 0), self.size
 
+    def start_at(self, Q: Tensor) -> None:
+        """Begin with given orthonormal rows, while the basis is empty."""
+        self.Q, self.B, self.coupled = Q, self.all_rows.new_zeros(len(Q), 0), 0
+
     def expand(self) -> None:
         """Multiply the next block, and take it into the basis."""
+        self.take(self.product(self.operator, self.Q))
+
+    def take(self, W: Tensor) -> None:
+        """Take the next block Q into the basis, given W = A Q as rows, which is overwritten."""
         Q, B = self.Q, self.B
-        W = self.product(self.operator, Q)
         first, self.size = self.size, self.size + len(Q)
         self.norm = max(self.norm, float(torch.linalg.vector_norm(W, dim=1).max()))
         largest = float(W.abs().max())
@@ -175,7 +182,8 @@ class KrylovBasis:
         if largest > math.sqrt(self.rounding) * self.norm + float(self.locked.sum()):
             raise UserError(
                 f"the operator is not symmetric: uᵀ(A v) and vᵀ(A u) differ by {largest:.3g}, where ‖A v‖ is up to "
-                f"{self.norm:.3g}"
+                f"{self.norm:.3g}; what torch takes for the gradient is then none of the loss, as that of an embedding "
+                "whose padding_idx is in the data"
             )
 
     def _next(self, W: Tensor, before: float) -> tuple[Tensor, Tensor]:

@@ -264,7 +264,7 @@ class Run:
         steps, that with which the pictures begin, unless `epsilon` gives another.
 
         Args:
-            name: eigenvalues, gaps, shares, clusters, trees or metrics.
+            name: one of `store.tables.NAMES`, such as eigenvalues, gaps, log_gaps, density, moments, blocks or metrics.
             analysis: its name; may be left out where there is only one of the kind. None for metrics.
             at: a step or several; default all.
             epsilon: for clusters, in units of the eigenvalues.
@@ -487,13 +487,13 @@ class Run:
 
     def _one(self, analysis: str | None, kind: str) -> str:
         """The name of an analysis of a kind; the only one for `None`."""
-        names = self.analyses(kind)
+        names, has = self.analyses(kind), {"tree": "trees", "spectrum": "spectra"}
         if analysis is None:
             if len(names) != 1:
-                raise UserError(f"{self.path} has {len(names)} analyses; name one of: {', '.join(names) or '(none)'}")
+                what = f"{has.get(kind, kind)}; " + (f"name one of: {', '.join(names)}" if names else "take one first")
+                raise UserError(f"{self.path} has {len(names) or 'no'} analyses of {what}")
             return names[0]
         if analysis not in names and analysis in self._analysis_names():
-            has = {"tree": "trees", "spectrum": "spectra"}
             raise UserError(
                 f"{analysis!r} has {has.get(self.kind(analysis), self.kind(analysis))}; with {has.get(kind, kind)} "
                 f"there are: {', '.join(names) or '(none)'}"

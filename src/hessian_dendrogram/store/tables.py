@@ -17,6 +17,10 @@ from ..results.spectrum import Spectrum
 from ..results.table import Column, Table
 from ..statistics.dendrogram import single_linkage
 from ..statistics.resolutions import first_epsilon
+from .blocks import BLOCKS, block_rows
+from .density import DENSITY, MOMENTS, density_rows, moment_rows
+from .directions import DIRECTIONS, GROUP_SHARES, direction_rows, group_share_rows
+from .relative_rows import LOG_GAPS, log_gap_rows
 from .spectra import with_shares
 from .spectrum_rows import CLUSTERS, EIGENVALUES, GAPS, SHARES, cluster_rows, eigenvalue_rows, gap_rows, share_rows
 from .tree_rows import NODES, node_rows
@@ -58,6 +62,10 @@ class Asked:
     def spectrum(self, step: int) -> Spectrum:
         """The spectrum at a step, without vectors."""
         return self.run.spectrum(step, self.analysis, vectors=False)
+
+    def result(self, step: int) -> Any:
+        """The core of the result at a step."""
+        return self.run.result(step, self.analysis, parts=())
 
     @cached_property
     def resolutions(self) -> Mapping[str, float]:
@@ -170,6 +178,9 @@ TABLES: dict[str, Known] = {
     "gaps": Known(
         "spectrum", GAPS, lambda asked, step: gap_rows(asked.spectrum(step)), "no neighbouring eigenvalues converged"
     ),
+    "log_gaps": Known(
+        "spectrum", LOG_GAPS, lambda asked, step: log_gap_rows(asked.spectrum(step)), "no two eigenvalues are positive"
+    ),
     "shares": Known("spectrum", SHARES, _shares, "neither eigenvectors nor their shares are stored"),
     "clusters": Known(
         "spectrum",
@@ -177,9 +188,21 @@ TABLES: dict[str, Known] = {
         lambda asked, step: cluster_rows(asked.spectrum(step), asked.resolutions),
         "no eigenvalue has converged",
     ),
-    "trees": Known(
-        "tree", NODES, lambda asked, step: [node_rows(asked.run.result(step, asked.analysis, parts=()))], "no node"
+    "trees": Known("tree", NODES, lambda asked, step: [node_rows(asked.result(step))], "no node"),
+    "density": Known(
+        "density", DENSITY, lambda asked, step: [density_rows(asked.result(step))], "no point of the density"
     ),
+    "moments": Known("density", MOMENTS, lambda asked, step: [moment_rows(asked.result(step))], "no moment"),
+    "directions": Known(
+        "directions", DIRECTIONS, lambda asked, step: [direction_rows(asked.result(step))], "no direction converged"
+    ),
+    "direction_shares": Known(
+        "directions",
+        GROUP_SHARES,
+        lambda asked, step: [group_share_rows(asked.result(step))],
+        "no direction converged",
+    ),
+    "blocks": Known("blocks", BLOCKS, lambda asked, step: [block_rows(asked.result(step))], "no block"),
 }
 """By name; `metrics` is the run's own."""
 NAMES = (*TABLES, "metrics")

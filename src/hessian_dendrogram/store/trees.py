@@ -8,7 +8,7 @@ import numpy as np
 
 from ..results.tree import BipartitionTree
 
-_MOST_PARTS = 4  # of the first cut, in a table
+_MOST_PARTS = 4  # of the first cut, in words
 
 
 def tree_facts(tree: BipartitionTree) -> dict[str, Any]:
@@ -31,27 +31,33 @@ def tree_facts(tree: BipartitionTree) -> dict[str, Any]:
 
 def describe_tree(row: dict[str, Any]) -> str:
     """`tree_facts` in words."""
-    parts = [f"{row['isolated']} isolated", f"{row['leaves']} leaves on {row['levels']} levels"]
+    leaves = f"{row['isolated']} isolated, {row['leaves']} leaves on {row['levels']} levels"
+    return ", ".join([leaves, *describe_cuts(row)])
+
+
+def describe_cuts(row: dict[str, Any]) -> list[str]:
+    """The first cut of `tree_facts` in words, where there is one, and how many cuts are arbitrary."""
+    parts, cuts = [], row["degenerate_cuts"]
     if row["parts"]:
-        kind = "components" if row["eigenvalue"] == 0 else "first cut"
-        parts.append(f"{kind} {' | '.join(f'{size:,}' for size in row['parts'])}")
-        parts.append(f"λ₂ {row['connectivity']:.6g}")
-        parts.append(f"conductance {row['conductance']:.4g}")
-    if row["degenerate_cuts"]:
-        parts.append(
-            f"{row['degenerate_cuts']} {'cut' if row['degenerate_cuts'] == 1 else 'cuts'} arbitrary (degenerate)"
-        )
-    return ", ".join(parts)
+        parts.append(f"{'components' if row['eigenvalue'] == 0 else 'first cut'} {_sizes(row['parts'])}")
+        parts += [f"λ₂ {row['connectivity']:.6g}", f"conductance {row['conductance']:.4g}"]
+    if cuts:
+        parts.append(f"{cuts} {'cut' if cuts == 1 else 'cuts'} arbitrary (degenerate)")
+    return parts
 
 
 def tree_cells(row: dict[str, Any]) -> dict[str, str]:
     """`tree_facts` as cells of a table; one that a tree without a cut cannot fill is missing."""
     cells = {name: f"{row[name]:,}" for name in ("isolated", "leaves", "levels")}
     if row["parts"]:
-        parts = " | ".join(f"{size:,}" for size in row["parts"][:_MOST_PARTS])
-        more = f" and {len(row['parts']) - _MOST_PARTS:,} more" if len(row["parts"]) > _MOST_PARTS else ""
-        cells["components" if row["eigenvalue"] == 0 else "first cut"] = parts + more
+        cells["components" if row["eigenvalue"] == 0 else "first cut"] = _sizes(row["parts"])
         cells["λ₂"], cells["conductance"] = f"{row['connectivity']:.6g}", f"{row['conductance']:.4g}"
     if row["degenerate_cuts"]:
         cells["arbitrary cuts"] = f"{row['degenerate_cuts']:,}"
     return cells
+
+
+def _sizes(parts: list[int]) -> str:
+    """The sizes of parts; of many the first."""
+    more = f" and {len(parts) - _MOST_PARTS:,} more" if len(parts) > _MOST_PARTS else ""
+    return " | ".join(f"{size:,}" for size in parts[:_MOST_PARTS]) + more

@@ -1,4 +1,4 @@
-"""Exact Hessians layer by layer, in one pass over the samples: whether it can be, whether it pays, and the pass.
+"""Exact matrices layer by layer, in one pass over the samples: whether it can be, whether it pays, and the pass.
 
 What does not allow it, and every other operator, takes products.
 """
@@ -6,10 +6,8 @@ What does not allow it, and every other operator, takes products.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -22,8 +20,26 @@ from .accumulator import Accumulator
 from .chain import Chain, NotAChainError, find_chain
 from .cost import cost_of
 
-Product = Callable[[Batch, Tensor], Tensor]
 AssemblyMethod = Literal["layerwise", "products"]
+
+
+class Terms(Protocol):
+    """What an operator is made of, layer by layer."""
+
+    @property
+    def inner_terms(self) -> bool:
+        """Whether second derivatives of layers have a part in it."""
+
+    @property
+    def output_term(self) -> bool:
+        """Whether a matrix of the outputs has one."""
+
+    def product_of_batch(self, batch: Batch, V: Tensor) -> Tensor:
+        """The products with a batch's own matrix."""
+
+    def add_layers(self, chain: Chain, batch: Batch, share: float, accumulator: Accumulator) -> None:
+        """Add a batch's own matrix times its share."""
+
 
 MEMORY_BUDGET = 256 * 2**20
 """Bytes: enough for full speed, small enough to stay near the processor's caches (docs/performance.md)."""
@@ -48,7 +64,7 @@ class Plan:
     bytes_per_sample: int = 0
 
 
-def plan_assembly(risk: Risk, product: Product) -> Plan:
+def plan_assembly(risk: Risk, terms: Terms) -> Plan:
     """Choose the way that takes fewer operations for a sample, among those that there are."""
     inputs, targets, _ = next(iter(risk.data.weighted()))
     if not isinstance(inputs, Tensor):
@@ -65,7 +81,7 @@ def plan_assembly(risk: Risk, product: Product) -> Plan:
             if theirs.ndim < 2 or len(theirs) != len(inputs):
                 raise NotAChainError(f"its output has the shape {tuple(theirs.shape)}, not one of (samples, outputs)")
             _check_loss(risk, inputs, targets)
-            cost = cost_of(chain, inputs)
+            cost = cost_of(chain, inputs, inner=terms.inner_terms, output=terms.output_term)
             operations = {"layerwise": cost.layerwise, "products": cost.product * risk.layout.size}
             bytes_per_sample = cost.numbers * risk.dtype.itemsize
             if bytes_per_sample > max(MEMORY_BUDGET, 8 * risk.layout.size**2):
@@ -73,7 +89,7 @@ def plan_assembly(risk: Risk, product: Product) -> Plan:
                 return Plan("products", f"layer by layer one sample takes {size:.1f} GiB", operations)
             if operations["products"] < operations["layerwise"]:
                 return Plan("products", "fewer operations", operations, chain, bytes_per_sample)
-            check_chain(risk, product, chain)
+            check_chain(risk, terms, chain)
     except NotAChainError as error:
         return Plan("products", f"no layerwise rule: {error}", {})
     except Exception as error:
@@ -99,7 +115,7 @@ def _check_loss(risk: Risk, inputs: Tensor, targets: Tensor) -> None:
         raise NotAChainError("the loss depends on more than outputs and targets")
 
 
-def check_chain(risk: Risk, product: Product, chain: Chain) -> None:
+def check_chain(risk: Risk, terms: Terms, chain: Chain) -> None:
     """Compare layerwise propagation with a product, on two samples.
 
     Raises:
@@ -108,21 +124,22 @@ def check_chain(risk: Risk, product: Product, chain: Chain) -> None:
     inputs, targets, _ = next(iter(risk.data.weighted(2)))
     assert isinstance(inputs, Tensor)
     accumulator = Accumulator(risk.layout.size, risk.device)
-    chain.propagate(inputs, lambda output: risk.output_loss(output, targets), accumulator)
+    terms.add_layers(chain, (inputs, targets), 1.0, accumulator)
     v = risk.random_direction(seed=3)[:, None]
     ours = accumulator.finish(chain.indices) @ v.double()
-    theirs = product((inputs, targets), v).double()
+    theirs = terms.product_of_batch((inputs, targets), v).double()
     if not float((ours - theirs).norm()) <= risk.roundoff**0.5 * float(ours.norm() + theirs.norm()):
         raise NotAChainError("its layers one after another give another second derivative")
 
 
 def assemble_layerwise(
-    risk: Risk, chain: Chain, bytes_per_sample: int, *, memory_budget: int, progress: bool
+    risk: Risk, terms: Terms, chain: Chain, bytes_per_sample: int, *, memory_budget: int, progress: bool
 ) -> Tensor:
     """The matrix by layerwise propagation: shape (n, n), float64, symmetric to the last bit.
 
     Args:
         risk: whose model is the chain.
+        terms: what is added up.
         chain: its layers.
         bytes_per_sample: memory that the columns of one sample need at once.
         memory_budget: bytes for the columns of one pass and for rows that wait to be multiplied, half each.
@@ -139,16 +156,11 @@ def assemble_layerwise(
                     outputs = chain.forward(inputs)
                 if risk.loss_sees_parameters(outputs, targets):
                     raise NotAChainError("the loss depends on the parameters not only through the outputs")
-                loss = partial(_share_of_loss, risk, targets, share)
-                chain.propagate(inputs, loss, accumulator)
+                terms.add_layers(chain, (inputs, targets), share, accumulator)
             shown.update(len(targets))
     matrix = accumulator.finish(chain.indices)
     check_finite(matrix)
     return matrix
-
-
-def _share_of_loss(risk: Risk, targets: Tensor, share: float, outputs: Tensor) -> Tensor:
-    return risk.output_loss(outputs, targets) * share
 
 
 def _first_line(error: Exception) -> str:

@@ -21,6 +21,7 @@ from .columns import Columns, Site
 from .convolution import ConvolutionRule
 from .linear import LinearRule
 from .normalisation import BatchNormRule
+from .output import output_hessian
 from .pointwise import IdentityRule, PointwiseRule
 from .pooling import AveragePoolRule, MaxPoolRule
 
@@ -73,8 +74,17 @@ class Chain:
             inputs = link.forward(inputs)
         return inputs
 
-    def propagate(self, inputs: Tensor, loss: Callable[[Tensor], Tensor], accumulator: Accumulator) -> None:
-        """Add the Hessian of `loss(output)`, a sum over independent samples, to the accumulator."""
+    def propagate(
+        self, inputs: Tensor, loss: Callable[[Tensor], Tensor], accumulator: Accumulator, *, with_output: bool = True
+    ) -> None:
+        """Add the Hessian of `loss(output)`, a sum over independent samples, to the accumulator.
+
+        Args:
+            inputs: of the samples.
+            loss: of their outputs.
+            accumulator: takes the terms.
+            with_output: add the term at the output, which is the Gauss-Newton part.
+        """
         with torch.enable_grad():
             activations = [inputs.detach().requires_grad_(inputs.is_floating_point())]
             for link in self.links:
@@ -83,7 +93,7 @@ class Chain:
             if not value.requires_grad:  # whatever the outputs are
                 return
             cotangents = torch.autograd.grad(value, activations[1:], create_graph=True, materialize_grads=True)
-            A = _output_hessian(cotangents[-1], activations[-1])
+            A = output_hessian(cotangents[-1], activations[-1]) if with_output else None
         columns: list[Columns] = []
         with torch.no_grad():
             for link, z, output, cotangent in zip(
@@ -91,20 +101,26 @@ class Chain:
             ):
                 site = Site(z.detach(), output.detach(), cotangent.detach())
                 columns = link.rule.step(site, columns, accumulator)
-            accumulator.add_output(columns, A)
+            if A is not None:
+                accumulator.add_output(columns, A)
 
+    def pull_back(self, inputs: Tensor, metric: Callable[[Tensor], Tensor], accumulator: Accumulator) -> None:
+        """Add Σ Dᵀ M D over samples, with D the Jacobian of their outputs, to the accumulator.
 
-def _output_hessian(gradient: Tensor, output: Tensor) -> Tensor:
-    """∂²L/∂z² of independent samples: the gradient (B, ...) of L at the output z (B, ...) gives (B, F, F)."""
-    B, F_out = len(output), output[0].numel()
-    if not gradient.requires_grad:
-        return output.new_zeros(B, F_out, F_out)
-    flat = gradient.flatten(1)
-    rows = [
-        torch.autograd.grad(flat[:, f].sum(), output, retain_graph=True, materialize_grads=True)[0].detach()
-        for f in range(F_out)
-    ]
-    return torch.stack([row.flatten(1) for row in rows], dim=1)
+        Args:
+            inputs: of the samples.
+            metric: gives M for outputs (B, ...), as a matrix of each sample: shape (B, F, F).
+            accumulator: takes the terms.
+        """
+        columns: list[Columns] = []
+        z = inputs.detach()
+        with torch.no_grad():
+            for link in self.links:
+                before, z = z, link.forward(z)
+                columns = link.rule.step(Site(before, z, None), columns, accumulator)
+        M = metric(z)
+        with torch.no_grad():
+            accumulator.add_output(columns, M)
 
 
 def find_chain(model: nn.Module, layout: Layout) -> Chain:

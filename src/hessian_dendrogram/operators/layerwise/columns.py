@@ -99,9 +99,10 @@ class Site:
     Args:
         input: z_{l-1}, of shape (B, ...).
         output: z_l.
-        cotangent: λ_l = ∂L/∂z_l, the gradient of the whole loss, of the output's shape.
+        cotangent: λ_l = ∂L/∂z_l, the gradient of the whole loss, of the output's shape; `None` where the terms that it
+            enters are not wanted, as in a Gauss-Newton matrix.
     """
 
     input: Tensor
     output: Tensor
-    cotangent: Tensor
+    cotangent: Tensor | None

@@ -36,8 +36,8 @@ class ConvolutionRule:
     def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:
         """Add the cross terms with the columns of the input; give the columns of the output."""
         pushed = []
-        if self.has_weight and columns:
-            shifted = self._shifted_cotangents(site, accumulator)
+        if self.has_weight and columns and site.cotangent is not None:
+            shifted = self._shifted_cotangents(site, site.cotangent, accumulator)
             for part in columns:
                 self._add_cross(shifted, part, accumulator)
         for part in columns:
@@ -121,20 +121,20 @@ class ConvolutionRule:
             self._toeplitz_matrices[shape] = bands
         return self._toeplitz_matrices[shape]
 
-    def _shifted_cotangents(self, site: Site, accumulator: Accumulator) -> Tensor:
+    def _shifted_cotangents(self, site: Site, cotangent: Tensor, accumulator: Accumulator) -> Tensor:
         """The cotangent that entry u of the kernel brings to each place of the input: (B · S, C_out · U), u descending.
 
         Place y of the input meets entry u at output (y + padding - u · dilation) / stride, where that is one.
         """
         (H, W), (sh, sw) = site.input.shape[2:], self.module.stride
         (kh, kw), (dh, dw), (ph, pw) = self.module.kernel_size, self.module.dilation, self.padding
-        B, O, H_out, W_out = site.cotangent.shape  # noqa: E741 (the number of output channels)
-        spread = site.cotangent.new_zeros(B, O, (H_out - 1) * sh + 1, (W_out - 1) * sw + 1)
-        spread[:, :, ::sh, ::sw] = site.cotangent
+        B, O, H_out, W_out = cotangent.shape  # noqa: E741 (the number of output channels)
+        spread = cotangent.new_zeros(B, O, (H_out - 1) * sh + 1, (W_out - 1) * sw + 1)
+        spread[:, :, ::sh, ::sw] = cotangent
         top, left = dh * (kh - 1) - ph, dw * (kw - 1) - pw
         spread = F.pad(spread, (left, W + pw - spread.shape[3], top, H + ph - spread.shape[2]))
         view = spread.unfold(2, dh * (kh - 1) + 1, 1).unfold(3, dw * (kw - 1) + 1, 1)[..., ::dh, ::dw]
-        shifted = accumulator.scratch((self, "shifted"), (B, H, W, O, kh, kw), site.cotangent)
+        shifted = accumulator.scratch((self, "shifted"), (B, H, W, O, kh, kw), cotangent)
         return shifted.copy_(view.permute(0, 2, 3, 1, 4, 5)).reshape(B * H * W, O * kh * kw)
 
     def _add_cross(self, shifted: Tensor, part: Columns, accumulator: Accumulator) -> None:

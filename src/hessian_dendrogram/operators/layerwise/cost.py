@@ -56,12 +56,14 @@ class _Part:
         return self.columns * (self.channels if self.compact else 1)
 
 
-def cost_of(chain: Chain, inputs: Tensor) -> Cost:
+def cost_of(chain: Chain, inputs: Tensor, *, inner: bool = True, output: bool = True) -> Cost:
     """The cost of one sample.
 
     Args:
         chain: the layers.
         inputs: one sample at least.
+        inner: count the terms of second derivatives of layers.
+        output: count the term at the output.
     """
     parts: list[_Part] = []
     layerwise = product = numbers = 0
@@ -71,13 +73,15 @@ def cost_of(chain: Chain, inputs: Tensor) -> Cost:
             before, z = z, link.forward(z)
             forward = _forward_operations(link.rule, before.shape[1:], z.shape[1:])
             # z, the gradients of weight and input: each once, and twice as a tangent. No gradient of the first input.
-            product += forward * (9 if product else 6)
+            # Without second derivatives of layers: z as a tangent, and the gradients once.
+            of_next, of_first = (9, 6) if inner else (4, 2)
+            product += forward * (of_next if product else of_first)
             held = sum(part.numbers for part in parts) * getattr(link.rule, "kernel_entries", 1)
-            operations, parts = _step(link.rule, before.shape[1:], z.shape[1:], parts)
+            operations, parts = _step(link.rule, before.shape[1:], z.shape[1:], parts, inner)
             layerwise += operations
             numbers = max(numbers, held + sum(part.numbers for part in parts))
     outputs = z[0].numel()
-    operations, held = _output(outputs, parts)
+    operations, held = _output(outputs, parts) if output else (0, 0)
     return Cost(layerwise + operations, product, max(numbers, held))
 
 
@@ -89,7 +93,9 @@ def _forward_operations(rule: Rule, before: Sequence[int], after: Sequence[int])
     return 0
 
 
-def _step(rule: Rule, before: Sequence[int], after: Sequence[int], parts: list[_Part]) -> tuple[int, list[_Part]]:
+def _step(
+    rule: Rule, before: Sequence[int], after: Sequence[int], parts: list[_Part], inner: bool
+) -> tuple[int, list[_Part]]:
     """Operations of one rule's step, and the columns of its output."""
     held = sum(part.numbers for part in parts)
     channels, places = after[0], prod(after[1:])
@@ -97,14 +103,14 @@ def _step(rule: Rule, before: Sequence[int], after: Sequence[int], parts: list[_
     added = [_Part(channels, places, own, compact=True)] if own else []
     dense = [_Part(channels, places, part.count, compact=False) for part in parts]
     if isinstance(rule, LinearRule):
-        return 2 * channels * held * (1 + rule.has_weight), dense + added
+        return 2 * channels * held * (1 + (rule.has_weight and inner)), dense + added
     if isinstance(rule, ConvolutionRule):
-        cross = 2 * channels // rule.module.groups * rule.kernel_entries * held if rule.has_weight else 0
+        cross = 2 * channels // rule.module.groups * rule.kernel_entries * held if rule.has_weight and inner else 0
         return cross + sum(_convolved(rule, before, after, part) for part in parts), dense + added
     if isinstance(rule, BatchNormRule):
-        return 2 * rule.has_weight * sum(part.numbers for part in dense), dense + added
+        return 2 * (rule.has_weight and inner) * sum(part.numbers for part in dense), dense + added
     if isinstance(rule, PointwiseRule):
-        return 0 if rule.is_piecewise_linear else _diagonal(parts), parts
+        return 0 if rule.is_piecewise_linear or not inner else _diagonal(parts), parts
     if isinstance(rule, (MaxPoolRule, AveragePoolRule)):
         return 0, [_Part(part.channels, places, part.columns, part.compact) for part in parts]
     return 0, parts  # the columns keep the channels of the layer that they came from

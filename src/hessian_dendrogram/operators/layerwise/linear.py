@@ -36,7 +36,7 @@ class LinearRule:
     def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:
         """Add the cross terms with the columns of the input; give the columns of the output."""
         W, B = self.module.weight, len(site.input)
-        if self.has_weight:
+        if self.has_weight and site.cotangent is not None:
             for part in columns:
                 self._add_cross(site.cotangent, part, accumulator)
         pushed = []

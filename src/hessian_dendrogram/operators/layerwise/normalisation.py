@@ -38,7 +38,7 @@ class BatchNormRule:
         scale = (module.running_var + module.eps).rsqrt()
         dense = [part.densified() for part in columns]
         K = self.has_weight + self.has_bias
-        if self.has_weight:
+        if self.has_weight and site.cotangent is not None:
             weights = (site.cotangent.reshape(B, C, -1) * scale[:, None]).transpose(0, 1).reshape(C, 1, -1)
             for part in dense:
                 block = weights @ part.flat.transpose(0, 1).reshape(C, weights.shape[2], -1)

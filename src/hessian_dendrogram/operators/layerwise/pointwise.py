@@ -26,12 +26,13 @@ class PointwiseRule:
 
     def step(self, site: Site, columns: list[Columns], accumulator: Accumulator) -> list[Columns]:
         """Add Dᵀ diag(λ σ'') D; scale the columns by σ'."""
+        is_bent = not self.is_piecewise_linear and site.cotangent is not None
         with torch.enable_grad():
             u = site.input.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(self.function(u).sum(), u, create_graph=not self.is_piecewise_linear)
-            if not self.is_piecewise_linear:
+            (slope,) = torch.autograd.grad(self.function(u).sum(), u, create_graph=is_bent)
+            if is_bent:
                 (bend,) = torch.autograd.grad(slope.sum(), u)
-        if not self.is_piecewise_linear and columns:
+        if is_bent and columns and site.cotangent is not None:
             accumulator.add_diagonal(columns, site.cotangent * bend)
         slope = slope.detach()
         return [part.scaled(slope) for part in columns]
