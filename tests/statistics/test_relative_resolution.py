@@ -80,3 +80,11 @@ def test_other_units_and_those_that_are_not_positive_are_one_line():
         unit_of(DECADES, "mean")
     with pytest.raises(UserError, match="a unit must be positive; the largest of this spectrum is -1"):
         unit_of(Spectrum(eigenvalues=[-1.0], error_bounds=0.0, dim=1), "largest")
+
+
+@pytest.mark.parametrize("probes", [{}, {"probes": None}, {"probes": 1}])
+def test_an_estimate_of_unknown_spread_is_no_unit(probes):
+    estimate = {"trace": {"value": 7.0, "standard_error": 0.1, **probes}}
+    spectrum = Spectrum(eigenvalues=[4.0], error_bounds=0.0, dim=5, num_top=1, provenance=estimate)
+    with pytest.raises(UserError, match="not known from how many probes"):
+        unit_of(spectrum, "trace")

@@ -93,7 +93,10 @@ def unit_of(spectrum: Spectrum, name: UnitName, density: Density | None = None, 
     elif name == "trace":
         value, error = summary.trace, summary.trace_error
         if not spectrum.is_complete and value is not None and error is not None:
-            error *= student(level, int(spectrum.provenance["trace"]["probes"]) - 1)
+            probes = spectrum.provenance["trace"].get("probes")
+            if not isinstance(probes, int) or probes < 2:
+                raise UserError("the trace of this spectrum is estimated, and it is not known from how many probes")
+            error *= student(level, probes - 1)
         elif value is None and density is not None:
             estimate = trace(density)
             value, error = estimate.value, estimate.value - estimate.interval(level)[0]
