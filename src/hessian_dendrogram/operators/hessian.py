@@ -113,17 +113,17 @@ class Hessian(LayeredOperator):
         tensors = list(self.risk.parameters().values())
         gradient = self._gradient(batch, place)
         curved = [i for i, part in enumerate(gradient) if part.requires_grad]
+        if not curved:
+            return torch.zeros_like(V)
         columns = []
-        for v in V.T:
+        for v in V.T.contiguous():  # in one piece: backward kernels would copy what is scattered, again and again
             parts = list(self.risk.unflatten(v).values())
-            product: Sequence[Tensor] = [torch.zeros_like(tensor) for tensor in tensors]
-            if curved:
-                product = torch.autograd.grad(
-                    [gradient[i] for i in curved],
-                    tensors,
-                    [parts[i] for i in curved],
-                    retain_graph=True,
-                    materialize_grads=True,
-                )
+            product = torch.autograd.grad(
+                [gradient[i] for i in curved],
+                tensors,
+                [parts[i] for i in curved],
+                retain_graph=True,
+                materialize_grads=True,
+            )
             columns.append(flat(product))
         return torch.stack(columns, dim=1)

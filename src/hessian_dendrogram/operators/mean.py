@@ -41,7 +41,7 @@ WORTH_MEASURING = 1000
 that is right is taken, so that two runs agree to the last bit."""
 
 
-FEW = 128
+FEW = 100
 """Samples in one pass that are tried beside as many as data or `batch_size` give."""
 
 TURNS = 3
@@ -289,11 +289,12 @@ class MeanOperator(CurvatureOperator):
         of products follow.
 
         Args:
-            columns: vectors in the block that is timed; default few enough to take a hundredth of the time of all.
+            columns: vectors in the block that is timed; default as many as `to_dense` takes at once, or fewer, so that
+                all turns cost some hundredths of it.
         """
         if self.is_method_chosen:
             return
-        quickest = self._quickest(columns or min(8, max(1, self.shape[0] // 400)))
+        quickest = self._quickest(columns or min(self.columns_at_once(), max(1, self.shape[0] // 400)))
         self._over(quickest.risk)
         self.method, self.is_method_chosen = quickest.method, True
 

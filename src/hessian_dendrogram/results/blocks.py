@@ -30,13 +30,18 @@ class Blocks:
         names: of the blocks, all different.
         sizes: rows of each block, shape (blocks,).
         counts: eigenvalues known of each, shape (blocks,).
-        num_bottom, num_top: as in `Spectrum`, shape (blocks,).
+        num_bottom: as in `Spectrum`, shape (blocks,).
+        num_top: likewise.
         traces: of the blocks, NaN where not known, shape (blocks,).
         trace_errors: the bound of a sum of eigenvalues, the standard error of an estimate, shape (blocks,).
-        eigenvalues, error_bounds, converged: of all blocks, as in `Spectrum`, shape (sum of counts,).
+        eigenvalues: of all blocks, one after another, as in `Spectrum`, shape (sum of counts,).
+        error_bounds: likewise.
+        converged: likewise.
         probes: of each block, 0 where there are none, shape (blocks,).
-        nodes, weights: of all probes, as in `Density`, shape (sum of probes, steps).
-        is_exact, node_bounds: the same, shape (sum of probes,).
+        nodes: of all probes, as in `Density`, shape (sum of probes, steps).
+        weights: likewise.
+        is_exact: of all probes, shape (sum of probes,).
+        node_bounds: likewise.
         provenance: where the numbers come from, as JSON-like values.
 
     Raises:

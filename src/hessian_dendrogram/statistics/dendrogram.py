@@ -90,7 +90,7 @@ class Dendrogram:
     Args:
         eigenvalues: shape (k,), ascending.
         error_bounds: shape (k,).
-        hole_below, hole_above: whether unknown eigenvalues adjoin the segment there.
+        hole_below: whether unknown eigenvalues adjoin the segment there; hole_above likewise.
         num_hidden: how many eigenvalues of the matrix are neither here nor in another segment.
     """
 
@@ -102,8 +102,8 @@ class Dendrogram:
 
     def __repr__(self) -> str:
         values, sides = self.eigenvalues, {"below": self.hole_below, "above": self.hole_above}
-        parts = [f"{len(values):,} eigenvalues from {values[0]:.4g} to {values[-1]:.4g}"]
-        parts.append(f"merges above ε = {self.resolution:.1g} are resolved")
+        found = f"{len(values):,} eigenvalues from {values[0]:.4g} to {values[-1]:.4g}"
+        parts = [found, f"merges above ε = {self.resolution:.1g} are resolved"]
         others = f"{self.num_hidden:,} others" if self.num_hidden else "others"
         parts += [f"{others} unknown {side}" for side, is_hole in sides.items() if is_hole]
         return f"Dendrogram({', '.join(parts)})"
