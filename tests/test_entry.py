@@ -42,7 +42,7 @@ def test_ctrl_c_ends_an_app_while_a_page_is_open(run):
 
 BUSY = """
 from hessian_dendrogram.entry import main
-from hessian_dendrogram.pictures import analysed
+from hessian_dendrogram.store import analysed
 import sys
 def compute(run, name):
     print("computing", file=sys.stderr, flush=True)
