@@ -22,7 +22,7 @@ from .derivative_check import Method, checked_method
 from .layered import LayeredOperator
 from .layerwise.accumulator import Accumulator
 from .layerwise.chain import Chain
-from .risk import Risk, flat
+from .risk import Risk, differentiated, flat
 
 _GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
 
@@ -110,20 +110,4 @@ class Hessian(LayeredOperator):
         return list(gradient)
 
     def _double_backward(self, batch: Batch, V: Tensor, place: int | None = None) -> Tensor:
-        tensors = list(self.risk.parameters().values())
-        gradient = self._gradient(batch, place)
-        curved = [i for i, part in enumerate(gradient) if part.requires_grad]
-        if not curved:
-            return torch.zeros_like(V)
-        columns = []
-        for v in V.T.contiguous():  # in one piece: backward kernels would copy what is scattered, again and again
-            parts = list(self.risk.unflatten(v).values())
-            product = torch.autograd.grad(
-                [gradient[i] for i in curved],
-                tensors,
-                [parts[i] for i in curved],
-                retain_graph=True,
-                materialize_grads=True,
-            )
-            columns.append(flat(product))
-        return torch.stack(columns, dim=1)
+        return differentiated(self.risk, self._gradient(batch, place), V)

@@ -19,7 +19,7 @@ from .layerwise.accumulator import Accumulator
 from .layerwise.chain import Chain
 from .output_metrics import as_vector, slope_at
 from .outputs import confirm_through_outputs, pulled_back
-from .risk import flat
+from .risk import differentiated, flat
 
 
 class Residual(LayeredOperator):
@@ -81,21 +81,7 @@ class Residual(LayeredOperator):
         slope = slope_at(self.risk, batch, z, rebuilt)
         gradient = torch.autograd.grad(z, tensors, slope, create_graph=True, materialize_grads=True)
         dense = [part.to_dense() if part.is_sparse else part for part in gradient]
-        curved = [i for i, part in enumerate(dense) if part.requires_grad]
-        if not curved:
-            return torch.zeros_like(V)
-        columns = []
-        for v in V.T:
-            parts = list(self.risk.unflatten(v).values())
-            product = torch.autograd.grad(
-                [dense[i] for i in curved],
-                tensors,
-                [parts[i] for i in curved],
-                retain_graph=True,
-                materialize_grads=True,
-            )
-            columns.append(flat(product))
-        return torch.stack(columns, dim=1)
+        return differentiated(self.risk, dense, V)
 
     def add_layers(self, chain: Chain, batch: Batch, share: float, accumulator: Accumulator) -> None:
         """Add the terms inside of the layers, times the batch's share in the mean."""

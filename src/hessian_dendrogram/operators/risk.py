@@ -304,6 +304,26 @@ def flat(parts: Iterable[Tensor]) -> Tensor:
     return torch.cat([(part.to_dense() if part.is_sparse else part).reshape(-1) for part in parts])
 
 
+def differentiated(risk: Risk, gradient: Sequence[Tensor], V: Tensor) -> Tensor:
+    """The derivative of vᵀ gradient, whose parts have their graphs, for each column v of V: shape (n, k)."""
+    tensors = list(risk.parameters().values())
+    curved = [i for i, part in enumerate(gradient) if part.requires_grad]
+    if not curved:
+        return torch.zeros_like(V)
+    columns = []
+    for v in V.T.contiguous():  # in one piece: backward kernels would copy what is scattered, again and again
+        parts = list(risk.unflatten(v).values())
+        product = torch.autograd.grad(
+            [gradient[i] for i in curved],
+            tensors,
+            [parts[i] for i in curved],
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        columns.append(flat(product))
+    return torch.stack(columns, dim=1)
+
+
 def _scalar(value: Tensor) -> Tensor:
     return value.reshape(()) if isinstance(value, Tensor) and value.numel() == 1 else value
 
