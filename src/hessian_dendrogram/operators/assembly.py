@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UserError
@@ -50,6 +53,64 @@ def assemble_by_products(
     return checked_symmetric(A, max(_ASYMMETRY[dtype], 100 * roundoff))
 
 
+def assemble_from_tensors(
+    product_from: Callable[[int], Callable[[Tensor], Tensor]],
+    offsets: NDArray[np.int64],
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    roundoff: float = 0.0,
+    columns: int = 16,
+    progress: bool = False,
+) -> Tensor:
+    """The same matrix from the columns of each tensor in the rows of that tensor and of those behind it.
+
+    The rest is what lies across the diagonal. Where tensors are in the order in which a model uses them, what comes
+    before a tensor has neither tangents nor slopes to carry: a column of the last layer costs the last layer.
+
+    Args:
+        product_from: for the number of a tensor, the products with the block of the matrix from that tensor on.
+        offsets: where each tensor starts, and n: shape (tensors + 1,).
+        dtype: the floating-point type of the vectors.
+        device: where they live.
+        roundoff: the unit roundoff of coarser arithmetic inside the products.
+        columns: products taken at a time.
+        progress: show a bar with the time left.
+
+    Raises:
+        UserError: an entry is not finite, or products with a random vector of each tensor are not the matrix's.
+    """
+    n = int(offsets[-1])
+    A = torch.zeros(n, n, dtype=torch.float64, device=device)
+    firsts = [0]  # tensors smaller than a block of columns go together with the next
+    for tensor in range(1, len(offsets) - 1):
+        if offsets[tensor] - offsets[firsts[-1]] >= columns:
+            firsts.append(tensor)
+    starts = [int(offsets[first]) for first in firsts] + [n]
+    with bar(n, "columns", "col", shown=progress) as shown:
+        for first, (start, end) in zip(firsts, pairwise(starts), strict=True):
+            product = product_from(first)
+            for left in range(start, end, columns):
+                right = min(left + columns, end)
+                block = torch.zeros(n - start, right - left, dtype=dtype, device=device)
+                block[torch.arange(left - start, right - start), torch.arange(right - left)] = 1
+                A[start:, left:right] = product(block)
+                shown.update(right - left)
+            square = A[start:end, start:end]
+            A[start:end, start:end] = (square + square.T) / 2
+            A[start:end, end:] = A[end:, start:end].T
+    largest, tolerance = check_finite(A), max(_ASYMMETRY[dtype], 100 * roundoff)
+    signs = torch.randint(2, (n,), generator=torch.Generator().manual_seed(0)).mul_(2).sub_(1).to(device, dtype)
+    product = product_from(0)
+    for start, end in pairwise(starts):
+        v = torch.zeros(n, 1, dtype=dtype, device=device)
+        v[start:end, 0] = signs[start:end]
+        skew = float((product(v).double() - A @ v.double()).abs().max())
+        if skew > tolerance * largest * math.sqrt(end - start):
+            raise _asymmetric(skew, largest)
+    return A
+
+
 def checked_symmetric(A: Tensor, tolerance: float) -> Tensor:
     """(A + Aᵀ) / 2 of a matrix that is finite, and symmetric but for rounding.
 
@@ -64,12 +125,16 @@ def checked_symmetric(A: Tensor, tolerance: float) -> Tensor:
     if largest > 0:
         skew = max(float((A[rows] - A[:, rows].T).abs().max()) for rows in torch.arange(len(A)).split(1024))
         if skew > tolerance * largest:
-            raise UserError(
-                f"the products are not those of a symmetric matrix: entries differ by up to {skew:.2g} from those "
-                f"across the diagonal, where the largest is {largest:.3g}; the gradient is not that of a loss "
-                "(padding_idx, one that is stopped or reversed)"
-            )
+            raise _asymmetric(skew, largest)
     return (A + A.T).div_(2)
+
+
+def _asymmetric(skew: float, largest: float) -> UserError:
+    return UserError(
+        f"the products are not those of a symmetric matrix: entries differ by up to {skew:.2g} from those across the "
+        f"diagonal, where the largest is {largest:.3g}; the gradient is not that of a loss (padding_idx, one that is "
+        "stopped or reversed)"
+    )
 
 
 def check_finite(A: Tensor) -> float:

@@ -37,6 +37,7 @@ class Hessian(LayeredOperator):
     """
 
     name = "hessian"
+    goes_by_tensors = True
     _may_measure_graphs = True
 
     def checked_method(self, wanted: Method | None) -> Method:
@@ -67,11 +68,20 @@ class Hessian(LayeredOperator):
 
     def _forward_over_reverse(self, batch: Batch, V: Tensor) -> Tensor:
         point = {name: tensor.detach() for name, tensor in self.risk.parameters().items()}
+        touched = self.risk.touched(V)  # what nothing moves has no tangents to carry along
+
+        def gradient(moved: dict[str, Tensor]) -> dict[str, Tensor]:
+            slopes: dict[str, Tensor] = grad(lambda given: self.risk.batch_loss(batch, given))(point | moved)
+            return slopes
 
         def product(v: Tensor) -> Tensor:
-            gradient = grad(lambda parameters: self.risk.batch_loss(batch, parameters))
-            tangent = jvp(gradient, (point,), (self.risk.unflatten(v),))[1]
+            parts = self.risk.unflatten(v)
+            start, along = ({name: given[name] for name in touched} for given in (point, parts))
+            tangent = jvp(gradient, (start,), (along,))[1]
             return flat(tangent[name] for name in self.layout.names)
+
+        if not touched:
+            return torch.zeros_like(V)
 
         return vmap(product, in_dims=1, out_dims=0)(V).T
 

@@ -31,6 +31,7 @@ class Residual(LayeredOperator):
 
     name = "residual"
     output_term = False
+    goes_by_tensors = True
 
     def checked_method(self, wanted: Method | None) -> Method:
         """The way whose products agree with finite differences of what reverse mode makes of held slopes."""
@@ -67,9 +68,16 @@ class Residual(LayeredOperator):
         def held(parameters: dict[str, Tensor]) -> Tensor:
             return (as_vector(self.risk.outputs(batch[0], parameters))[0] * slope).sum()
 
+        touched = self.risk.touched(V)  # what nothing moves has no tangents to carry along
+
         def product(v: Tensor) -> Tensor:
-            tangent = jvp(grad(held), (point,), (self.risk.unflatten(v),))[1]
+            parts = self.risk.unflatten(v)
+            start, along = ({name: given[name] for name in touched} for given in (point, parts))
+            tangent = jvp(lambda moved: grad(held)(point | moved), (start,), (along,))[1]
             return flat(tangent[name] for name in self.layout.names)
+
+        if not touched:
+            return torch.zeros_like(V)
 
         return vmap(product, in_dims=1, out_dims=0)(V).T
 

@@ -29,6 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
 from ..errors import UserError, user_errors
+from ..layout import Layout
 from ..models import samples
 from ..models.samples import Batch, Data
 from .data import Weight, WeightedData
@@ -100,6 +101,7 @@ class Risk:
         self.hooks_on_gradients = any(bool(by_name[name]._backward_hooks) for name in names)
         # The user's own tensors, for functions that hold them, and do not find them through the model.
         self._users = {id(tensor): (name, tensor) for name, tensor in named_tensors(model).items()}
+        self._held: dict[str, Tensor] = {}
         self._observations: Observations | None = None
         self.rules, self.reaches_users = Rules(substitute=True), False
         self.roundoff, self.functions = torch.finfo(self.dtype).eps / 2, frozenset[str]()
@@ -136,6 +138,13 @@ class Risk:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.data = data
+        return other
+
+    def from_tensor(self, first: int) -> Self:
+        """The same mean as a function of the tensors of the layout from one on, the others held where they are."""
+        other = self.of(self.data)
+        other._held = self._held | {name: self._own.tensors[name].detach() for name in self.layout.names[:first]}
+        other.layout = Layout(self.layout.names[first:], self.layout.shapes[first:])
         return other
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -185,6 +194,11 @@ class Risk:
             for name, shape, part in zip(self.layout.names, self.layout.shapes, self.parts_of(v), strict=True)
         }
 
+    def touched(self, V: Tensor) -> list[str]:
+        """Names of the tensors that some column of V moves."""
+        moves = torch.stack([(part != 0).any() for part in self.parts_of(V)]).tolist()
+        return [name for name, moved in zip(self.layout.names, moves, strict=True) if moved]
+
     def random_direction(self, seed: int) -> Tensor:
         """A Gaussian vector, each part of its tensor's own size, or of the smallest other: shape (n,)."""
         tensors = [tensor.detach().reshape(-1) for tensor in self.parameters().values()]
@@ -232,7 +246,7 @@ class Risk:
     @contextmanager
     def evaluation(self, parameters: dict[str, Tensor] | None = None) -> Iterator[None]:
         """What stands around a call of the user's functions at the risk's own parameters, or at others."""
-        given = nullcontext() if parameters is None else self._own.given(parameters)
+        given = nullcontext() if parameters is None else self._own.given(self._held | parameters)
         with self.session(), given, self._intercepted(parameters):
             yield
 
@@ -307,7 +321,12 @@ def flat(parts: Iterable[Tensor]) -> Tensor:
 def differentiated(risk: Risk, gradient: Sequence[Tensor], V: Tensor) -> Tensor:
     """The derivative of vᵀ gradient, whose parts have their graphs, for each column v of V: shape (n, k)."""
     tensors = list(risk.parameters().values())
-    curved = [i for i, part in enumerate(gradient) if part.requires_grad]
+    touched = set(risk.touched(V))
+    curved = [
+        i
+        for i, (name, part) in enumerate(zip(risk.layout.names, gradient, strict=True))
+        if part.requires_grad and name in touched
+    ]
     if not curved:
         return torch.zeros_like(V)
     columns = []
