@@ -56,7 +56,8 @@ def page(title: str, text: str, parts: Sequence[Part]) -> str:
     """Write the page: its title, as plain text, what introduces it, as HTML, and what it shows."""
     folder = files(__package__)
     skeleton, style, script = (folder.joinpath(f"page.{end}").read_text("utf-8") for end in ("html", "css", "js"))
-    scripts = {"plotly": get_plotlyjs(), "script": script}
+    shared = folder.joinpath("head.html").read_text("utf-8").split("<script>")[1].split("</script>")[0]
+    scripts = {"plotly": get_plotlyjs(), "script": shared + script}
     policy = [
         "default-src 'none'",
         "script-src " + " ".join(f"'sha256-{_digest(one)}'" for one in scripts.values()),

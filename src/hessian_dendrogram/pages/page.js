@@ -59,20 +59,6 @@ function shower(figure, plot, frames, config) {
   };
 }
 
-// plotly does not wrap: a title that would end beyond its chart is written smaller.
-function fit(plot) {
-  const { left, right } = plot.getBoundingClientRect();
-  for (const text of plot.querySelectorAll("text[class*=title], text.annotation-text")) {
-    const box = text.getBoundingClientRect();
-    const isCentred = getComputedStyle(text).textAnchor === "middle";
-    const middle = (box.left + box.right) / 2;
-    const room = isCentred ? 2 * Math.min(middle - left, right - middle) : right - box.left;
-    if (box.width > room) {
-      text.style.fontSize = `${(parseFloat(getComputedStyle(text).fontSize) * room) / box.width}px`;
-    }
-  }
-}
-
 function connect(figure, frames, show) {
   const slider = figure.querySelector("input");
   const said = figure.querySelector("output");

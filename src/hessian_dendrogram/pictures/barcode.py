@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,8 +75,8 @@ def _panel(tree: Dendrogram | None, count: int, heading: str) -> Panel:
         at = np.flatnonzero(kinds == kind)
         of_kind = {name: column[at] for name, column in columns.items()}
         if len(at):
-            look = colour, outline, hatched, state, Facts(_FACTS, of_kind | {"state": state})
-            marks.append(Bars(at, of_kind["birth"], of_kind["death"], 0.7, False, *look))
+            bar = Bars(at, of_kind["birth"], of_kind["death"], 0.7, False, colour, outline, hatched, label=state)
+            marks.append(replace(bar, facts=Facts(_FACTS, of_kind | {"state": state})))
     # A hollow bar says that its error is longer than the bar.
     at = np.flatnonzero(kinds < 2)
     ends = columns["death"][at] + np.multiply.outer([-1, 1, np.nan], columns["error"][at])

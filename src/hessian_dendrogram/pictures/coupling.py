@@ -12,7 +12,7 @@ from ..statistics.layers import CLUSTERS, coupling_limits
 from ..store.analysed import Cut
 from .axes import Linear, key_positions
 from .marks import Facts, HeatMap, Line, Region, Scale
-from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
+from .picture import PICTURES, Panel, Picture, in_rows, nothing, of_clusters
 
 SENTENCE = (
     "How strongly two groups of parameters are coupled: the mean |H_ij| of each block, the parameters in the order of "
@@ -54,14 +54,11 @@ def _cut(cut: Cut) -> Picture:
     return coupling([cut.step], [cut.result], [cut.result.picture], k=int(cut.at), limits=limits, title=cut.name)
 
 
-PICTURES["coupling"] = Known(
-    "tree",
+PICTURES["coupling"] = of_clusters(
     "|H| in the order of the tree",
     SENTENCE,
-    at=lambda a, i: _cut(Cut(a, i, "", CLUSTERS)),
-    cut=_cut,
+    _cut,
     printed=lambda a: coupling(a.steps, a.results, [tree.picture for tree in a.results]),
-    most_steps=5,
 )
 
 

@@ -62,8 +62,16 @@ class Facts:
         return self.template.format(**{name: column[point] for name, column in zip(self.columns, columns, strict=True)})
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Told:
+    """What a reader is told of a mark: an entry of the legend, and what stands under the pointer."""
+
+    label: str = ""
+    facts: Facts | None = None
+
+
 @dataclass(frozen=True, eq=False)
-class Line:
+class Line(Told):
     """A line through points, broken at NaN; a `stepped` one keeps each height until the next point."""
 
     x: ArrayLike
@@ -72,12 +80,10 @@ class Line:
     width: float = 1.2
     dash: Dash = "solid"
     stepped: bool = False
-    label: str = ""
-    facts: Facts | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class Points(Told):
     """Symbols, with error bars where there are any.
 
     Attributes:
@@ -96,15 +102,13 @@ class Points:
     size: ArrayLike = 4.0
     hollow: ArrayLike = False
     y_errors: ArrayLike | None = None
-    joined: float = 0.0
     dash: Dash = "solid"
+    joined: float = 0.0
     clickable: bool = False
-    label: str = ""
-    facts: Facts | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Bars:
+class Bars(Told):
     """Rectangles from `starts` to `stops`, each in its place on the other axis.
 
     Attributes:
@@ -122,8 +126,6 @@ class Bars:
     colour: str = ""
     outline: str = ""
     hatched: bool = False
-    label: str = ""
-    facts: Facts | None = None
 
 
 def stacked_bars(
@@ -172,15 +174,13 @@ class HeatMap:
 
 
 @dataclass(frozen=True, eq=False)
-class Dashes:
+class Dashes(Told):
     """Many short level dashes, each with an upright bar of its error, such as eigenvalues over training steps."""
 
     x: ArrayLike
     y: ArrayLike
     errors: ArrayLike
     colour: str
-    label: str = ""
-    facts: Facts | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from ..layout import Layout
 from ..results.tree import BipartitionTree
-from ..statistics.layers import CLUSTERS, Integers, branch_layers, layer_counts, layer_names
+from ..statistics.layers import Integers, branch_layers, layer_counts, layer_names
 from ..store.analysed import Cut
 from ..store.trees import describe_cuts, tree_facts
 from .axes import Floats, Linear, Named, key_positions
 from .branches import Branches
 from .marks import Areas, Bars, Facts, Line, Mark, Points, Remark, shades
-from .picture import PICTURES, Known, Panel, Picture, in_rows
+from .picture import PICTURES, Panel, Picture, in_rows, of_clusters
 
 Trees = Sequence[BipartitionTree]
 SENTENCE = (
@@ -61,14 +61,8 @@ def _cut(cut: Cut) -> Picture:
     return parameter_dendrogram([cut.step], [cut.result], cut.of.layout, k=int(cut.at), title=cut.name)
 
 
-PICTURES["parameter_dendrogram"] = Known(
-    "tree",
-    "Parameter dendrogram",
-    SENTENCE,
-    at=lambda a, i: _cut(Cut(a, i, "", CLUSTERS)),
-    cut=_cut,
-    printed=lambda a: parameter_dendrogram(a.steps, a.results, a.layout),
-    most_steps=5,
+PICTURES["parameter_dendrogram"] = of_clusters(
+    "Parameter dendrogram", SENTENCE, _cut, printed=lambda a: parameter_dendrogram(a.steps, a.results, a.layout)
 )
 
 

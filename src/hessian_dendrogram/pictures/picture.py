@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..statistics.layers import CLUSTERS
+from ..store.analysed import Analysed, Cut
 from .axes import FREE, Axis, Eigenvalues, Steps
 from .marks import Mark, Remark
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
-
-    from ..store.analysed import Analysed, Cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +156,11 @@ class Known:
         if self.printed:
             return self.printed(analysed)
         return self.over(analysed, Steps.of(analysed.steps)) if self.over else None
+
+
+def of_clusters(title: str, sentence: str, cut: Callable[[Cut], Picture], **known: Any) -> Known:
+    """A picture of parameter dendrograms, one cut at a time; a page cuts each into the same number of clusters."""
+    return Known("tree", title, sentence, at=lambda a, i: cut(Cut(a, i, "", CLUSTERS)), cut=cut, most_steps=5, **known)
 
 
 PICTURES: dict[str, Known] = {}

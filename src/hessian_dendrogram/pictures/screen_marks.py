@@ -7,8 +7,8 @@ hovering says of them is a trace without marks.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +75,14 @@ class Sheet:
         self.notes.append({**refs, **look, "x": x, "y": y, "xanchor": "left", "align": "left", **known})
 
 
-def _line(sheet: Sheet, mark: marks.Line) -> None:
+@singledispatch
+def draw_mark(mark: object, sheet: Sheet) -> None:
+    """Put a mark on a sheet."""
+    raise NotImplementedError(f"no chart shows a {type(mark).__name__}")
+
+
+@draw_mark.register
+def _line(mark: marks.Line, sheet: Sheet) -> None:
     line = {"color": colour(mark.colour), "width": mark.width, "dash": mark.dash}
     line |= {"shape": "hv"} if mark.stepped else {}
     x, y = place(sheet.panel.x, mark.x), place(sheet.panel.y, mark.y)
@@ -83,7 +90,8 @@ def _line(sheet: Sheet, mark: marks.Line) -> None:
     sheet.add(x=x, y=y, mode="lines", line=line, **entry, **hover(mark.facts))
 
 
-def _points(sheet: Sheet, mark: marks.Points) -> None:
+@draw_mark.register
+def _points(mark: marks.Points, sheet: Sheet) -> None:
     panel, symbol = sheet.panel, _SYMBOLS.get(mark.symbol, mark.symbol)
     inks: Any = colour(mark.colour) if isinstance(mark.colour, str) else [colour(one) for one in mark.colour]
     x, y = place(panel.x, mark.x), place(panel.y, mark.y)
@@ -105,7 +113,8 @@ def _points(sheet: Sheet, mark: marks.Points) -> None:
     sheet.add(**where, **kind, **sheet.entry(mark.label), **hover(mark.facts))
 
 
-def _bars(sheet: Sheet, mark: marks.Bars) -> None:
+@draw_mark.register
+def _bars(mark: marks.Bars, sheet: Sheet) -> None:
     across, along = (sheet.panel.x, sheet.panel.y) if mark.upright else (sheet.panel.y, sheet.panel.x)
     starts, stops = place(along, mark.starts), place(along, mark.stops)
     at, half = np.asarray(mark.places, float), np.asarray(mark.thickness, float) / 2
@@ -120,7 +129,8 @@ def _bars(sheet: Sheet, mark: marks.Bars) -> None:
     sheet.add(type="bar", **where, **sheet.entry(mark.label), **hover(mark.facts))
 
 
-def _heat_map(sheet: Sheet, mark: marks.HeatMap) -> None:
+@draw_mark.register
+def _heat_map(mark: marks.HeatMap, sheet: Sheet) -> None:
     values = np.asarray(mark.values, float)
     if mark.scale.logarithmic:
         values = np.log10(np.where(values > 0, values, np.nan))
@@ -129,12 +139,14 @@ def _heat_map(sheet: Sheet, mark: marks.HeatMap) -> None:
     sheet.add(type="heatmap", **where, coloraxis=colours, hoverongaps=False, **hover(mark.facts))
 
 
-def _scale(sheet: Sheet, mark: marks.Scale) -> None:
+@draw_mark.register
+def _scale(mark: marks.Scale, sheet: Sheet) -> None:
     marker = {"color": [0], "coloraxis": sheet.colours(mark)}
     sheet.add(**_NOWHERE, mode="markers", marker=marker, showlegend=False)
 
 
-def _dashes(sheet: Sheet, mark: marks.Dashes) -> None:
+@draw_mark.register
+def _dashes(mark: marks.Dashes, sheet: Sheet) -> None:
     """All dashes as one shape, and a trace without marks that says their numbers."""
     axis, x, half = sheet.panel.y, np.asarray(mark.x, float), marks.DASH / 2
     ends = reach(axis, mark.y, mark.errors)
@@ -154,14 +166,16 @@ def _dashes(sheet: Sheet, mark: marks.Dashes) -> None:
     sheet.add(**_NOWHERE, mode="lines", line=line, **entry)
 
 
-def _areas(sheet: Sheet, mark: marks.Areas) -> None:
+@draw_mark.register
+def _areas(mark: marks.Areas, sheet: Sheet) -> None:
     x, stack = place(sheet.panel.x, mark.x), f"areas{sheet.number}"
     for heights, ink, label in zip(mark.heights, mark.colours, mark.labels, strict=True):
         style = {"mode": "none", "stackgroup": stack, "fillcolor": colour(ink), "hoverinfo": "skip"}
         sheet.add(x=x, y=light(heights), **style, **sheet.entry(label))
 
 
-def _region(sheet: Sheet, mark: marks.Region) -> None:
+@draw_mark.register
+def _region(mark: marks.Region, sheet: Sheet) -> None:
     panel, entry = sheet.panel, sheet.entry(mark.label)
     x, y = mark.within(panel.x.limits or (0.0, 1.0), panel.y.limits or (0.0, 1.0))
     (left, right), (low, high) = place(panel.x, x), place(panel.y, y)
@@ -177,7 +191,8 @@ def _region(sheet: Sheet, mark: marks.Region) -> None:
     sheet.shape(type="rect", fillcolor=UNRESOLVED, line={"width": 0}, layer="below", **where, **entry)
 
 
-def _rule(sheet: Sheet, mark: marks.Rule) -> None:
+@draw_mark.register
+def _rule(mark: marks.Rule, sheet: Sheet) -> None:
     at, domain = float(place(sheet.panel.y, mark.at)), f"{sheet.axes['x']} domain"
     line = {"color": colour(mark.colour), "width": mark.width, "dash": mark.dash}
     sheet.shape(type="line", line=line, x0=0, x1=1, y0=at, y1=at, xref=domain, **sheet.entry(mark.label))
@@ -186,31 +201,18 @@ def _rule(sheet: Sheet, mark: marks.Rule) -> None:
         sheet.note(mark.text, 1, height, yref=sheet.axes["y"], xshift=3, yanchor="middle", size=10)
 
 
-def _texts(sheet: Sheet, mark: marks.Texts) -> None:
+@draw_mark.register
+def _texts(mark: marks.Texts, sheet: Sheet) -> None:
     where = {"x": place(sheet.panel.x, mark.x), "y": place(sheet.panel.y, mark.y)}
     look = {"textfont": {"size": 1.5 * mark.size, "color": colour(mark.colour)}, "hoverinfo": "skip"}
     sheet.add(**where, mode="text", text=[plain(one) for one in mark.texts], showlegend=False, **look)
 
 
-def _remark(sheet: Sheet, mark: marks.Remark) -> None:
+@draw_mark.register
+def _remark(mark: marks.Remark, sheet: Sheet) -> None:
     text = "\n".join(textwrap.wrap(mark.text, 44))
     if mark.is_all:
         sheet.add(**_NOWHERE, showlegend=False)
         sheet.note(text, 0.5, 0.5, xanchor="center", yanchor="middle", align="center")
     else:
         sheet.note(text, 0.01, 0.02, yanchor="bottom")
-
-
-DRAW: dict[type, Callable[[Sheet, Any], None]] = {
-    marks.Line: _line,
-    marks.Points: _points,
-    marks.Bars: _bars,
-    marks.HeatMap: _heat_map,
-    marks.Scale: _scale,
-    marks.Dashes: _dashes,
-    marks.Areas: _areas,
-    marks.Region: _region,
-    marks.Rule: _rule,
-    marks.Texts: _texts,
-    marks.Remark: _remark,
-}

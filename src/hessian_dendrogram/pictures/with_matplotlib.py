@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from functools import partial
+from functools import partial, singledispatch
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, panel: Panel, bars: _ColourBars) -> _Entries:
             if isinstance(mark, marks.HeatMap):
                 _heat_map(axes, mark, colours)
         else:
-            entries += _DRAW[type(mark)](axes, panel, mark)
+            entries += _draw_mark(mark, axes, panel)
         for number, artist in enumerate(one for one in axes.get_children() if one not in before):
             artist.set_zorder(1 + 0.01 * depth + 1e-6 * number)
     if panel.square:
@@ -121,14 +121,22 @@ def _pen(mark: marks.Line | marks.Rule) -> dict[str, Any]:
     return {"color": colour(mark.colour), "linewidth": 0.75 * mark.width, "linestyle": _STYLES[mark.dash]}
 
 
-def _line(axes: Axes, _: Panel, mark: marks.Line) -> _Entries:
+@singledispatch
+def _draw_mark(mark: object, axes: Axes, panel: Panel) -> _Entries:
+    """Draw a mark, and say what stands in the legend."""
+    raise NotImplementedError(f"no figure shows a {type(mark).__name__}")
+
+
+@_draw_mark.register(marks.Line)
+def _line(mark: marks.Line, axes: Axes, _: Panel) -> _Entries:
     x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
     kind: Any = {"drawstyle": "steps-post"} if mark.stepped else {}
     axes.plot(x, y, rasterized=len(x) > _MOST_VECTORS, **_pen(mark), **kind)
     return [(mark.label, Line2D([], [], **_pen(mark)))]
 
 
-def _points(axes: Axes, panel: Panel, mark: marks.Points) -> _Entries:
+@_draw_mark.register(marks.Points)
+def _points(mark: marks.Points, axes: Axes, panel: Panel) -> _Entries:
     x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
     several = not isinstance(mark.colour, str)
     inks = [colour(one) for one in mark.colour] if several else [colour(str(mark.colour))] * len(x)
@@ -150,7 +158,8 @@ def _points(axes: Axes, panel: Panel, mark: marks.Points) -> _Entries:
     return [(mark.label, Line2D([], [], color=ink, marker=symbol, markerfacecolor=face, markersize=3.5, **line))]
 
 
-def _bars(axes: Axes, _: Panel, mark: marks.Bars) -> _Entries:
+@_draw_mark.register(marks.Bars)
+def _bars(mark: marks.Bars, axes: Axes, _: Panel) -> _Entries:
     starts, stops = np.asarray(mark.starts, float), np.asarray(mark.stops, float)
     look: Any = {"facecolor": colour(mark.colour), "edgecolor": colour(mark.outline), "linewidth": 0.5}
     if mark.hatched:
@@ -161,7 +170,8 @@ def _bars(axes: Axes, _: Panel, mark: marks.Bars) -> _Entries:
     return [(mark.label, Patch(**look))]
 
 
-def _dashes(axes: Axes, panel: Panel, mark: marks.Dashes) -> _Entries:
+@_draw_mark.register(marks.Dashes)
+def _dashes(mark: marks.Dashes, axes: Axes, panel: Panel) -> _Entries:
     x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
     style: Any = {"color": colour(mark.colour), "linewidth": 0.7, "rasterized": True}
     low, high = reach(panel.y, y, mark.errors)
@@ -170,7 +180,8 @@ def _dashes(axes: Axes, panel: Panel, mark: marks.Dashes) -> _Entries:
     return [(mark.label, Line2D([], [], color=style["color"], marker="_", markersize=8, linestyle="none"))]
 
 
-def _areas(axes: Axes, _: Panel, mark: marks.Areas) -> _Entries:
+@_draw_mark.register(marks.Areas)
+def _areas(mark: marks.Areas, axes: Axes, _: Panel) -> _Entries:
     tops = np.cumsum(mark.heights, axis=0)
     entries: _Entries = []
     for low, high, ink, name in zip(tops - mark.heights, tops, mark.colours, mark.labels, strict=True):
@@ -179,14 +190,16 @@ def _areas(axes: Axes, _: Panel, mark: marks.Areas) -> _Entries:
     return entries
 
 
-def _region(axes: Axes, _: Panel, mark: marks.Region) -> _Entries:
+@_draw_mark.register(marks.Region)
+def _region(mark: marks.Region, axes: Axes, _: Panel) -> _Entries:
     look = _HATCH if mark.hatched else _SHADE
     (left, right), (low, high) = mark.within(axes.get_xlim(), axes.get_ylim())
     axes.fill([left, right, right, left], [low, low, high, high], **look)
     return [(mark.label, Patch(**look))]
 
 
-def _rule(axes: Axes, _: Panel, mark: marks.Rule) -> _Entries:
+@_draw_mark.register(marks.Rule)
+def _rule(mark: marks.Rule, axes: Axes, _: Panel) -> _Entries:
     axes.axhline(mark.at, **_pen(mark))
     if mark.text:
         place: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "xytext": (3, 0)}
@@ -194,29 +207,18 @@ def _rule(axes: Axes, _: Panel, mark: marks.Rule) -> _Entries:
     return [(mark.label, Line2D([], [], **_pen(mark)))]
 
 
-def _texts(axes: Axes, _: Panel, mark: marks.Texts) -> _Entries:
+@_draw_mark.register(marks.Texts)
+def _texts(mark: marks.Texts, axes: Axes, _: Panel) -> _Entries:
     for x, y, text in zip(np.asarray(mark.x), np.asarray(mark.y), mark.texts, strict=True):
         axes.text(x, y, plain(text), ha="center", va="center", size=mark.size, color=colour(mark.colour))
     return []
 
 
-def _remark(axes: Axes, _: Panel, mark: marks.Remark) -> _Entries:
+@_draw_mark.register(marks.Remark)
+def _remark(mark: marks.Remark, axes: Axes, _: Panel) -> _Entries:
     where: Any = {"x": 0.01, "y": 0.02, "ha": "left", "va": "bottom"}
     if mark.is_all:
         where = {"x": 0.5, "y": 0.5, "ha": "center", "va": "center"}
         axes.set(xticks=[], yticks=[])
     axes.text(s=plain(textwrap.fill(mark.text, 40)), transform=axes.transAxes, color="0.3", **where)
     return []
-
-
-_DRAW: dict[type, Callable[[Axes, Panel, Any], _Entries]] = {
-    marks.Line: _line,
-    marks.Points: _points,
-    marks.Bars: _bars,
-    marks.Dashes: _dashes,
-    marks.Areas: _areas,
-    marks.Region: _region,
-    marks.Rule: _rule,
-    marks.Texts: _texts,
-    marks.Remark: _remark,
-}

@@ -12,7 +12,7 @@ from . import marks
 from .axes import Steps, wrapped
 from .screen import TEMPLATE, plain
 from .screen_axes import axis_layout, colour_axis, domains, letters_across
-from .screen_marks import DRAW, Sheet
+from .screen_marks import Sheet, draw_mark
 
 if TYPE_CHECKING:
     from .picture import Panel, Picture
@@ -86,7 +86,7 @@ def _draw_panel(sheet: Sheet, across: _Ends, upright: _Ends, pixels: float, is_a
     sheet.layout[axes["x"].replace("x", "xaxis")] = {"domain": across, "anchor": axes["y"], **x}
     sheet.layout[axes["y"].replace("y", "yaxis")] = {"domain": upright, "anchor": axes["x"], **y}
     for mark in panel.marks:
-        DRAW[type(mark)](sheet, mark)
+        draw_mark(mark, sheet)
 
 
 def _titles(sheet: Sheet, title: str, rows: list[list[Panel]]) -> int:
