@@ -18,6 +18,7 @@ import hessian_dendrogram.cli
 import hessian_dendrogram.entry
 import hessian_dendrogram.figures
 import hessian_dendrogram.pipeline
+import quick_figures
 
 
 def run(arguments: list[str], folder: str, output: str, errors: str) -> None:
@@ -44,6 +45,7 @@ def run(arguments: list[str], folder: str, output: str, errors: str) -> None:
 
 def main() -> None:
     """Serve until the input ends."""
+    quick_figures.be_quick()
     for line in sys.stdin:
         child = os.fork()
         if not child:

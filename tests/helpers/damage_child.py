@@ -16,11 +16,10 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 import damage_readers
+import quick_figures
 from damage_readers import READERS
 from hessian_dendrogram.pictures import Picture
 
@@ -165,18 +164,7 @@ def be_quick(is_drawn=False):
     damage_readers.is_drawn = is_drawn
     # Of damaged numbers the pictures are made, and drawn by `export` alone.
     Picture.figure = FIGURE if is_drawn else lambda picture: Figure()
-
-    def save(canvas, file, **options):
-        if is_drawn and isinstance(canvas, FigureCanvasAgg):
-            canvas.figure.set_layout_engine("none")
-            canvas.figure.set_dpi(20)
-            canvas.draw()
-        if hasattr(file, "write"):
-            file.write(b"picture")
-        else:
-            Path(file).write_bytes(b"picture")
-
-    FigureCanvasAgg.print_png = FigureCanvasPdf.print_pdf = save
+    quick_figures.be_quick(is_drawn)
 
 
 def _read(name, work):

@@ -20,7 +20,7 @@ from places import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured and limited as on Linux")
 PROGRAM = ROOT / "tests" / "helpers" / "damage.py"
-CHUNKS, MUTANTS = 1, 300
+CHUNKS, MUTANTS = 1, 240
 
 
 def failures(tmp_path, *options):
