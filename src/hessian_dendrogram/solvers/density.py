@@ -41,9 +41,9 @@ from .density_ends import eigenvectors_of, known_ends
 from .diagonal import with_diagonal
 from .krylov import KrylovBasis, ProductError
 from .lanczos import MEMORY_BUDGET, check_options
+from .random_streams import generator_for
 
 LEAST_PROBES = 10
-_PROBES_STREAM = 2**32  # tells the probes from the random start of the eigenvectors, of which they must know nothing
 
 
 def spectral_density(
@@ -88,7 +88,7 @@ def spectral_density(
     bases: list[KrylovBasis] = []
     if hidden:
         at_once = max(1, min(probes, memory_budget // (8 * n * min(steps, hidden))))
-        generator = torch.Generator().manual_seed(seed + _PROBES_STREAM)
+        generator = generator_for("probes of a density", seed)  # which know nothing of how X was found
         largest = 0.0 if known is None else float(np.abs(known.eigenvalues).max())
         with bar(probes * min(steps, hidden), "density", "product", shown=progress) as shown:
             try:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ..operators.operator import CurvatureOperator
 from ..results.density import Density
+from .random_streams import generator_for
 
 _AT_ONCE = 16
-_SIGNS_STREAM = 2**33  # tells these vectors from all others of a density
 
 
 def with_diagonal(operator: CurvatureOperator, density: Density, X: Tensor, probes: int, seed: int) -> Density:
@@ -35,7 +35,7 @@ def with_diagonal(operator: CurvatureOperator, density: Density, X: Tensor, prob
     """
     exact = operator.with_dtype(torch.float64)
     values = torch.from_numpy(density.eigenvalues).to(X.device)
-    generator = torch.Generator().manual_seed(seed + _SIGNS_STREAM)
+    generator = generator_for("signs of a diagonal", seed)
     mean = squares = X.new_zeros(X.shape[1])  # Welford's update, which does not cancel
     for start in range(0, probes, _AT_ONCE):
         signs = torch.randint(2, (X.shape[1], min(_AT_ONCE, probes - start)), generator=generator).to(X) * 2 - 1

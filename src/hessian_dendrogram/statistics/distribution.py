@@ -97,9 +97,9 @@ def count_between(density: Density, low: float, high: float, *, level: float = L
     shares = [np.clip(outer[:, 1] - inner[:, 0], 0, 1) for outer, inner in ((below, above), (above, below))]
     fewest, _ = _numbers(density, float(shares[0].sum()), level)
     _, greatest = _numbers(density, float(shares[1].sum()), level)
-    inside = density.num_hidden * float(np.mean(shares))
-    known = float(((values > low) & (values <= high)).sum())
-    return Count(value=known + inside, low=least + fewest, high=most + greatest)
+    value = float(np.subtract(*_up_to(density, np.array([high, low]))))
+    fewest, greatest = least + fewest, most + greatest
+    return Count(value=min(max(value, fewest), greatest), low=fewest, high=greatest)
 
 
 def hole_of(spectrum: Spectrum, density: Density | None = None, *, level: float = LEVEL) -> Hole | None:
@@ -142,15 +142,15 @@ def cumulative(density: Density, points: ArrayLike, *, level: float = LEVEL) -> 
     """
     at = np.asarray(points, dtype=np.float64)
     values, bounds, hidden = density.eigenvalues[:, None], density.error_bounds[:, None], density.num_hidden
-    least, most, known = ((values + shift <= at).sum(axis=0) for shift in (bounds, -bounds, 0 * values))
+    least, most = ((values + shift <= at).sum(axis=0) for shift in (bounds, -bounds))
+    estimates = _up_to(density, at)
     if not hidden:
-        return Curve(values=known / density.dim, lows=least / density.dim, highs=most / density.dim)
+        return Curve(values=estimates / density.dim, lows=least / density.dim, highs=most / density.dim)
     below, above = _distributions(density, at)
     half = student(level, len(below) - 1)
     low = least + hidden * np.clip(below.mean(axis=0) - half * _error(below), 0, 1)
     high = most + hidden * np.clip(above.mean(axis=0) + half * _error(above), 0, 1)
-    middle = known + hidden * (below + above).mean(axis=0) / 2
-    return Curve(values=middle / density.dim, lows=low / density.dim, highs=high / density.dim)
+    return Curve(values=np.clip(estimates, low, high) / density.dim, lows=low / density.dim, highs=high / density.dim)
 
 
 def smoothed(density: Density, points: ArrayLike, *, width: float | None = None, level: float = LEVEL) -> Curve:
@@ -197,6 +197,18 @@ def default_width(density: Density) -> float:
     hidden = float(np.subtract(*_hidden_range(density)[::-1])) if density.num_hidden else 0.0
     least = float(np.ptp(values)) / 200 or max(1.0, float(np.abs(values).max())) / 200
     return max(least, 0.0 if density.is_exact.all() else 1.5 * hidden / steps)
+
+
+def _up_to(density: Density, points: Floats) -> Floats:
+    """An estimate of how many eigenvalues lie up to each point: those known, and the quadratures' own weights.
+
+    These lie within the bounds between nodes. The middle of the bounds would have half of many equal eigenvalues below
+    the lowest node.
+    """
+    order = np.argsort(density.nodes, axis=None, kind="stable")
+    sums = np.append(0.0, np.cumsum(density.weights.ravel()[order])) / max(1, len(density.nodes))
+    hidden = density.num_hidden * sums[np.searchsorted(density.nodes.ravel()[order], points, side="right")]
+    return np.asarray(np.searchsorted(density.eigenvalues, points, side="right") + hidden)
 
 
 def _before(number: float) -> float:
