@@ -149,10 +149,10 @@ def gallery(target: Path) -> None:
     from hessian_dendrogram.store import Run
     from hessian_dendrogram.store.analysed import Analysed, largest_first, read
 
-    runs = [Run(ROOT / "results" / name) for name in ("mnist", "modular-addition")]
+    runs = [Run(ROOT / "results" / name) for name in ("mnist", "modular-addition", "modular-addition-53")]
     known: dict[str, list[Analysed]] = {
         kind: [read(run, name) for run in runs for name in largest_first(run, kind)[:1]]
-        for kind in ("spectrum", "tree")
+        for kind in {picture.of for picture in PICTURES.values()}
     }
     parts = [
         "# All pictures",
@@ -165,6 +165,7 @@ def gallery(target: Path) -> None:
             continue
         made = picture.for_print(of) or (picture.over and picture.over(of, Steps.of(of.steps)))
         made = made or (picture.at and picture.at(of, len(of.steps) - 1))
+        made = made or (picture.each and picture.each(of, len(of.steps) - 1, 1))
         assert made
         made.figure().savefig(target / "figures" / "pictures" / f"{name}.png", dpi=150)
         shown = f"![{picture.title}, of {of.title}.](figures/pictures/{name}.png)"

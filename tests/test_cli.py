@@ -212,7 +212,7 @@ def test_a_disk_that_takes_no_more_loses_nothing(tmp_path, finished):
     line = error_of(command("run", TINY, "--out", "run", cwd=tmp_path, start=("-c", FULL_DISK)), 1)
     assert "File too large" in line
     assert not list((tmp_path / "run").rglob("*.partial"))
-    result = command("run", TINY, "--out", "run", cwd=tmp_path)
+    result = quick_command("run", TINY, "--out", "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "run/metrics.csv").read_bytes() == (finished / "metrics.csv").read_bytes()
 
@@ -285,6 +285,6 @@ def test_the_users_file_of_the_readme_runs(tmp_path):
     for page in ("README.md", "docs/own-model.md"):
         assert text in (ROOT / page).read_text(), f"{page} shows another file than examples/my_model.py"
     assert 15 <= len([line for line in text.splitlines() if line.strip()]) <= 28
-    result = command("run", example, "--steps", "20", "--samples", "50", cwd=tmp_path)
+    result = quick_command("run", example, "--steps", "20", "--samples", "50", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert Path(tmp_path / "runs/my_model/analyses/hessian-50/00000020").is_dir()

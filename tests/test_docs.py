@@ -5,8 +5,6 @@ import importlib.util
 import io
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from sybil.parsers.markdown import CodeBlockParser
 from torch import nn
 
 import hessian_dendrogram
+from commands import quick_command
 from hessian_dendrogram import Hessian, Layout, Run, Spectrum, cli, pictures
 from places import ROOT
 
@@ -67,8 +66,7 @@ def run_shell(example):
     for line in example.parsed.splitlines():
         program, *arguments = shlex.split(line)
         assert program == "hessian-dendrogram"
-        command = [sys.executable, "-m", "hessian_dendrogram", *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = quick_command(*arguments)
         assert result.returncode == 0, f"{example.path}, line {example.line}: {line}\n{result.stderr}"
 
 

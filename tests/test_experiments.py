@@ -3,6 +3,7 @@ import hashlib
 import http.server
 import json
 import math
+import shutil
 import struct
 import threading
 from dataclasses import replace
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from commands import quick_command
+from hessian_dendrogram import Run
+from hessian_dendrogram.analyse import analyses_of
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiment import load_experiment
 from hessian_dendrogram.experiments import built_in_experiments, mnist, modular_addition
@@ -406,3 +410,71 @@ def test_one_pattern_of_parameters_stands_for_itself(tiny):
     for wrong, message in (([1], "got 1 among them"), (3, "must be several names or patterns, .*got 3")):
         with pytest.raises(UserError, match=f"parameters .*{message}"):
             replace(tiny, parameters=wrong)
+
+
+SMALL_MLP = """
+from dataclasses import replace
+from functools import partial
+
+from hessian_dendrogram.experiments import modular_addition_mlp as large
+from hessian_dendrogram.experiments.modular_addition import Transformer, split
+
+few = {"top": 3, "bottom": 2, "tolerance": 1e-3, "bottom_tolerance": 1e-2}
+first, second, third = large.experiment.analyses
+analyses = [
+    replace(first, solver=replace(first.solver, options=few)),
+    replace(second, solver=replace(second.solver, options=few | {"bottom": 0})),
+    replace(third, solver=replace(third.solver, top=3, rotations=9, gaussian=5)),
+]
+experiment = replace(
+    large.experiment,
+    model=partial(Transformer, 7, width=4, heads=1, hidden=6),
+    data=partial(split, fraction=0.3, p=7),
+    measures=None,
+    steps=3,
+    checkpoint_steps=[0, 3],
+    analysed_steps=[0, 3],
+    analyses=analyses,
+)
+"""
+
+
+MORE = """
+from hessian_dendrogram import Analysis, Exact
+
+experiment = replace(experiment, analyses=[*analyses, Analysis(on="all", solver=Exact(vectors=0))])
+"""
+
+
+def test_the_mlp_takes_hessian_gauss_newton_and_directions_and_resumes(tmp_path):
+    """By its own list, on a network of the same kind; what is missing is taken again, and no more.
+
+    Once it is trained, so is what another list adds; the training of another file does not go on.
+    """
+    experiment = load_experiment("modular-addition-mlp")
+    assert [(one.operator, one.on, one.solver.kind) for one in analyses_of(experiment)] == [
+        ("hessian", "train", "spectrum"),
+        ("gauss-newton", "train", "spectrum"),
+        ("gauss-newton", "all", "directions"),
+    ]
+    for one in analyses_of(experiment):
+        one.solver.check(226_816)
+    (tmp_path / "small.py").write_text(SMALL_MLP)
+    command = ["run", "small.py", "--out", "run"]
+    assert quick_command(*command, cwd=tmp_path).returncode == 0
+    run = Run(tmp_path / "run")
+    names = {"hessian-14", "gauss-newton-14", "effects.directions"}
+    assert {name: run.analysed_steps(name) for name in run.analyses(None)} == {name: [0, 3] for name in names}
+    assert run.result(3, "effects.directions").readout == "frequency"
+    kept = (tmp_path / "run/analyses/hessian-14/00000003/spectrum.json").stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "run/analyses/effects.directions/00000003")
+    assert quick_command(*command, cwd=tmp_path).returncode == 0
+    assert Run(tmp_path / "run").analysed_steps("effects.directions") == [0, 3]
+    assert (tmp_path / "run/analyses/hessian-14/00000003/spectrum.json").stat().st_mtime_ns == kept
+    (tmp_path / "small.py").write_text(SMALL_MLP + MORE)
+    refused = quick_command(*command, "--steps", "4", cwd=tmp_path)  # the training of another file does not go on
+    assert refused.returncode == 2
+    assert "source_sha256 was" in refused.stderr
+    added = quick_command(*command, cwd=tmp_path)
+    assert added.returncode == 0, added.stderr
+    assert {*Run(tmp_path / "run").analyses(None)} > names

@@ -10,7 +10,16 @@ from torch.utils.data import ConcatDataset, TensorDataset
 
 import tiny as tiny_module
 from commands import error_of, quick_command
-from hessian_dendrogram import Analysis, Exact, GaussNewton, Hessian, Preconditioned, Task, stored_adam_diagonal
+from hessian_dendrogram import (
+    Analysis,
+    EachBlock,
+    Exact,
+    GaussNewton,
+    Hessian,
+    Preconditioned,
+    Task,
+    stored_adam_diagonal,
+)
 from hessian_dendrogram.analyse import Session, analyse, check
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiment import load_experiment
@@ -112,6 +121,7 @@ def test_samples_of_a_set_nest(trained):
         ({"probe": None}, Analysis(on="probe"), "--on probe needs inputs of the task's own"),
         ({}, Analysis(on="probe"), "operator 'hessian' looks at targets, and the task's probe gives inputs alone"),
         ({}, Analysis(operator="fisher", on="probe"), "operator 'fisher' looks at targets"),
+        ({}, Analysis(solver=EachBlock(of=Exact(), by="group")), "there are no groups of parameters"),
         ({"probe": lambda *_: 3}, Analysis(on="probe"), "probe must give inputs, or samples with targets; gave a int"),
         ({"probe": lambda *_: 1 / 0}, Analysis(on="probe"), "the task's probe cannot be made"),
     ],

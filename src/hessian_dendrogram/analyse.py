@@ -32,6 +32,7 @@ from .operators.operator import CurvatureOperator, RestrictedOperator
 from .operators.parameters import parameter_layout
 from .progress import bar
 from .sample_sets import SETS, sample_set
+from .solvers.blocks import EachBlock
 from .solvers.changes import changes_at
 from .solvers.directions import LeadingDirections
 from .solvers.eigensolvers import Exact, Lanczos
@@ -329,7 +330,7 @@ def check(session: Session, analysis: Analysis, at: Sequence[int] | None = None)
     operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
     measured(experiment, new_model(experiment), new_model(experiment), train_data, "the untrained model")
     analysis.solver.check(operator.shape[0])
-    if isinstance(analysis.solver, LeadingDirections):
+    if isinstance(analysis.solver, LeadingDirections | EachBlock):
         analysis.solver.try_out(operator)
     logger.debug("the matrix is assembled by %s", mean_of(operator).assembly())
 

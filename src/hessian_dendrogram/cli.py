@@ -93,6 +93,14 @@ Parameters = Annotated[
     typer.Option("--parameters", metavar="PATTERN", help="Take these alone, as conv1.*; may be given again."),
 ]
 Solver = Annotated[str | None, typer.Option("--solver", help="exact, lanczos or density; default the experiment's.")]
+MeasuredIn = Annotated[
+    str,
+    typer.Option(
+        "--measured-in",
+        help="What the ε of eigenvalue dendrograms is measured in: absolute, largest (units of λ_max), trace (units of "
+        "the trace) or log (log ratios of neighbours).",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -129,12 +137,9 @@ def run(
         if chosen.weights_from is None:
             raise UserError(f"{chosen.name} has no training and no weights_from; name files: analyse --checkpoints")
         found = read_checkpoints(chosen.weights_from, partial(experiment_run.new_model, chosen))
-    with experiment_run.open_run(
-        chosen, path, data_dir=data_dir, device=_device(device), imported=found is not None
-    ) as (
-        opened,
-        load,
-    ):
+    # Where nothing is left to train, another file may list other analyses; its training is compared with the run's.
+    facts = {"imported": found is not None, "corrected": experiment_run.is_trained(chosen, path)}
+    with experiment_run.open_run(chosen, path, data_dir=data_dir, device=_device(device), **facts) as (opened, load):
         session = Session(chosen, opened, load, device, progress=True)
         if found:
             import_checkpoints(opened, found)
@@ -365,24 +370,26 @@ def plot(
     run: RunArgument,
     analysis: Annotated[str | None, typer.Option("--analysis", help="Draw this one; default every analysis.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Folder for the figures; default RUN/figures.")] = None,
+    measured_in: MeasuredIn = "absolute",
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
-    """Draw the figures again, from stored results."""
+    """Draw the figures again, from stored results; with --measured-in those that have an ε, as dendrogram_log.png."""
     from . import figures, store
 
-    opened = store.Run(run)
-    names = [analysis] if analysis else opened.analyses(None)
+    opened, is_absolute = store.Run(run), measured_in == "absolute"
+    names = [analysis] if analysis else opened.analyses(None if is_absolute else "spectrum")
     if not names:
         raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
     is_inside = to is None or run.resolve() in (to.resolve(), *to.resolve().parents)
     with store.lock(run) if is_inside else nullcontext():
         for name in names:
             folder = to / name if to else opened.figures_folder(name)
-            figures.draw(opened, name, folder)
-            if not to:
+            figures.draw(opened, name, folder, measured_in=measured_in)
+            if is_absolute and not to:
                 opened.mark_figures(name)
             _print(f"figures: {folder}")
-        figures.draw_comparison(opened, to or opened.figures_folder())
+        if is_absolute:
+            figures.draw_comparison(opened, to or opened.figures_folder())
 
 
 @app.command(epilog="Example: hessian-dendrogram export runs/digits --html digits.html")
@@ -390,6 +397,7 @@ def export(
     run: RunArgument,
     html: Annotated[Path, typer.Option("--html", help="The page to write; one that is there is replaced.")],
     analysis: Annotated[str | None, typer.Option("--analysis", help="Show this one; default every analysis.")] = None,
+    measured_in: MeasuredIn = "absolute",
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Write one page of interactive charts that needs no network and no Python."""
@@ -397,7 +405,7 @@ def export(
 
     with _plotly_needed():
         from .pages.exported import export_page
-    written = export_page(Run(run), html, analysis=analysis)
+    written = export_page(Run(run), html, analysis=analysis, measured_in=measured_in)
     for line in written.left_out:
         _print(f"left out: {line}")
     _print(f"{html}: {written.num_charts} charts, {written.num_bytes / 1e6:.1f} MB")

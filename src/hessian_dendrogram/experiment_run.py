@@ -1,4 +1,7 @@
-"""Opening a run directory: lock it, make it or compare it with the experiment, and load the data when it is needed."""
+"""Opening a run directory: lock it, make it or compare it with the experiment, and load the data when it is needed.
+
+Longer than other files: all that a run and an experiment are compared by is here.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +105,12 @@ def open_run(
         if is_changed:
             _confirm_training(experiment, run, load_and_compare)
         yield run, load_and_compare
+
+
+def is_trained(experiment: Experiment, path: Path | str) -> bool:
+    """Whether a run directory has come to the end of an experiment's training."""
+    stored = Run(path).steps() if (Path(path) / "run.json").exists() else []
+    return bool(experiment.training and stored) and stored[-1] >= experiment.steps
 
 
 def source_facts(experiment: Experiment, run: Run) -> dict[str, str]:

@@ -16,6 +16,7 @@ from . import pictures
 from .errors import DamagedRunError, UserError
 from .pictures import PICTURES, comparison_of
 from .pictures.paper import save
+from .statistics.relative_resolution import checked
 from .store import Run
 from .store.analysed import largest_first, read
 from .texts import shortened
@@ -27,25 +28,34 @@ _MOVED = {
     "first_layer_filters": "filters",
     "parameter_dendrograms": "parameter_dendrogram",
 }
+_WITH_EPSILON = {"dendrogram", "cluster_count_heatmap", "cluster_count_curves", "gaps", "barcode"}
 
 
-def draw(run: Run, analysis: str, folder: Path) -> list[Path]:
+def draw(run: Run, analysis: str, folder: Path, *, measured_in: str = "absolute") -> list[Path]:
     """Draw every picture that applies to an analysis, as PNG (200 dpi) and as PDF.
 
     Of some kinds of results there are no pictures. The folder is made where it is missing, files of the same names are
-    replaced: `spectrum_evolution.png`, `spectrum_evolution.pdf` and so on. Their paths are returned.
+    replaced: `spectrum_evolution.png`, `spectrum_evolution.pdf` and so on. Their paths are returned. Where ε is
+    `measured_in` anything else than `"absolute"`, one of `statistics.measured.SCALES`, these are the pictures that have
+    an ε, as `dendrogram_log.png` and so on.
 
     Raises:
-        UserError: there is no such analysis, or it has no result yet.
+        UserError: there is no such analysis, or it has no result yet, or ε is never measured in that.
         DamagedRunError: a stored file cannot be read.
     """
+    is_absolute = checked(measured_in) == "absolute"
+    if not is_absolute and analysis not in run.analyses("spectrum"):
+        raise UserError(f"{analysis!r} is no analysis of spectra, whose dendrograms have an ε")
     kinds = {known.of for known in PICTURES.values()}
     analysed = read(run, analysis) if run.kind(analysis) in kinds or analysis not in run.analyses(None) else None
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, known in PICTURES.items():
-        if analysed and known.of == analysed.kind and (picture := known.for_print(analysed)):
-            written += save(replace(picture, title=analysed.title).figure(), folder / name)
+        if not analysed or known.of != analysed.kind or not (is_absolute or name in _WITH_EPSILON):
+            continue
+        if picture := known.for_print(replace(analysed, measured_in=measured_in)):
+            file = name if is_absolute else f"{name}_{measured_in}"
+            written += save(replace(picture, title=analysed.title).figure(), folder / file)
     return written
 
 

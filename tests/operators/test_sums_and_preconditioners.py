@@ -7,7 +7,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from cases import CASES
-from hessian_dendrogram import GaussNewton, Hessian, MatrixOperator, Preconditioned, exact_spectrum, lanczos_spectrum
+from hessian_dendrogram import (
+    GaussNewton,
+    Hessian,
+    MatrixOperator,
+    Preconditioned,
+    exact_spectrum,
+    lanczos_spectrum,
+    pictures,
+)
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.operators.preconditioned import adam_diagonal, adam_threshold
 from hessian_dendrogram.operators.residual import Residual
@@ -115,3 +123,21 @@ def test_the_threshold_of_adam_on_a_quadratic():
         assert (abs(x) > 1) == grows
     with pytest.raises(UserError, match="a positive learning rate"):
         adam_threshold(0.0)
+
+
+def test_the_threshold_is_recorded_and_drawn():
+    """On the axis, though every eigenvalue is far below it; where none is known, nothing is drawn."""
+    P = torch.full((12,), 2.0, dtype=torch.float64)
+    A = MatrixOperator(with_eigenvalues(torch.linspace(-1, 3, 12)))
+    known = Preconditioned(A, P, stable_below=adam_threshold(0.01)).with_dtype(torch.float64)
+    spectra = [exact_spectrum(known), exact_spectrum(Preconditioned(A, P))]
+    assert spectra[0].provenance["stable_below"] == pytest.approx(3800)
+    panel = pictures.spectrum_evolution([0, 10], spectra).rows[0][0]
+    line = next(mark for mark in panel.marks if getattr(mark, "label", "") == "the optimiser is stable below")
+    np.testing.assert_array_equal(line.y, [spectra[0].provenance["stable_below"], np.nan])
+    assert panel.y.limits[1] >= 3800
+    unknown = pictures.spectrum_evolution([10], spectra[1:]).rows[0][0]
+    assert not any(getattr(mark, "label", "") == "the optimiser is stable below" for mark in unknown.marks)
+    for wrong in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(UserError, match="stable_below is a positive eigenvalue"):
+            Preconditioned(A, P, stable_below=wrong)

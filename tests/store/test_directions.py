@@ -11,8 +11,10 @@ from torch import nn
 from hessian_dendrogram import Analysis, Experiment, LeadingDirections, Run, Session, experiment_run, pipeline
 from hessian_dendrogram.analyse import analyse, check
 from hessian_dendrogram.errors import DamagedRunError, UserError
+from hessian_dendrogram.results.changed_samples import ChangedSamples
 from hessian_dendrogram.store import lock, overview, report
 from hessian_dendrogram.store.compact import compact
+from hessian_dendrogram.store.directions import compacted_directions
 from hessian_dendrogram.store.kinds import KINDS
 
 NAME = "gauss-newton-40.directions"
@@ -74,7 +76,7 @@ def test_directions_are_read_as_they_were_stored(run):
     assert core.tensor_shares is None
     for one in fields(core):
         array = getattr(found, one.name)
-        if isinstance(array, np.ndarray) and not one.name.startswith(("tensor", "group_")):
+        if isinstance(array, np.ndarray) and not one.name.startswith(("tensor", "group_", "change")):
             np.testing.assert_array_equal(array, getattr(core, one.name))
 
 
@@ -193,8 +195,22 @@ def test_results_that_none_converged_for_are_stored(run, tmp_path):
     )
     cut |= {key: cut[key][:0] for key in per_direction.split()}
     cut |= {"rotation_purities": cut["rotation_purities"][:, :0], "rotation_means": cut["rotation_means"][:, :0]}
+    cut |= {one.name: None for one in fields(ChangedSamples)}
     with lock(copy.path):
-        copy.save(6, NAME, type(found)(**cut | {"counts": []}))
+        copy.save(6, NAME, type(found)(**cut | {"counts": [], "input_shape": []}))
     assert "directions 0 of 4 asked for" in report.in_one_line(copy, NAME, 6)
     assert len(copy.table("directions", NAME, at=6)["rank"]) == 0
     assert len(copy.table("directions", NAME)["rank"]) == 8
+
+
+def test_a_copy_to_publish_keeps_no_images(run, tmp_path):
+    """What the few numbers of a sample are stays; images belong to the data."""
+    found = run.result(6, NAME)
+    assert found.changed_inputs is not None
+    copy = compact(run, tmp_path / "copy", at=[6]).result(6, NAME)
+    np.testing.assert_array_equal(copy.changed_inputs, found.changed_inputs)
+    images = replace(found, changed_inputs=np.zeros((len(found.changed_inputs), 64)), input_shape=[8, 8])
+    kept, _ = compacted_directions(images)
+    assert kept.changed_inputs is None
+    assert kept.input_shape == []
+    np.testing.assert_array_equal(kept.changed, found.changed)

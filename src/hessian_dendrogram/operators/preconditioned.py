@@ -28,12 +28,16 @@ class Preconditioned(CurvatureOperator):
     Args:
         operator: A.
         diagonal: of P, shape (n,), finite and positive.
+        stable_below: the largest eigenvalue at which the optimiser is stable, such as `adam_threshold` gives; spectra
+            record it, and pictures of them over training draw it.
 
     Raises:
-        UserError: the diagonal has another shape, or an entry that is not.
+        UserError: the diagonal has another shape, or an entry that is not; the threshold is not positive.
     """
 
-    def __init__(self, operator: CurvatureOperator, diagonal: Tensor) -> None:
+    def __init__(self, operator: CurvatureOperator, diagonal: Tensor, *, stable_below: float | None = None) -> None:
+        if stable_below is not None and not 0 < stable_below < float("inf"):
+            raise UserError(f"stable_below is a positive eigenvalue, got {stable_below:g}")
         if diagonal.shape != (operator.shape[0],):
             raise UserError(f"a diagonal of shape ({operator.shape[0]},) is needed, got {tuple(diagonal.shape)}")
         diagonal = diagonal.detach().to(operator.device, torch.float64)
@@ -41,7 +45,7 @@ class Preconditioned(CurvatureOperator):
             raise UserError(
                 f"the diagonal must be finite and positive; the smallest entry is {float(diagonal.min()):.3g}"
             )
-        self.operator, self.diagonal = operator, diagonal
+        self.operator, self.diagonal, self.stable_below = operator, diagonal, stable_below
         self.layout, self.dtype, self.device = operator.layout, operator.dtype, operator.device
         self.num_samples, self.roundoff = operator.num_samples, operator.roundoff
         self._root = diagonal.rsqrt()
@@ -52,12 +56,15 @@ class Preconditioned(CurvatureOperator):
 
     def with_dtype(self, dtype: torch.dtype) -> Self:
         """The same with products of A in another floating-point type."""
-        return self if dtype == self.dtype else type(self)(self.operator.with_dtype(dtype), self.diagonal)
+        return self if dtype == self.dtype else self._over(self.operator.with_dtype(dtype))
 
     def for_error_check(self) -> CurvatureOperator:
         """The same of what A gives."""
         checked = self.operator.for_error_check()
-        return self if checked is self.operator else type(self)(checked, self.diagonal)
+        return self if checked is self.operator else self._over(checked)
+
+    def _over(self, operator: CurvatureOperator) -> Self:
+        return type(self)(operator, self.diagonal, stable_below=self.stable_below)
 
     def arithmetic_error(self, seed: int = 0) -> float:
         """That of A, divided by the smallest entry of P."""
@@ -80,7 +87,8 @@ class Preconditioned(CurvatureOperator):
         """What A is, and the range of the diagonal."""
         low, high = float(self.diagonal.min()), float(self.diagonal.max())
         known = self.operator.describe()
-        return {**known, "operator": f"preconditioned {known['operator']}", "preconditioner": [low, high]}
+        threshold = {} if self.stable_below is None else {"stable_below": self.stable_below}
+        return {**known, "operator": f"preconditioned {known['operator']}", "preconditioner": [low, high], **threshold}
 
 
 def adam_diagonal(model: nn.Module, optimizer: torch.optim.Optimizer, layout: Layout) -> Tensor:

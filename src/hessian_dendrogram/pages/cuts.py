@@ -10,10 +10,21 @@ import marimo as mo
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pictures import PICTURES, Picture, cluster_eigenvalues, comparison_of_spectra, filters, layer_shares
+from ..pictures import (
+    PICTURES,
+    Picture,
+    cluster_effects,
+    cluster_eigenvalues,
+    comparison_of_spectra,
+    filters,
+    layer_shares,
+)
 from ..pictures.filters import first_convolution
-from ..statistics.clusters import cluster_of, cluster_rows
+from ..statistics.cut import chosen_cluster, written_rows
+from ..statistics.dendrogram import single_linkage
+from ..statistics.measured import eigenvalue_of, scale_of
 from ..store.analysed import Cut
+from ..store.beside import directions_of_cluster
 from .widgets import PROBLEMS, Show, chooser, warning, with_sentences
 
 _MOST = 8  # eigenvectors that are shown as filters
@@ -29,23 +40,27 @@ def pictures_of(cut: Cut) -> dict[str, Picture]:
 def charts(cut: Cut, show: Show, choose: Callable[[float], None]) -> list[mo.Html]:
     """The pictures of a cut; a click on a cluster chooses its lowest eigenvalue."""
     drawn = {name: picture.chart() for name, picture in pictures_of(cut).items()}
-    shown: list[mo.Html] = [show(name, chart, on_change=chooser(chart, choose)) for name, chart in drawn.items()]
-    return shown or [warning(f"No eigenvalue of this segment has converged at step {cut.step:,}.")]
+
+    def told(low: float) -> None:
+        choose(eigenvalue_of(cut.tree, low))
+
+    shown: list[mo.Html] = [show(name, chart, on_change=chooser(chart, told)) for name, chart in drawn.items()]
+    return shown or [warning(cut.problem)]
 
 
 def cluster_table(cut: Cut, choose: Callable[[float], None]) -> mo.ui.table:
     """The largest clusters; that of the chosen eigenvalue is selected, and to select one chooses its lowest."""
     tree, chosen = cut.tree, cut.chosen
     assert tree is not None
-    rows, total = cluster_rows(tree, cut.at), int(tree.num_clusters(cut.at))
-    number = None if chosen is None else cluster_of(tree, cut.at, chosen)[0] + 1
+    rows, total = written_rows(tree, cut.at), int(tree.num_clusters(cut.at))
+    number = found[0] + 1 if (found := chosen_cluster(tree, cut.at, chosen)) else None
     order = "the largest first" if len(rows) == total else f"the {len(rows):,} largest of {total:,}"
 
     def on_change(selected: Any) -> None:
         if selected:
-            choose(selected[0]["from"])
+            choose(eigenvalue_of(tree, selected[0]["from"]))
 
-    label = f"Clusters at ε, {order}; select one here, or click its mark in the chart"
+    label = f"Clusters at ε{scale_of(tree).table}, {order}; select one here, or click its mark in the chart"
     selected = [i for i, row in enumerate(rows) if row["cluster"] == number]
     look: Any = {"label": label, "page_size": 6, "format_mapping": _FORMATS}
     return mo.ui.table(rows, selection="single", initial_selection=selected, on_change=on_change, **look)
@@ -53,7 +68,8 @@ def cluster_table(cut: Cut, choose: Callable[[float], None]) -> mo.ui.table:
 
 def selected_cluster(cut: Cut, show: Show) -> mo.Html:
     """What is known of the cluster of the chosen eigenvalue."""
-    if cut.chosen is None:
+    assert cut.tree is not None
+    if cut.chosen is None or chosen_cluster(cut.tree, cut.at, cut.chosen) is None:
         return mo.md("*No cluster is selected.*")
     try:
         size, found = cluster_pictures(cut, cut.chosen)
@@ -61,25 +77,33 @@ def selected_cluster(cut: Cut, show: Show) -> mo.Html:
         return warning(f"The cluster's eigenvectors cannot be read. {error}")
     parts = [mo.md(f"### Selected cluster: {size:,} eigenvalue{'s' if size > 1 else ''}")]
     parts += with_sentences(found.items(), show)
-    return mo.vstack(parts if len(found) > 1 else [*parts, mo.md("No eigenvector of this cluster is stored.")])
+    parts += [] if "cluster_shares" in found else [mo.md("No eigenvector of this cluster is stored.")]
+    return mo.vstack(parts)
 
 
 def cluster_pictures(cut: Cut, eigenvalue: float) -> tuple[int, dict[str, Picture]]:
     """How many eigenvalues a cluster has, and these, the layers and the filters of what is stored of its vectors."""
     analysis, spectrum, layout, tree = cut.of, cut.result, cut.of.layout, cut.tree
     assert tree is not None
-    _, start, stop = cluster_of(tree, cut.at, eigenvalue)
+    cluster = chosen_cluster(tree, cut.at, eigenvalue)
+    assert cluster is not None
     numbers, shares = analysis.run.shares(cut.step, analysis.name)
-    offset = spectrum.segments()[cut.segment].start
-    inside = (numbers >= start + offset) & (numbers < stop + offset)
+    part = spectrum.segments()[cut.segment]
+    start, stop = (end + part.stop - len(tree.eigenvalues) for end in cluster[1:])  # a tree may lack those below
+    inside = (numbers >= start) & (numbers < stop)
     numbers, shares, size = numbers[inside], shares[:, inside], stop - start
-    found = {"cluster": cluster_eigenvalues(tree, start, stop)}
+    segment = single_linkage(spectrum, cut.segment)
+    found = {"cluster": cluster_eigenvalues(segment, start - part.start, stop - part.start)}
     if len(numbers):
         title = f"layers of its eigenvectors, where stored: {len(numbers):,} of {size:,}"
         values = spectrum.eigenvalues[numbers]
         found["cluster_shares"] = layer_shares(layout, numbers, values, shares, title=title)
         if (name := first_convolution(layout)) and (picture := _as_filters(cut, numbers, name)):
             found["cluster_filters"] = picture
+    if beside := directions_of_cluster(analysis, cut.step, *spectrum.eigenvalues[[start, stop - 1]].tolist()):
+        name, result, chosen = beside
+        title = f"what it does, by {name}"
+        found["cluster_effects"] = cluster_effects(result, chosen.tolist(), analysis.run.layout_of(name), title=title)
     return size, found
 
 
@@ -104,13 +128,14 @@ def compared(left: Cut, right: Cut, show: Show) -> mo.Html:
     for cut, name in both.items():
         made = pictures_of(replace(cut, beside=(left, right), name=name))
         shown = [show(key, picture) for key, picture in made.items()]
-        columns.append(mo.vstack(shown or [warning(f"{name}: no converged eigenvalue in this segment.")]))
+        columns.append(mo.vstack(shown or [warning(f"{name}: {cut.problem}")]))
     style = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr))"
     parts = [
         mo.md("The checkpoint chosen above is on the left; another one, or another analysis, on the right."),
         mo.Html(f'<div style="{style}">{"".join(column.text for column in columns)}</div>'),
     ]
     if len(spectra := {name: cut.result for cut, name in both.items() if cut.of.kind == "spectrum"}) > 1:
+        parts += [] if left.of.measured_in == "absolute" else [mo.md("Below, ε is in units of λ again.")]
         parts.append(show("comparison", comparison_of_spectra(spectra)))
     elif spectra:
         parts.append(mo.md("Both sides are the same."))

@@ -24,6 +24,7 @@ from ..pictures.screen import configuration
 from ..texts import shortened
 
 _LONGEST = 500  # characters of a text of the run
+STEP = "training step"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Section:
     """A heading, how to read the chart below it, and that: one, or one for each step that a slider chooses.
 
     `name` is that of the file which the camera button saves, `steps` are those that the chart is of, title and sentence
-    plain text, and the appendix HTML below it.
+    plain text, and the appendix HTML below it. A slider may choose something else than a step: `over` says what, and a
+    click on a point of another chart of the part that tells its number chooses it, too.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Section:
     figures: Mapping[int | None, go.Figure]
     steps: Sequence[int]
     appendix: str = ""
+    over: str = STEP
 
 
 @dataclass(frozen=True)
@@ -141,14 +144,14 @@ def _section(anchor: str, section: Section) -> str:
         frame["layout"]["height"] = height  # the page must not move with the slider
     known = {"config": {**configuration(section.name), "responsive": True}, "frames": frames}
     first, last, count = section.steps[0], section.steps[-1], len(section.steps)
-    when = f"at {count} training steps, from {first:,} to {last:,}" if count > 1 else f"at training step {last:,}"
+    when = f"at {count} {section.over}s, from {first:,} to {last:,}" if count > 1 else f"at {section.over} {last:,}"
     return "\n".join(
         [
             f'<section aria-labelledby="{anchor}">',
             f'<h3 id="{anchor}">{_plain(section.title)}</h3>',
             f"<p>{escape(section.sentence)}</p>",
-            f'<figure class="chart" aria-label="{_plain(section.title)} {when}">',
-            _slider([frame["step"] for frame in frames]) if len(frames) > 1 else "",
+            f'<figure class="chart" data-over="{section.over}" aria-label="{_plain(section.title)} {when}">',
+            _slider([frame["step"] for frame in frames], section.over) if len(frames) > 1 else "",
             f'<div class="plot" style="min-height: {height:.0f}px"></div>',
             f'<script type="text/plain">{_packed(known)}</script>',
             "</figure>",
@@ -158,10 +161,11 @@ def _section(anchor: str, section: Section) -> str:
     )
 
 
-def _slider(steps: Sequence[str]) -> str:
+def _slider(steps: Sequence[str], over: str) -> str:
     last = len(steps) - 1
+    first = last if over == STEP else 0  # of training the end is shown, of anything else the first
     return (
         '<div class="steps"><button type="button">Play</button>'
-        f'<label>training step <input type="range" min="0" max="{last}" value="{last}" '
-        f'aria-valuetext="{steps[-1]}"></label> <output>{steps[-1]}</output></div>'
+        f'<label>{over} <input type="range" min="0" max="{last}" value="{first}" '
+        f'aria-valuetext="{steps[first]}"></label> <output>{steps[first]}</output></div>'
     )

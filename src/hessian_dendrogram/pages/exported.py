@@ -17,6 +17,8 @@ from typing import TypeVar
 from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..pictures import COMPARISON, PICTURES, Known, Picture, comparison_of
 from ..pictures.axes import Steps, key_positions
+from ..statistics.measured import SCALES
+from ..statistics.relative_resolution import checked
 from ..store import Run, atomic, report
 from ..store.analysed import Analysed, read
 from ..store.described import SUMMARY, describe_analysis, describe_run, summary_cells
@@ -60,11 +62,14 @@ class _Missing(dict[str, list[str]]):
         return [f"{', '.join(dict.fromkeys(what))}: {problem}" for problem, what in self.items()]
 
 
-def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exported:
+def export_page(run: Run, file: Path, *, analysis: str | None = None, measured_in: str = "absolute") -> Exported:
     """Write one HTML page of a run, or of one of its analyses, which opens without a network.
 
+    What the ε of eigenvalue dendrograms is `measured_in` is one of `statistics.measured.SCALES`.
+
     Raises:
-        UserError: there is no such analysis, or none at all, or the page is no HTML file by its name.
+        UserError: there is no such analysis, or none at all, the page is no HTML file by its name, or ε is never
+            measured in that.
         DamagedRunError: none of them can be read.
     """
     if file.is_dir():
@@ -78,7 +83,8 @@ def export_page(run: Run, file: Path, *, analysis: str | None = None) -> Exporte
         raise UserError(f"{run.path} has no analysis {analysis!r}; it has: {', '.join(names)}")
     missing = _Missing()
     chosen = [name for name in names if analysis in (None, name)]
-    opened = [one for name in chosen if (one := missing.attempt(name, partial(read, run, name)))]
+    known = [one for name in chosen if (one := missing.attempt(name, partial(read, run, name)))]
+    opened = [replace(one, measured_in=checked(measured_in)) for one in known]
     parts = _parts(opened, missing)
     if not parts:
         raise DamagedRunError(f"nothing of {run.path} can be exported: {'; '.join(missing.lines())}")
@@ -106,6 +112,8 @@ def _parts(opened: Sequence[Analysed], missing: _Missing) -> list[Part]:
 
 def _part(analysed: Analysed, missing: _Missing) -> Part:
     title = f"{_PARTS.get(analysed.kind, analysed.kind.capitalize())}: {analysed.name}"
+    if analysed.kind == "spectrum" and analysed.measured_in != "absolute":
+        title += f", ε in {SCALES[analysed.measured_in].title}"
     text = f"{facts(describe_analysis(analysed))}\n{_tables(analysed, missing)}"
     return Part(title, text, _sections(analysed, missing))
 
@@ -154,6 +162,9 @@ def _section(name: str, known: Known, analysed: Analysed) -> Section | None:
     if known.at:
         chosen = key_positions(len(steps), known.most_steps or len(steps))
         made = {steps[position]: known.at(analysed, position) for position in chosen}
+    elif known.each:
+        ranks = range(1, len(analysed.results[-1].eigenvalues) + 1)
+        made = {rank: known.each(analysed, len(steps) - 1, rank) for rank in ranks}
     elif known.over:
         made = {None: known.over(analysed, Steps.of(steps))}
     figures = {step: picture.chart() for step, picture in made.items() if picture}
@@ -162,7 +173,8 @@ def _section(name: str, known: Known, analysed: Analysed) -> Section | None:
         caption = "Each with its error bound; that of an estimated trace is a standard error"
         appendix = table("The same as a table", ["step", *SUMMARY.values()], summary_cells(analysed), caption)
     shown = [step for step in figures if step is not None] or steps
-    return Section(name, known.title, known.sentence, figures, shown, appendix) if figures else None
+    over = {"over": "direction"} if known.each else {}
+    return Section(name, known.title, known.sentence, figures, shown, appendix, **over) if figures else None
 
 
 def _compared(analyses: Sequence[Analysed]) -> Part:

@@ -30,6 +30,22 @@ GROKKING = (
     "takes them out. Where the spectrum is partial, what lies between its two ends is a hole and not a gap.",
 )
 TREE = (_COUPLINGS, _MARKED)
+DIRECTIONS = (
+    "A leading eigenvector v of a curvature matrix changes the outputs by J v for a unit step. Projected on "
+    "<em>groups</em> of outputs that mean something, that has shares, and the largest is its <em>purity</em>. Few "
+    "groups, or one that rules everything, make all directions pure: so beside each purity stands what randomly "
+    "rotated bases of the same effects give. Click a direction to see the samples that it changes most.",
+)
+DENSITY = (
+    "Random vectors tell how all eigenvalues are spread without computing them one by one; every number has an "
+    "interval that counts the spread over these vectors and all other errors. Triangles are eigenvalues known one by "
+    "one.",
+)
+BLOCKS = (
+    "Each diagonal block of the matrix, such as that of a layer, has a spectrum of its own: its curvature while all "
+    "other parameters stay where they are. What is between the layers is in none of these.",
+)
+OF_KINDS = {"density": DENSITY, "blocks": BLOCKS, "directions": DIRECTIONS}
 EXPORTED = (
     f"{_EIGENVALUES} Hover over anything to read its value and error; drag to zoom in, double-click to zoom out.",
     _COUPLINGS,

@@ -22,13 +22,30 @@ def _():
 
     import marimo as mo
 
-    from hessian_dendrogram.pages import cuts, widgets
+    from hessian_dendrogram.pages import cuts, directions, widgets
     from hessian_dendrogram.pictures.film import film, frames
     from hessian_dendrogram.store.analysed import Cut
 
     chosen, choose = mo.state(None, allow_self_loops=True)  # an eigenvalue; chart and table show what they chose
+    direction, look_at = mo.state(1, allow_self_loops=True)  # the number of the one that was clicked
     opened, run, names = widgets.opened()
-    return Cut, choose, chosen, cuts, film, frames, mo, names, opened, replace, run, widgets
+    return (
+        Cut,
+        choose,
+        chosen,
+        cuts,
+        direction,
+        directions,
+        film,
+        frames,
+        look_at,
+        mo,
+        names,
+        opened,
+        replace,
+        run,
+        widgets,
+    )
 
 
 @app.cell
@@ -56,24 +73,36 @@ def _(analysis_choice, run, widgets):
 def _(analysis, mo, widgets):
     checkpoint = widgets.step_slider(analysis.steps, analysis.steps[-1])
     shown_steps = widgets.step_range(analysis.steps)
-    segment_choice = widgets.segment_choice(analysis)
+    segment_choice, measure_choice = widgets.segment_choice(analysis), widgets.measure_choice(analysis)
     _sliders = mo.hstack([checkpoint, shown_steps], widths="equal", gap=3)
-    mo.vstack([_sliders, segment_choice]) if analysis.kind == "spectrum" else _sliders
-    return checkpoint, segment_choice, shown_steps
+    _choices = mo.hstack([segment_choice, measure_choice], justify="start", gap=3, wrap=True)
+    mo.vstack([_sliders, _choices]) if analysis.kind == "spectrum" else _sliders
+    return checkpoint, measure_choice, segment_choice, shown_steps
 
 
 @app.cell
-def _(analysis, segment_choice, widgets):
-    cut = widgets.cut_slider(analysis, segment_choice.value)
+def _(analysis, measure_choice, replace):
+    measured = replace(analysis, measured_in=measure_choice.value)
+    return (measured,)
+
+
+@app.cell
+def _(measured, segment_choice, widgets):
+    cut = widgets.cut_slider(measured, segment_choice.value)
     cut
     return (cut,)
 
 
 @app.cell
-def _(Cut, analysis, checkpoint, cut, segment_choice):
+def _(analysis, checkpoint):
     position = analysis.steps.index(checkpoint.value)
-    here = Cut(analysis, position, segment_choice.value, cut.value) if cut is not None else None
-    return here, position
+    return (position,)
+
+
+@app.cell
+def _(Cut, cut, measured, position, segment_choice):
+    here = Cut(measured, position, segment_choice.value, cut.value) if cut is not None else None
+    return (here,)
 
 
 @app.cell
@@ -99,14 +128,14 @@ def _(analysis, end, mo, most, show, shown_steps, view, widgets):
 
 
 @app.cell
-def _(analysis, show, shown_steps, tabs, view, widgets):
-    widgets.drawn(analysis, shown_steps.value, tabs[view.value], show)
+def _(measured, show, shown_steps, tabs, view, widgets):
+    widgets.drawn(measured, shown_steps.value, tabs[view.value], show)
     return
 
 
 @app.cell
-def _(analysis, position, show, tabs, view, widgets):
-    widgets.drawn(analysis, position, tabs[view.value], show)
+def _(measured, position, show, tabs, view, widgets):
+    widgets.drawn(measured, position, tabs[view.value], show)
     return
 
 
@@ -124,6 +153,29 @@ def _(choose, chosen, cuts, here, mo, replace, show, view):
     _here = replace(here, chosen=chosen())
     cluster_table = cuts.cluster_table(_here, choose)
     mo.vstack([cluster_table, cuts.selected_cluster(_here, show)])
+    return
+
+
+@app.cell
+def _(directions, look_at, measured, mo, position, show, view):
+    mo.stop(view.value != "Directions")
+    shares_chart = directions.shares(measured, position, show, look_at)  # without a name it loses its clicks
+    mo.vstack(shares_chart)
+    return
+
+
+@app.cell
+def _(direction, directions, measured, mo, position, view):
+    mo.stop(view.value != "Directions")
+    which = directions.number_slider(measured, position, direction())
+    which
+    return (which,)
+
+
+@app.cell
+def _(directions, measured, mo, position, show, view, which):
+    mo.stop(view.value != "Directions")
+    directions.one(measured, position, which.value, show)
     return
 
 
@@ -146,9 +198,10 @@ def _(mo, other_choice, run, view, widgets):
 
 
 @app.cell
-def _(Cut, cuts, here, mo, other, other_step, show, view):
+def _(Cut, cuts, here, mo, other, other_step, replace, show, view):
     mo.stop(view.value != "Compare" or other is None)
-    _right = Cut(other, other.steps.index(other_step.value), here.segment, here.at)
+    _other = replace(other, measured_in=here.of.measured_in)
+    _right = Cut(_other, other.steps.index(other_step.value), here.segment, here.at)
     cuts.compared(here, _right, show)
     return
 

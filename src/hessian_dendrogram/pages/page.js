@@ -15,10 +15,11 @@ async function draw(figure) {
   try {
     const { config, frames } = await unpack(figure.querySelector("script").textContent);
     const show = shower(figure, plot, frames, config);
-    await show(frames.length - 1);
+    await show(figure.querySelector("input")?.valueAsNumber ?? 0);
     plot.on("plotly_afterplot", () => fit(plot));
     fit(plot);
     if (frames.length > 1) connect(figure, frames, show);
+    plot.on("plotly_click", ({ points }) => choose(figure, points[0]));
     figure.dataset.drawn = "yes";
   } catch (error) {
     plot.textContent = `This chart cannot be drawn: ${error.message}. Browsers from 2023 on can.`;
@@ -89,6 +90,18 @@ function connect(figure, frames, show) {
     go(slider.valueAsNumber);
   });
   button.addEventListener("click", () => (timer === null ? play() : stop()));
+}
+
+// What a point tells of another chart's slider, such as the number of a direction, is chosen there.
+function choose(figure, { data, customdata }) {
+  for (const [place, name] of (data.meta?.columns ?? []).entries()) {
+    const other = figure.closest("details").querySelector(`figure[data-over="${name}"]`);
+    const slider = other === figure ? null : other?.querySelector("input");
+    if (!slider || !customdata) continue;
+    slider.value = Number(customdata[place]) - 1;
+    slider.dispatchEvent(new Event("input"));
+    other.closest("section").scrollIntoView();
+  }
 }
 
 // A table is unpacked when it is to be saved.

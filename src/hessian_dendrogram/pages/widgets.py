@@ -12,12 +12,14 @@ import marimo as mo
 from ..errors import HessianDendrogramError
 from ..pictures import PICTURES, Known, Picture, Steps, fourier
 from ..pictures.screen import configuration
+from ..statistics.measured import SCALES
 from ..statistics.segments import TITLES
 from ..store import Run
 from ..store.analysed import Analysed, read
 from ..store.tables import csv_of, tables_of
 from ..texts import shortened
 from .apps import APPS, App, open_app
+from .introductions import OF_KINDS
 
 PROBLEMS = (HessianDendrogramError, OSError)
 _LONGEST = 1000  # characters of a message
@@ -78,7 +80,7 @@ def downloads(analysed: Analysed) -> mo.Html:
 def introduction(app: App, run: Run, kind: str) -> mo.Html:
     """The title, with the experiment's name, in which neither HTML nor Markdown means anything, and what is shown."""
     if kind != app.kind:
-        app = next((other for other in APPS.values() if other.kind == kind), App(kind))
+        app = next((other for other in APPS.values() if other.kind == kind), App(kind, text=OF_KINDS.get(kind, ())))
     name = escape(shortened(run.configuration.get("experiment", run.path.name)))
     heading = mo.Html(f'<h1 class="text-3xl pr-12">{app.heading} <code>{name}</code></h1>')
     return mo.vstack([heading, mo.md("\n\n".join(app.text))])
@@ -102,6 +104,12 @@ def segment_choice(analysed: Analysed) -> mo.ui.dropdown:
     return mo.ui.dropdown(known, value=list(known)[-1], label="dendrogram of")
 
 
+def measure_choice(analysed: Analysed) -> mo.ui.dropdown:
+    """What the ε of these dendrograms is measured in."""
+    known = {scale.title: name for name, scale in SCALES.items()} if analysed.kind == "spectrum" else {"": "absolute"}
+    return mo.ui.dropdown(known, value=next(iter(known)), label="ε measured in")
+
+
 def cut_slider(analysed: Analysed, segment: str) -> mo.ui.slider | None:
     """Where the dendrogram is cut: the resolution of one of eigenvalues, the clusters of one of parameters."""
     look: dict[str, Any] = {"show_value": True, "full_width": True}
@@ -109,7 +117,8 @@ def cut_slider(analysed: Analysed, segment: str) -> mo.ui.slider | None:
         return mo.ui.slider(1, 20, value=6, label="clusters k of cut(k)", **look)
     if not segment:
         return None
-    moving, label = analysed.dendrograms[segment], "resolution ε (units of λ, log scale)"
+    moving = attempt(lambda: analysed.moving(segment), "There is no such dendrogram.")
+    label = SCALES[analysed.measured_in].slider
     return mo.ui.slider(steps=moving.resolutions, value=moving.epsilon, label=label, **look)
 
 
@@ -125,22 +134,22 @@ def show_as(file_format: str) -> Show:
     return show
 
 
-def chooser(figure: Any, choose: Callable[[float], None]) -> Callable[[Any], None]:
-    """What is done when marks of a chart are clicked: choose the lowest value of the first one, if it tells that."""
+def chooser(figure: Any, choose: Callable[[float], None], column: str = "low") -> Callable[[Any], None]:
+    """What is done when marks of a chart are clicked: choose what the first one tells under that name, if it does."""
 
     def on_change(points: Sequence[Mapping[str, Any]]) -> None:
         if points:
             trace = figure.data[points[0]["curveNumber"]]
             columns = (trace.meta or {}).get("columns", [])
-            if "low" in columns:
-                choose(float(trace.customdata[points[0]["pointIndex"]][columns.index("low")]))
+            if column in columns and isinstance(points[0]["pointIndex"], int):
+                choose(float(trace.customdata[points[0]["pointIndex"]][columns.index(column)]))
 
     return on_change
 
 
 def tabs_of(analysed: Analysed) -> dict[str, dict[str, Known]]:
     """The tabs of an analysis, each with its pictures; those of dendrograms are around them and drawn by themselves."""
-    own = ["Dendrogram"] if analysed.kind == "tree" else []
+    own = {"tree": ["Dendrogram"], "directions": ["Directions"]}.get(analysed.kind, [])
     if analysed.kind == "spectrum" and analysed.dendrograms:
         own = ["Dendrogram", "Film"]
     found: dict[str, dict[str, Known]] = {tab: {} for tab in own}
@@ -150,7 +159,7 @@ def tabs_of(analysed: Analysed) -> dict[str, dict[str, Known]]:
                 found.setdefault(known.tab, {})[name] = known
             elif name == "fourier":  # which has sliders of its own, and below it the spectrum on the same steps
                 found["Fourier"] = {below: PICTURES[below] for below in ("spectrum_evolution", "gaps")}
-    return found | ({"Compare": {}} if own else {})
+    return found | ({"Compare": {}} if "Dendrogram" in own else {})
 
 
 def _applies(known: Known, analysed: Analysed) -> bool:

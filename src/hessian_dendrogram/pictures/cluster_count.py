@@ -13,9 +13,10 @@ import numpy as np
 
 from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
+from ..statistics.measured import SCALES
 from ..statistics.resolutions import corners, resolution_grid
-from ..statistics.segments import TITLES, by_segment, resolved_counts
-from .axes import EPSILON, Floats, Log, Steps
+from ..statistics.segments import by_segment, heading, resolved_counts, why_nothing
+from .axes import Floats, Log, Steps
 from .marks import FAINT, Bars, Facts, HeatMap, Line, Mark, Scale
 from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
 
@@ -33,11 +34,13 @@ _ANCHORS = ((0x48, 0x24, 0x75), (0x35, 0x5F, 0x8D), (0x21, 0x91, 0x8C), (0x44, 0
 COUNT = "number of clusters n(ε)"
 
 
-def cluster_count_heatmap(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
+def cluster_count_heatmap(
+    steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "", measured_in: str = "absolute"
+) -> Picture:
     """Show n(ε) in colour over training step and resolution; a panel for each segment of partial spectra."""
-    at, found = Steps.of(steps), by_segment(spectra)
+    at, found, epsilon = Steps.of(steps), by_segment(spectra, measured_in), SCALES[measured_in].resolution
     if not found:
-        return nothing(title, SENTENCE)
+        return nothing(title, SENTENCE, why_nothing(spectra, measured_in))
     grids = {name: resolution_grid(list(trees.values()), _RESOLUTIONS + 1) for name, trees in found.items()}
     middles = {name: np.sqrt(grid[:-1] * grid[1:]) for name, grid in grids.items()}
     counts = {name: resolved_counts(found[name], len(spectra), middle) for name, middle in middles.items()}
@@ -51,15 +54,18 @@ def cluster_count_heatmap(steps: Sequence[int] | Steps, spectra: Sequence[Spectr
         known = {"step": at.steps, "epsilon": middles[name][:, None], "count": counts[name]}
         facts = Facts("step {step:,}\nε = {epsilon:.3g}\nn(ε) = {count:,}", known)
         heat = HeatMap(np.arange(len(spectra) + 1) - 0.5, grid, counts[name], scale, facts)
-        panels.append(Panel((unresolved, heat), x=at, y=Log(limits, EPSILON), title=TITLES[name]))
+        named = heading(name, found[name], measured_in)
+        panels.append(Panel((unresolved, heat), x=at, y=Log(limits, epsilon), title=named))
     return Picture(in_rows(panels), title, SENTENCE, height=3.4 * len(panels))
 
 
-def cluster_count_curves(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "") -> Picture:
+def cluster_count_curves(
+    steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "", measured_in: str = "absolute"
+) -> Picture:
     """Show n(ε) as one curve per step, coloured by progress of training; faint and dashed where it is unresolved."""
-    at, found = Steps.of(steps), by_segment(spectra)
+    at, found, epsilon = Steps.of(steps), by_segment(spectra, measured_in), SCALES[measured_in].resolution
     if not found:
-        return nothing(title, CURVES_SENTENCE)
+        return nothing(title, CURVES_SENTENCE, why_nothing(spectra, measured_in))
     colours, panels = step_colours(len(spectra)), []
     for name, trees in found.items():
         grid = resolution_grid(list(trees.values()), 2 * _RESOLUTIONS)
@@ -68,19 +74,23 @@ def cluster_count_curves(steps: Sequence[int] | Steps, spectra: Sequence[Spectru
         for position, tree in trees.items():
             marks += count_curve(tree, grid, f"step {at.steps[position]:,}", colours[position])
         most = max(float(tree.num_clusters(0.0)) for tree in trees.values())
-        x, y = Log((float(grid[0]), float(grid[-1])), EPSILON), Log((0.8, 1.5 * most), COUNT)
-        panels.append(Panel(tuple(marks), x=x, y=y, title=TITLES[name]))
+        x, y = Log((float(grid[0]), float(grid[-1])), epsilon), Log((0.8, 1.5 * most), COUNT)
+        panels.append(Panel(tuple(marks), x=x, y=y, title=heading(name, trees, measured_in)))
     return Picture(in_rows(panels), title, CURVES_SENTENCE, height=3.2 * len(panels))
 
 
 PICTURES["cluster_count_heatmap"] = Known(
-    "spectrum", "Number of clusters n(ε)", SENTENCE, lambda a, at: cluster_count_heatmap(at, a.results), tab="n(ε)"
+    "spectrum",
+    "Number of clusters n(ε)",
+    SENTENCE,
+    lambda a, at: cluster_count_heatmap(at, a.results, measured_in=a.measured_in),
+    tab="n(ε)",
 )
 PICTURES["cluster_count_curves"] = Known(
     "spectrum",
     "Number of clusters at each step",
     CURVES_SENTENCE,
-    lambda a, at: cluster_count_curves(at, a.results),
+    lambda a, at: cluster_count_curves(at, a.results, measured_in=a.measured_in),
     tab="n(ε)",
 )
 

@@ -13,7 +13,7 @@ from ..results.spectrum import Spectrum
 from ..statistics.dendrogram import Dendrogram
 from ..statistics.leading import FEWEST, leading, whole
 from ..statistics.resolutions import first_epsilon
-from ..statistics.segments import TITLES, MovingDendrogram, by_segment
+from ..statistics.segments import TITLES, MovingDendrogram, by_segment, why_missing, why_nothing
 from ..store.analysed import Analysed, Cut
 from .axes import key_positions
 from .eigenvalue_tree import Frame, Look, count_text, tree_panel
@@ -51,7 +51,7 @@ def dendrogram(
 
     Args:
         tree: of one segment.
-        epsilon: resolution, in units of the eigenvalues; default as `first_epsilon` chooses it.
+        epsilon: resolution, measured as the dendrogram's; default as `first_epsilon` chooses it.
         frame: the axes of the whole tree; default its own.
         first: the axes of the leading eigenvalues; default their own.
         count: how many eigenvalues lead; default as `leading_count` chooses.
@@ -64,16 +64,25 @@ def dendrogram(
     return Picture((row,), heading, SENTENCE, height=3.7, widths=_WIDTHS[: len(row)], legend=3)
 
 
-def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str = "", most_steps: int = 4) -> Picture:
+def dendrograms(
+    steps: Sequence[int],
+    spectra: Sequence[Spectrum],
+    *,
+    title: str = "",
+    most_steps: int = 4,
+    measured_in: str = "absolute",
+) -> Picture:
     """Show the dendrogram at up to `most_steps` steps, the first and the last among them.
 
     Each has an ε of its own, and the leading eigenvalues have axes of their own; the whole trees share theirs. Of a
-    partial spectrum both ends stand side by side, each with its leading eigenvalues alone.
+    partial spectrum both ends stand side by side, each with its leading eigenvalues alone. What ε is `measured_in`, one
+    of `statistics.measured.SCALES`, the eigenvalues are, too.
     """
     chosen = key_positions(len(steps), most_steps)
-    found = by_segment([spectra[position] for position in chosen])
+    there = [spectra[position] for position in chosen]
+    found = by_segment(there, measured_in)
     if not found:
-        return nothing(title, SENTENCE)
+        return nothing(title, SENTENCE, why_nothing(there, measured_in))
     is_split = any(name != "all" for name in found)
     frames = {name: Frame.around(list(trees.values()), _PRINTED) for name, trees in found.items()}
     rows = []
@@ -83,10 +92,10 @@ def dendrograms(steps: Sequence[int], spectra: Sequence[Spectrum], *, title: str
             if tree := trees.get(place):
                 cut = first_epsilon(tree)
                 heading = f"step {steps[position]:,}, {count_text(tree, cut)}: "
-                panels = _row(tree, cut, frames[name], Look(_PRINTED, is_named=False), None, None, heading)
+                panels = _row(tree, cut, frames[name], Look(_PRINTED, False, is_split), None, None, heading)
                 row += panels[:1] if is_split else panels
             elif not (is_split and name == "all"):
-                text = f"step {steps[position]:,}: {TITLES[name]}: none has converged"
+                text = f"step {steps[position]:,}: {TITLES[name]}: {why_missing(there[place], name, measured_in)}"
                 row.append(no_panel(text))
         rows.append(tuple(row))
     columns = max(len(row) for row in rows)
@@ -125,9 +134,11 @@ def _cut(cut: Cut) -> Picture | None:
     return at_step(cut.of.dendrograms[cut.segment], cut.position, cut.at, title=cut.title, **look)
 
 
-PICTURES["dendrogram"] = Known(
-    "spectrum", "Eigenvalue dendrogram", SENTENCE, at=_at, cut=_cut, printed=lambda a: dendrograms(a.steps, a.results)
-)
+def _printed(a: Analysed) -> Picture:
+    return dendrograms(a.steps, a.results, measured_in=a.measured_in)
+
+
+PICTURES["dendrogram"] = Known("spectrum", "Eigenvalue dendrogram", SENTENCE, at=_at, cut=_cut, printed=_printed)
 
 
 def _row(

@@ -44,6 +44,7 @@ class Eigenvalues:
         limits: the first and the last eigenvalue.
         name: what stands before the words on the linear part.
         remark: what stands after them.
+        is_logarithmic: of positive eigenvalues alone, which are all beyond the linear part.
         is_free: the limits are those of the marks on a screen, where they may change without the loss of a zoom.
     """
 
@@ -51,6 +52,7 @@ class Eigenvalues:
     limits: tuple[float, float]
     name: str = "λ"
     remark: str = ""
+    is_logarithmic: bool = False
     is_free: bool = False
 
     @classmethod
@@ -64,6 +66,9 @@ class Eigenvalues:
         if magnitudes.size:
             largest = min(float(np.abs(group).max()) for group, _ in groups if group.any())
             exponents.append(floor(log10(max(float(np.quantile(magnitudes, 0.1)), 1e-5 * largest))))
+        if known.get("is_logarithmic"):  # with room for the margin below the smallest
+            low, high = log10(values.min()), log10(values.max())
+            exponents = [max(floor(low - 0.1 * (high - low)) - 1, floor(high) - 250, -300)]
         scale = cls(10.0 ** max(exponents, default=0), (0.0, 0.0), **known)
         low, high = scale.place([values.min(), values.max()]).tolist()
         margin = max(0.04 * (high - low), 0.05, 1e-6 * abs(low), 1e-6 * abs(high))
@@ -78,6 +83,8 @@ class Eigenvalues:
     @property
     def label(self) -> str:
         """What the axis shows, with the width of its linear part."""
+        if self.is_logarithmic and self.limits[0] >= self.threshold:
+            return f"{self.name} (log scale){self.remark}"
         return f"{self.name} (symlog, linear within ±{power_of_ten(self._exponent)}){self.remark}"
 
     @property

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..statistics.clusters import cluster_of, clusters_at, run_text, shared_positions
-from ..statistics.cut import cut_tree
+from ..statistics.clusters import clusters_at, run_text, shared_positions
+from ..statistics.cut import chosen_cluster, cut_tree
 from ..statistics.dendrogram import Dendrogram
 from ..statistics.leading import Leading
+from ..statistics.measured import count_range, scale_of, unit_of_tree, written
 from ..statistics.resolutions import MOST_MERGES, drawing_floor, floor_reason, height_limits
 from .axes import Eigenvalues, Floats, Log
 from .branches import Branches
@@ -44,8 +45,10 @@ class Frame:
 
     @classmethod
     def around(cls, trees: Sequence[Dendrogram], most_merges: int = MOST_MERGES) -> Frame:
-        """The axes that hold several dendrograms."""
-        axis = Eigenvalues.around(*((tree.eigenvalues, tree.error_bounds) for tree in trees))
+        """The axes that hold several dendrograms, whose ε are measured in the same."""
+        scale = scale_of(trees[0])
+        known = {"name": scale.eigenvalue, "is_logarithmic": scale.is_log}
+        axis = Eigenvalues.around(*((written(tree), tree.error_bounds) for tree in trees), **known)
         return cls(axis, height_limits(trees, most_merges))
 
 
@@ -56,12 +59,14 @@ class Look:
     Attributes:
         most_merges: how many are drawn.
         is_named: whether the legend says which eigenvalues have which colour.
-        chosen: an eigenvalue whose cluster has a ring around its mark; default none.
+        chosen: an eigenvalue whose cluster has a ring around its mark, in units of the matrix; default none.
+        is_alone: whether the whole of which a part is shown does not stand beside it.
         like: a dendrogram that this one stands beside; clusters that overlap most have one colour.
     """
 
     most_merges: int = MOST_MERGES
     is_named: bool = True
+    is_alone: bool = False
     chosen: float | None = None
     like: Dendrogram | None = None
 
@@ -94,31 +99,35 @@ def cluster_colours(tree: Dendrogram, epsilon: float, like: Dendrogram | None = 
 def tree_panel(part: Leading, epsilon: float, frame: Frame, look: Look, title: str = "") -> Panel:
     """Show a dendrogram, or a part of it, with its clusters at ε in colours and a mark for each on the cut.
 
-    ε has the units of the eigenvalues; what stands above is the title and the name of the part.
+    ε is measured as the dendrogram's; what stands above is the title and the name of the part.
     """
     tree, (low, high), (first, last) = part.tree, frame.heights, frame.axis.limits
-    values, floor = tree.eigenvalues, drawing_floor(tree, look.most_merges)
+    scale, values, floor = scale_of(tree), written(tree), drawing_floor(tree, look.most_merges)
     drawn_from = max(floor, low) if frame.is_free else floor
     shade = [Region(y=(None, floor), label="unresolved or too fine: not drawn")] if floor > low else []
-    remark = f"\nshaded: {floor_reason(tree, look.most_merges)}" if shade else ""
     holes = [(first, values[0])] * tree.hole_below + [(values[-1], last)] * tree.hole_above
+    remark = f"\nshaded: {floor_reason(tree, look.most_merges)}" if shade else ""
+    if holes or (look.is_alone and part.whole.num_hidden):
+        remark += f"\nhole: {part.whole.num_hidden:,} eigenvalues {scale.hidden}"
     marks: list[Mark] = [
         *shade,
         _rug(values, frame, drawn_from),
         *_branches(part, epsilon, frame.axis, drawn_from, look),
-        *(Region(x=hole, hatched=True, label="hole: values not known") for hole in holes),
+        *(Region(x=hole, hatched=True, label=f"hole: values {scale.hidden}") for hole in holes),
     ]
     if not (tree.gap_sizes > floor).any():
         marks.append(Remark("no gap larger than the errors" if len(values) > 1 else "one eigenvalue: no gap"))
     x = replace(frame.axis, remark=remark, is_free=frame.is_free)
-    y = Log((low, high), "merge height ε (units of λ)", frame.is_free)
+    y = Log((low, high), f"merge height ε{scale.epsilon}", frame.is_free)
     return Panel(tuple(marks), x=x, y=y, title=f"{title}{part.name}")
 
 
 def count_text(tree: Dendrogram, epsilon: float) -> str:
-    """ε and the number of clusters, unless errors alone could change it."""
-    count = f"= {int(tree.num_clusters(epsilon)):,}" if epsilon > tree.resolution else "is unresolved"
-    return f"ε = {epsilon:.3g}: n(ε) {count}"
+    """ε, its unit, and the number of clusters, unless errors of eigenvalues alone could change it."""
+    counts, unit = count_range(tree, epsilon), unit_of_tree(tree)
+    count = "is unresolved" if counts is None else "= " + " to ".join(f"{count:,}" for count in sorted({*counts}))
+    said = f" {scale_of(tree).unit} ({unit})" if unit else ""
+    return f"ε = {epsilon:.3g}{said}: n(ε) {count}"
 
 
 def _rug(values: Floats, frame: Frame, floor: float) -> Line:
@@ -134,7 +143,7 @@ def node_places(tree: Dendrogram, axis: Eigenvalues) -> Floats:
 
     A merge is at the mean of its eigenvalues as the axis places them. SciPy's `dendrogram` recurses once per level.
     """
-    places, sizes = axis.place(tree.eigenvalues).tolist(), [1] * len(tree.eigenvalues)
+    places, sizes = axis.place(written(tree)).tolist(), [1] * len(tree.eigenvalues)
     for one, other in tree.linkage[:, :2].astype(np.int64).tolist():
         sizes.append(sizes[one] + sizes[other])
         places.append((sizes[one] * places[one] + sizes[other] * places[other]) / sizes[-1])
@@ -147,7 +156,8 @@ def _branches(part: Leading, epsilon: float, axis: Eigenvalues, floor: float, lo
     clusters, colours = clusters_at(whole, epsilon), cluster_colours(whole, epsilon, look.like)
     numbers = clusters.of(part.first + clusters_at(tree, epsilon).starts)  # in the whole
     inks, sizes = [colours[number] for number in numbers.tolist()], clusters.sizes[numbers]
-    lows, highs = whole.eigenvalues[clusters.starts[numbers]], whole.eigenvalues[clusters.stops[numbers] - 1]
+    starts, stops = clusters.starts[numbers], clusters.stops[numbers] - 1
+    lows, highs = written(whole)[starts], written(whole)[stops]
     places = node_places(tree, axis)
     said = Facts(
         "merge of {size:,} eigenvalues\nat ε = {height:.4g}",
@@ -164,9 +174,10 @@ def _branches(part: Leading, epsilon: float, axis: Eigenvalues, floor: float, lo
             at = inks.index(colour)
             label = run_text(int(sizes[at]), float(lows[at]), float(highs[at]))
         drawn.append(branches.line(chosen, colour, 1.4, label))
-    columns = {"number": numbers + 1, "size": sizes, "low": lows, "high": highs, "width": highs - lows}
-    chosen = -1 if look.chosen is None else cluster_of(whole, epsilon, look.chosen)[0]
-    ringed = np.flatnonzero(numbers == chosen)
+    columns = {"number": numbers + 1, "size": sizes, "low": lows, "high": highs}
+    columns["width"] = whole.eigenvalues[stops] - whole.eigenvalues[starts]
+    chosen = chosen_cluster(whole, epsilon, look.chosen)
+    ringed = np.flatnonzero(numbers == (chosen[0] if chosen else -1))
     return [
         *drawn,
         Rule(epsilon, colour=INK, dash="dash", label="ε"),

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.spectrum import Spectrum
-from ..statistics.segments import SIDES, TITLES, by_segment
+from ..statistics.measured import SCALES
+from ..statistics.segments import SIDES, by_segment, heading, why_nothing
 from ..statistics.segments import largest_gaps as columns_of
 from .axes import Log, Named, Steps
 from .marks import FAINT, Facts, Mark, Points, Remark, Texts, of_series
@@ -28,7 +29,12 @@ _FACTS = (
 
 
 def largest_gaps(
-    steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], *, title: str = "", count: int = 6
+    steps: Sequence[int] | Steps,
+    spectra: Sequence[Spectrum],
+    *,
+    title: str = "",
+    count: int = 6,
+    measured_in: str = "absolute",
 ) -> Picture:
     """Show the `count` largest gaps, at most 6, at every step, and where in the spectrum each of them is.
 
@@ -36,10 +42,10 @@ def largest_gaps(
     repeated eigenvalues have a gap of zero, which a logarithmic axis cannot show. Each segment of a partial spectrum
     has panels of its own.
     """
-    at, found, panels = Steps.of(steps), by_segment(spectra), []
+    at, found, panels = Steps.of(steps), by_segment(spectra, measured_in), []
     if not found:
-        return nothing(title, SENTENCE)
-    label = "size of the gap (units of λ)\nbars: sum of the error bounds of its ends"
+        return nothing(title, SENTENCE, why_nothing(spectra, measured_in))
+    label = f"size of the gap{SCALES[measured_in].epsilon}\nbars: sum of the error bounds of its ends"
     for segment, trees in found.items():
         columns = columns_of(trees, segment, count)
         columns |= {"step": np.array(at.steps)[columns["position"]], "side": np.array(SIDES[segment])}
@@ -48,11 +54,18 @@ def largest_gaps(
             marks.append(Points([], [], FAINT, hollow=True, label=_UNRESOLVED))
         marks = marks or [Remark("no two different eigenvalues at these steps", is_all=True)]
         y = Log.around(columns["size"], label)
-        panels += [Panel(tuple(marks), x=at, y=y, title=TITLES[segment]), _table(at, columns, segment, count)]
+        panel = Panel(tuple(marks), x=at, y=y, title=heading(segment, trees, measured_in))
+        panels += [panel, _table(at, columns, segment, count)]
     return Picture(in_rows(panels), title, SENTENCE, height=4.4 * len(found), heights=(2.4, 1.0) * len(found))
 
 
-PICTURES["gaps"] = Known("spectrum", "Largest gaps", SENTENCE, lambda a, at: largest_gaps(at, a.results), tab="Gaps")
+PICTURES["gaps"] = Known(
+    "spectrum",
+    "Largest gaps",
+    SENTENCE,
+    lambda a, at: largest_gaps(at, a.results, measured_in=a.measured_in),
+    tab="Gaps",
+)
 
 
 def _points(columns: Mapping[str, NDArray[Any]], rank: int, count: int) -> Points:

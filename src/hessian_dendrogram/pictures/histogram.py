@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..results.spectrum import Spectrum
-from ..statistics.segments import hole_of
+from ..statistics.segments import hole_of, num_hidden
 from ..store.analysed import Analysed
 from .axes import Eigenvalues, Linear
 from .marks import COLOURS, FAINT, UNCONVERGED, Bars, Facts, Mark
 from .picture import PICTURES, Known, Panel, Picture
-from .spectrum_evolution import HOLE
 
 SENTENCE = (
     "How many eigenvalues lie in each of 80 bins that are equally long on the axis; colours tell positive from "
@@ -46,7 +45,8 @@ def eigenvalue_histogram(spectrum: Spectrum, *, axis: Eigenvalues | None = None,
     top = 1.05 * max(1, int(below.max()))
     if (hole := hole_of(spectrum)) is not None:
         left, right = np.clip(hole, *scale.limits).tolist()
-        marks.insert(0, Bars([(left + right) / 2], [0.0], [top], right - left, hatched=True, label=HOLE))
+        label = f"hole: {num_hidden(spectrum):,} eigenvalues not known"
+        marks.insert(0, Bars([(left + right) / 2], [0.0], [top], right - left, hatched=True, label=label))
     panel = Panel(tuple(marks), x=scale, y=Linear("eigenvalues per bin", (0.0, top), ",d"))
     return Picture(((panel,),), title, SENTENCE, height=2.9)
 

@@ -131,6 +131,7 @@ class Known:
         over: makes it of all steps, on the axis of those that are shown.
         at: makes it of one step, by its position, where that step has any; pages then have a slider.
         cut: makes it of a dendrogram that is cut somewhere, which a notebook has sliders for.
+        each: makes it of one direction of a step, by its rank; pages then have a slider, and a click chooses.
         printed: makes that of the figures; default `over`.
         applies: whether an analysis has what it needs.
         tab: of the notebook for that kind; "" for none.
@@ -144,6 +145,7 @@ class Known:
     _: KW_ONLY
     at: Callable[[Analysed, int], Picture | None] | None = None
     cut: Callable[[Cut], Picture | None] | None = None
+    each: Callable[[Analysed, int, int], Picture] | None = None
     printed: Callable[[Analysed], Picture] | None = None
     applies: Callable[[Analysed], bool] = lambda _: True
     tab: str = ""

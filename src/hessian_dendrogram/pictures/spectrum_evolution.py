@@ -33,7 +33,10 @@ def spectrum_evolution(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum]
     """
     largest = max(float(spectrum.error_bounds.max()) for spectrum in spectra)
     remark = f"\nlargest error bound {largest:.1g}"
-    at, axis = Steps.of(steps), Eigenvalues.of_spectra(spectra, name="eigenvalue λ", remark=remark)
+    thresholds = np.array([_stable_below(spectrum) for spectrum in spectra])
+    shown = [(spectrum.eigenvalues, spectrum.error_bounds) for spectrum in spectra]
+    shown += [(known, 0 * known)] if len(known := thresholds[np.isfinite(thresholds)]) else []
+    at, axis = Steps.of(steps), Eigenvalues.around(*shown, name="eigenvalue λ", remark=remark)
     edges = bin_edges(axis)
     counts, sparse = zip(*(split_by_density(spectrum, edges) for spectrum in spectra), strict=True)
     failed = [np.flatnonzero(~spectrum.converged) for spectrum in spectra]
@@ -44,6 +47,13 @@ def spectrum_evolution(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum]
         dashes(at, spectra, sparse, f"{DASH}, where they are sparse"),
         *crosses(at, spectra, failed, 3.5),
     ]
+    if len(known):
+        columns = {"step": np.array(at.steps), "value": thresholds}
+        facts = Facts("step {step:,}\nthe optimiser is stable below {value:.5g}", columns)
+        label = "the optimiser is stable below"
+        marks.append(
+            Points(np.arange(len(spectra)), thresholds, COLOURS[1], "x", 3.0, joined=1.0, label=label, facts=facts)
+        )
     return Picture(((Panel(tuple(marks), x=at, y=axis),),), title, SENTENCE, height=4.6)
 
 
@@ -55,6 +65,12 @@ PICTURES["spectrum_evolution"] = Known(
     printed=lambda a: spectrum_evolution(a.steps, a.results),
     tab="Spectrum",
 )
+
+
+def _stable_below(spectrum: Spectrum) -> float:
+    """The eigenvalue up to which the optimiser is stable, where the operator says so; NaN elsewhere."""
+    value = spectrum.provenance.get("stable_below")
+    return float(value) if isinstance(value, int | float) and 0 < value < np.inf else np.nan
 
 
 def _density(at: Steps, counts: Integers, edges: Floats) -> list[HeatMap]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
+from .changed_samples import ChangedSamples
 from .html import card
 from .stored import NUMBERS, stored
 
@@ -33,8 +34,10 @@ ARBITRARY = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Directions:
+class Directions(ChangedSamples):
     """The leading eigenvectors' shares, with their nulls; m directions, the one of the largest eigenvalue first.
+
+    What else is known of the samples that they change most stands in `ChangedSamples`.
 
     Args:
         eigenvalues: shape (m,), descending.
@@ -97,6 +100,7 @@ class Directions:
             raise UserError(
                 f"directions are of effects or parameters, at most as many as asked; got {self.of}, {m}, {self.asked}"
             )
+        self.confirm_samples(m)
         if (np.diff(self.eigenvalues) > 0).any():
             raise UserError("the eigenvalues of directions must descend, the largest first")
         for name in ("shares", "gaussian_shares"):

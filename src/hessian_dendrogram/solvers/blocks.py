@@ -67,6 +67,14 @@ class EachBlock:
         if not isinstance(self.of, Exact):
             self.of.check(self._smallest() + 1)
 
+    def try_out(self, operator: CurvatureOperator) -> None:
+        """Refuse groups where the operator's parameters have none.
+
+        Raises:
+            UserError: that is so.
+        """
+        blocks_of(operator.layout, self.by)
+
     def configuration(self, size: int) -> dict[str, Any]:
         """How the blocks are made, and how each is solved."""
         known = {key: value for key, value in self.of.configuration(size).items() if key != "vectors"}

@@ -22,16 +22,17 @@ from ..operators.operator import CurvatureOperator, RestrictedOperator
 from ..results.directions import Directions
 from ..results.spectrum import Spectrum
 from ..statistics.nulls import rotation_nulls
+from .changed_samples import most_changed
 from .exact import checked_memory, exact_spectrum
 from .lanczos import check_options, lanczos_spectrum
 from .leading import leading
+from .random_streams import generator_for
 from .responses import Grams, OfEffects, Response, of_parameters
 
 Floats = NDArray[np.float64]
 
 _FEW = 10  # directions whose mean purity is taken beside that of all
 _NOISE = 1e3  # unit roundoffs, relative to the largest effect, below which there is none
-_GAUSSIAN_STREAM = 2**33  # tells the Gaussian directions from the random start of the eigenvectors
 _AT_ONCE = 8  # Gaussian directions in one block
 
 
@@ -158,6 +159,7 @@ class LeadingDirections:
             readout=name,
             of="parameters" if name in OF_PARAMETERS and name not in self.own else "effects",
             is_cut=found.is_cut,
+            **(most_changed(mean, _in_whole(torch.from_numpy(V.copy()).to(operator.device), operator)) if mean else {}),
             provenance={**spectrum.provenance, **({"effects_by": mean.effects.method} if mean else {})},
         )
 
@@ -190,7 +192,7 @@ class LeadingDirections:
 
     def _gaussian(self, response: Response, groups: list[str], size: int, device: torch.device, seed: int) -> Floats:
         """The power of Gaussian directions of unit length in each group: shape (draws, groups)."""
-        generator = torch.Generator().manual_seed(seed + _GAUSSIAN_STREAM)
+        generator = generator_for("Gaussian directions", seed)
         found = []
         for start in range(0, self.gaussian, _AT_ONCE):
             count = min(_AT_ONCE, self.gaussian - start)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .clusters import clusters_at
+from .clusters import cluster_of, cluster_rows, clusters_at
 from .dendrogram import Dendrogram
+from .measured import place_of, written_as
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -62,3 +64,14 @@ def cut_tree(tree: Dendrogram, epsilon: float, *, above: float) -> CutTree:
         clusters=np.append(clusters, np.full(len(cut), -1)),
         roots=roots,
     )
+
+
+def chosen_cluster(tree: Dendrogram, epsilon: float, eigenvalue: float | None) -> tuple[int, int, int] | None:
+    """`cluster_of` an eigenvalue that is given in units of the matrix; `None` for none, or one without a logarithm."""
+    place = None if eigenvalue is None else place_of(tree, eigenvalue)
+    return None if place is None else cluster_of(tree, epsilon, place)
+
+
+def written_rows(tree: Dendrogram, epsilon: float) -> list[dict[str, Any]]:
+    """`cluster_rows` with the ends of each cluster as they are written."""
+    return [row | {end: written_as(tree, row[end]) for end in ("from", "to")} for row in cluster_rows(tree, epsilon)]

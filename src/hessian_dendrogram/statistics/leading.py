@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .dendrogram import Dendrogram
+from .measured import scale_of, written
 
 FEWEST = 10
 """Eigenvalues that lead, where there are as many."""
@@ -37,7 +38,7 @@ def is_lower_end(tree: Dendrogram) -> bool:
 
 def leading_count(tree: Dendrogram) -> int:
     """How many eigenvalues lead: 10 to 30, up to the largest resolved ratio of neighbours; 20 without one."""
-    values, sizes, errors = tree.eigenvalues, tree.gap_sizes, tree.gap_errors
+    values, sizes, errors = written(tree), tree.gap_sizes, tree.gap_errors
     if not is_lower_end(tree):  # from the outermost inwards
         values, sizes, errors = values[::-1], sizes[::-1], errors[::-1]
     numbers = np.arange(FEWEST, min(_MOST, len(sizes)) + 1)
@@ -54,11 +55,12 @@ def leading(tree: Dendrogram, count: int | None = None) -> Leading:
     total = len(tree.eigenvalues)
     number, is_lower = min(count or leading_count(tree), total), is_lower_end(tree)
     part = slice(0, number) if is_lower else slice(total - number, total)
-    holes = tree.hole_below and part.start == 0, tree.hole_above and part.stop == total
-    chosen = Dendrogram(tree.eigenvalues[part], tree.error_bounds[part], *holes)
+    holes = {"hole_below": tree.hole_below and part.start == 0, "hole_above": tree.hole_above and part.stop == total}
+    chosen = replace(tree, eigenvalues=tree.eigenvalues[part], error_bounds=tree.error_bounds[part], **holes)
     return Leading(chosen, tree, part.start, f"the {number:,} {'smallest' if is_lower else 'largest'} eigenvalues")
 
 
 def whole(tree: Dendrogram) -> Leading:
-    """All eigenvalues of a segment."""
-    return Leading(tree, tree, 0, f"all {len(tree.eigenvalues):,} eigenvalues")
+    """All eigenvalues of a segment; those that have no logarithm are in a hole below."""
+    kind = "eigenvalues above the hole" if scale_of(tree).is_log and tree.hole_below else "eigenvalues"
+    return Leading(tree, tree, 0, f"all {len(tree.eigenvalues):,} {kind}")

@@ -13,9 +13,6 @@ every merge by the same factor, and changes neither their order nor which of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
-
 import numpy as np
 
 from ..errors import UserError
@@ -23,54 +20,41 @@ from ..results.density import Density
 from ..results.spectrum import Spectrum
 from .dendrogram import Dendrogram, single_linkage
 from .density import LEVEL, student, trace
+from .measured import KNOWN_TO, SCALES, RelativeDendrogram, Unit, UnitName
 from .summary import summarise
 
-UnitName = Literal["largest", "trace"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Unit:
-    """A positive number that eigenvalues are measured in.
-
-    Attributes:
-        name: `"largest"`, λ_max, or `"trace"`.
-        value: of it, in units of the matrix.
-        error: bound on its error, or half of an interval where it is estimated.
-    """
-
-    name: UnitName
-    value: float
-    error: float
-
-
-def log_linkage(spectrum: Spectrum, segment: str | None = None) -> Dendrogram:
+def log_linkage(spectrum: Spectrum, segment: str | None = None, *, known_to: float = 1.0) -> RelativeDendrogram:
     """Cluster the logarithms of the positive eigenvalues of a complete spectrum, or of a segment of a partial one.
 
     Args:
         spectrum: eigenvalues with error bounds.
         segment: as for `single_linkage`.
+        known_to: eigenvalues whose bound is this share of them or more are left out, with all below; at most 1.
 
     Returns:
         A dendrogram whose `eigenvalues` are natural logarithms, and whose ε are logarithms of ratios. Where values at
-        the lower end of the segment are not positive by more than their bounds, it has a hole there.
+        the lower end of the segment are left out, it has a hole there.
 
     Raises:
-        UserError: the segment is not there, or its largest value is not positive by more than its bound.
+        UserError: the segment is not there, its largest value is left out, or `known_to` is no such share.
     """
+    if not 0 < known_to <= 1:
+        raise UserError(f"known_to is a share above 0 and up to 1, got {known_to}")
     whole = single_linkage(spectrum, segment)
     values, bounds = whole.eigenvalues, whole.error_bounds
-    unclear = np.flatnonzero(values <= bounds)
+    unclear = np.flatnonzero(known_to * values <= bounds)
     start = int(unclear[-1]) + 1 if len(unclear) else 0
     if start == len(values):
-        raise UserError(
-            f"eigenvalues have logarithms where they are positive by more than their bounds; the largest of these is "
-            f"{values[-1]:.4g} ± {bounds[-1]:.1g}"
-        )
-    return replace(
-        whole,
+        needed = "eigenvalues have logarithms where they are positive by more than their bounds"
+        if known_to < 1:
+            needed = f"over log λ, eigenvalues must be positive and known to {100 * known_to:.2g} %"
+        raise UserError(f"{needed}; the largest of these is {values[-1]:.4g} ± {bounds[-1]:.1g}")
+    return RelativeDendrogram(
         eigenvalues=np.log(values[start:]),
         error_bounds=-np.log1p(-bounds[start:] / values[start:]),
         hole_below=whole.hole_below or start > 0,
+        hole_above=whole.hole_above,
         num_hidden=whole.num_hidden + start,
     )
 
@@ -109,10 +93,41 @@ def unit_of(spectrum: Spectrum, name: UnitName, density: Density | None = None, 
     return Unit(name=name, value=value, error=error)
 
 
-def in_units(dendrogram: Dendrogram, unit: Unit) -> Dendrogram:
+def in_units(dendrogram: Dendrogram, unit: Unit) -> RelativeDendrogram:
     """The same tree with eigenvalues, error bounds and ε divided by a unit."""
-    return replace(
-        dendrogram,
+    return RelativeDendrogram(
         eigenvalues=dendrogram.eigenvalues / unit.value,
         error_bounds=dendrogram.error_bounds / unit.value,
+        hole_below=dendrogram.hole_below,
+        hole_above=dendrogram.hole_above,
+        num_hidden=dendrogram.num_hidden,
+        unit=unit,
     )
+
+
+def linkage_in(spectrum: Spectrum, segment: str, measured_in: str) -> Dendrogram:
+    """Make the dendrogram of a segment with ε `"absolute"`, in units of the `"largest"` or the `"trace"`, or `"log"`.
+
+    Raises:
+        UserError: ε cannot be measured so in this segment.
+    """
+    checked(measured_in)
+    if measured_in == "absolute":
+        return single_linkage(spectrum, segment)
+    if measured_in == "log":
+        if segment == "bottom":
+            raise UserError("logarithms are taken of the largest eigenvalues, which are positive")
+        return log_linkage(spectrum, segment, known_to=KNOWN_TO)
+    unit = unit_of(spectrum, "trace" if measured_in == "trace" else "largest")
+    return in_units(single_linkage(spectrum, segment), unit)
+
+
+def checked(measured_in: str) -> str:
+    """What ε is measured in, if there is such a thing.
+
+    Raises:
+        UserError: there is not.
+    """
+    if measured_in not in SCALES:
+        raise UserError(f"ε is measured in one of {', '.join(SCALES)}; got {measured_in!r}")
+    return measured_in

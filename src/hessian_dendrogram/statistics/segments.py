@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UserError
 from ..results.spectrum import Spectrum
-from .dendrogram import Dendrogram, single_linkage
+from .dendrogram import Dendrogram
 from .leading import leading_count
+from .measured import SCALES, unit_of_tree, written
+from .relative_resolution import checked, linkage_in
 from .resolutions import first_epsilon, resolution_grid
 
 Floats = NDArray[np.float64]
@@ -45,17 +49,56 @@ class MovingDendrogram:
         return sorted({self.epsilon, *(float(f"{epsilon:.3g}") for epsilon in grid)})
 
 
-def by_segment(spectra: Sequence[Spectrum]) -> dict[str, dict[int, Dendrogram]]:
+def by_segment(spectra: Sequence[Spectrum], measured_in: str = "absolute") -> dict[str, dict[int, Dendrogram]]:
     """Make the dendrograms of each segment that occurs ("all", "bottom", "top"), keyed by position in `spectra`.
 
-    A partial spectrum is clustered one segment at a time; a spectrum of which nothing converged has no dendrogram.
+    A partial spectrum is clustered one segment at a time. A spectrum of which nothing converged has no dendrogram, nor
+    has one where ε cannot be measured as `linkage_in` is told to; `why_missing` says which it is.
+
+    Raises:
+        UserError: ε is never measured in that.
     """
+    checked(measured_in)
     found: dict[str, dict[int, Dendrogram]] = {}
     for name in TITLES:
-        there = {i: single_linkage(spectrum, name) for i, spectrum in enumerate(spectra) if name in spectrum.segments()}
-        if there:
-            found[name] = there
-    return found
+        for position, spectrum in enumerate(spectra):
+            with suppress(UserError):
+                found.setdefault(name, {})[position] = linkage_in(spectrum, name, measured_in)
+    return {name: trees for name, trees in found.items() if trees}
+
+
+def why_missing(spectrum: Spectrum, segment: str, measured_in: str) -> str:
+    """Say why a segment has no dendrogram, and of all of a partial spectrum why its ends have none; else ""."""
+    known = list(spectrum.segments())
+    if segment not in known and segment == "all" and known:
+        return why_missing(spectrum, known[-1], measured_in) or "not all of them are known"
+    if segment not in known:
+        return "none has converged"
+    try:
+        linkage_in(spectrum, segment, measured_in)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def why_nothing(spectra: Sequence[Spectrum], measured_in: str) -> str:
+    """Say why no segment of several spectra has a dendrogram, by the last of them of which anything has converged."""
+    for spectrum in reversed(spectra):
+        for segment in reversed(spectrum.segments()):
+            return why_missing(spectrum, segment, measured_in)
+    return "no eigenvalue has converged at these steps"
+
+
+def title_of(segment: str, measured_in: str) -> str:
+    """Name a segment, of which logarithms leave the positive eigenvalues."""
+    return "positive eigenvalues" if segment == "all" and SCALES[measured_in].is_log else TITLES[segment]
+
+
+def heading(segment: str, trees: Mapping[int, Dendrogram], measured_in: str) -> str:
+    """Name a segment, and say how well the units of its dendrograms are known."""
+    shares = [unit.share for tree in trees.values() if (unit := unit_of_tree(tree))]
+    known = f"; {SCALES[measured_in].unit} known to {100 * max(shares):.2g} %" if shares else ""
+    return f"{title_of(segment, measured_in)}{known}"
 
 
 def largest_gaps(trees: Mapping[int, Dendrogram], segment: str, count: int) -> dict[str, NDArray[Any]]:
@@ -67,7 +110,7 @@ def largest_gaps(trees: Mapping[int, Dendrogram], segment: str, count: int) -> d
     """
     parts = []
     for position, tree in trees.items():
-        gaps, values = tree.gaps(count), tree.eigenvalues
+        gaps, values = tree.gaps(count), written(tree)
         beyond = gaps.lower_indices + 1 if SIDES[segment] == "below" else gaps.num_above
         low, high = values[gaps.lower_indices], values[gaps.lower_indices + 1]
         ranks = np.arange(1, len(gaps.sizes) + 1)
@@ -92,6 +135,11 @@ def outermost(spectrum: Spectrum, end: str, most: int) -> NDArray[np.int64]:
     count = len(spectrum.eigenvalues)
     number = min(most, spectrum.num_top if end == "top" else spectrum.num_bottom)
     return np.arange(count - number, count) if end == "top" else np.arange(number)
+
+
+def num_hidden(spectrum: Spectrum) -> int:
+    """How many eigenvalues of the matrix are in no segment."""
+    return spectrum.dim - sum(int(part.stop - part.start) for part in spectrum.segments().values())
 
 
 def hole_of(spectrum: Spectrum) -> tuple[float, float] | None:

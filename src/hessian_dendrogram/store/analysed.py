@@ -16,7 +16,7 @@ from ..layout import Layout
 from ..results.spectrum import Spectrum
 from ..results.tree import BipartitionTree
 from ..statistics.dendrogram import Dendrogram
-from ..statistics.segments import MovingDendrogram, by_segment
+from ..statistics.segments import MovingDendrogram, by_segment, why_missing
 from ..texts import shortened
 from .run import Run
 
@@ -31,6 +31,7 @@ class Analysed:
         kind: of its results, one of `store.kinds.KINDS`.
         steps: the analysed training steps, ascending.
         results: one per step.
+        measured_in: what the ε of eigenvalue dendrograms is measured in, one of `statistics.measured.SCALES`.
     """
 
     run: Run
@@ -38,6 +39,7 @@ class Analysed:
     kind: str
     steps: list[int]
     results: list[Any]
+    measured_in: str = "absolute"
 
     @cached_property
     def layout(self) -> Layout:
@@ -79,7 +81,17 @@ class Analysed:
     @cached_property
     def dendrograms(self) -> dict[str, MovingDendrogram]:
         """The eigenvalue dendrograms of each segment that occurs."""
-        return {name: MovingDendrogram(trees) for name, trees in by_segment(self.results).items()}
+        return {name: MovingDendrogram(trees) for name, trees in by_segment(self.results, self.measured_in).items()}
+
+    def moving(self, segment: str) -> MovingDendrogram:
+        """The eigenvalue dendrograms of a segment.
+
+        Raises:
+            UserError: it has none at any step.
+        """
+        if segment not in self.dendrograms:
+            raise UserError(f"step {self.steps[-1]:,}: {why_missing(self.results[-1], segment, self.measured_in)}")
+        return self.dendrograms[segment]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +102,9 @@ class Cut:
         of: the analysis.
         position: of the step among those of the analysis.
         segment: of the spectrum; "" where there is none.
-        at: ε in the units of the eigenvalues, or the number of clusters.
+        at: ε as the analysis measures it, or the number of clusters.
         beside: the cuts that are seen side by side, this one among them; clusters have the colours of the first.
-        chosen: an eigenvalue whose cluster is marked.
+        chosen: an eigenvalue whose cluster is marked, in units of the matrix.
         name: what stands above; default the step.
     """
 
@@ -124,6 +136,13 @@ class Cut:
         """The dendrogram of eigenvalues; `None` where none of the segment has converged, and for other kinds."""
         moving = self.of.dendrograms.get(self.segment) if self.of.kind == "spectrum" else None
         return moving.trees.get(self.position) if moving else None
+
+    @property
+    def problem(self) -> str:
+        """Why there is no dendrogram of eigenvalues."""
+        if self.segment not in self.result.segments():
+            return f"No eigenvalue of this segment has converged at step {self.step:,}."
+        return f"Step {self.step:,}: {why_missing(self.result, self.segment, self.of.measured_in)}."
 
 
 def read(run: Run, name: str) -> Analysed:

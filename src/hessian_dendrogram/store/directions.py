@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..statistics.purity import mean_purity, purity_tests
 
 _WHOLE = 1e-2  # how far from 1 the shares of a direction in the parameters may add up
 _MOST = 3  # leading directions in words
+_FEW_NUMBERS = 16  # of a sample's inputs, such as tokens
 
 DIRECTIONS = {
     "rank": Column("whole", "1 for the direction of the largest eigenvalue"),
@@ -172,6 +173,12 @@ def check_directions(result: Directions, layout: Layout) -> None:
             raise UserError(f"{name} of {shares.shape[1]} parts, where there are {len(parts)}")
         if (np.abs(shares.sum(axis=1) - 1) > _WHOLE).any():
             raise UserError(f"the {name} of a direction should add up to 1")
+
+
+def compacted_directions(result: Directions, *_: Any) -> tuple[Directions, dict[str, type[np.floating]]]:
+    """The same without inputs that are more than a few numbers a sample, such as images, which data have rights in."""
+    is_small = int(np.prod(result.input_shape, dtype=np.int64)) <= _FEW_NUMBERS
+    return result if is_small else replace(result, changed_inputs=None, input_shape=[]), {}
 
 
 def purest(result: Directions) -> list[str]:

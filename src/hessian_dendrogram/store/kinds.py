@@ -17,7 +17,7 @@ from ..results.stored import arrays_of, facts_of
 from ..results.tree import BipartitionTree
 from .blocks import block_cells, block_facts, check_blocks, describe_blocks
 from .density import check_density, compacted_density, density_cells, density_facts, describe_density
-from .directions import check_directions, describe_directions, directions_cells, directions_facts
+from .directions import check_directions, compacted_directions, describe_directions, directions_cells, directions_facts
 from .spectra import check_spectrum, compacted, describe, spectrum_cells, spectrum_facts
 from .trees import describe_tree, tree_cells, tree_facts
 
@@ -63,7 +63,9 @@ KINDS: dict[str, Kind] = {
     ),
     "tree": Kind(BipartitionTree, tree_facts, describe_tree, tree_cells, places=("bipartitions", "trees")),
     "density": Kind(Density, density_facts, describe_density, density_cells, compacted_density, check_density),
-    "directions": Kind(Directions, directions_facts, describe_directions, directions_cells, check=check_directions),
+    "directions": Kind(
+        Directions, directions_facts, describe_directions, directions_cells, compacted_directions, check_directions
+    ),
     "blocks": Kind(Blocks, block_facts, describe_blocks, block_cells, check=check_blocks),
 }
 """By the name of the kind, which is that of its JSON file, too."""

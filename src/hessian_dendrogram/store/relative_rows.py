@@ -9,7 +9,8 @@ import numpy as np
 from ..errors import UserError
 from ..results.spectrum import Spectrum
 from ..results.table import Column
-from ..statistics.relative_resolution import UnitName, log_linkage, unit_of
+from ..statistics.measured import UnitName
+from ..statistics.relative_resolution import log_linkage, unit_of
 from .spectrum_rows import GAPS, ranks
 
 LOG_GAPS = {
