@@ -26,6 +26,7 @@ Integers = NDArray[np.signedinteger[Any]]
 
 _ALPHA = 0.05
 _MOST_GROUPS = 24  # rows; the others are one
+_SMALL = 0.05  # the largest share of a group that has no row of its own
 _FACTS = (
     "direction {direction}: λ = {value:.5g} ± {bound:.1g}\n{purity:.1%} in {group}\nrotated bases: "
     "{null:.1%} on average, 95 % below {high:.1%}; p = {p:.2g} after Holm\n"
@@ -51,7 +52,7 @@ def direction_shares(directions: Directions, *, most: float | None = None, title
         (Panel(_purities(directions, ranks), x=bare, y=Linear("purity", (-0.03, 1.03))),),
         (_shares(directions, ranks, x, Scale(f"share of the {what}", (0.0, most))),),
     )
-    tall = min(_MOST_GROUPS, len(directions.groups))
+    tall = len(rows[2][0].y.names) if isinstance(rows[2][0].y, Named) else 0
     heights = 1.3, 1.7, 1.0 + 0.13 * tall
     return Picture(rows, title, SENTENCE, height=sum(heights), heights=heights)
 
@@ -135,7 +136,9 @@ def _purities(directions: Directions, ranks: Integers) -> tuple[Mark, ...]:
 def _shares(directions: Directions, ranks: Integers, x: Linear, scale: Scale) -> Panel:
     """The shares as a heat map, of the groups that have most of them, and of all others together."""
     shares, names = directions.shares[:, :-1], directions.groups[:-1]
-    order = np.sort(np.argsort(-np.nan_to_num(shares).max(axis=0, initial=0), kind="stable")[: _MOST_GROUPS - 1])
+    largest = np.nan_to_num(shares).max(axis=0, initial=0)
+    order = np.argsort(-largest, kind="stable")[: _MOST_GROUPS - 1]
+    order = np.sort(order[largest[order] >= min(_SMALL, largest.max(initial=0))])
     rest = np.setdiff1d(np.arange(shares.shape[1]), order)
     rows = [shares[:, i] for i in order]
     shown = [names[i] for i in order]

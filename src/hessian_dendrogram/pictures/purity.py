@@ -10,14 +10,14 @@ from ..results.directions import Directions
 from ..statistics.purity import MeanPurity, mean_purity
 from .axes import Floats, Linear, Log, Steps
 from .direction_shares import directions_title
-from .marks import FAINT, Bars, Facts, Mark, Points, of_series
+from .marks import FAINT, Dashes, Facts, Mark, Points, of_series
 from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
 from .training import curve_panels
 
 SENTENCE = (
-    "Points are the mean purity of so many leading directions, bars what 90 % of randomly rotated bases of the same "
-    "effects give: only what stands above its bar is more than chance. Below, how much of the loss's gradient and of "
-    "the last update lies along these directions at all."
+    "Points are the mean purity of so many leading directions, dashes with upright bars what 90 % of randomly rotated "
+    "bases of the same effects give: a hollow point is not above its bar. Below, how much of the loss's gradient and "
+    "of the last update lies along these directions at all."
 )
 _FACTS = (
     "step {step:,}: {count} directions\nmean purity {purity:.3f}, {excess:+.3f} to rotated bases ({low:.3f} to "
@@ -62,9 +62,9 @@ def _purities(at: Steps, results: Sequence[Directions], count: int, series: int)
     found = [mean_purity(results[i], count) for i in there]
     columns = {name: np.array([getattr(one, name) for one in found], float) for name in _NUMBERS}
     facts = Facts(_FACTS, columns | {"count": count, "step": np.array([at.steps[i] for i in there])})
-    places = np.array(there, float)
+    places, low, high = np.array(there, float), columns["low"], columns["high"]
     marks: list[Mark] = [
-        Bars(places, columns["low"], columns["high"], 0.7, colour=FAINT, label="rotated bases, 5 to 95 %", facts=facts),
+        Dashes(places, (low + high) / 2, (high - low) / 2, FAINT, label="rotated bases, 5 to 95 %", facts=facts),
         Points(places, columns["gaussian"], FAINT, "x", 3.0, label="Gaussian directions"),
         Points(
             places,
