@@ -294,3 +294,10 @@ def test_labels_put_together_are_a_readout_of_a_task():
     apart = taken(G, "class")
     np.testing.assert_allclose(found.shares[:, 0], apart.shares[:, :2].sum(axis=1), rtol=1e-9)
     np.testing.assert_allclose(found.shares[:, 1], apart.shares[:, 2], rtol=1e-9)
+
+
+def test_mean_purities_are_of_ten_of_thirty_two_and_of_all():
+    G = GaussNewton(mlp(), F.cross_entropy, data(), dtype=torch.float64)
+    assert taken(G, top=40).counts == [10, 32, 40]
+    assert taken(G, top=24).counts == [10, 24]
+    assert taken(G, top=4).counts == [4]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.scale import SymmetricalLogScale
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from .axes import LONGEST_NAME, Axis, Eigenvalues, Log, Named, Steps, wrapped
 from .eigenvalue_axis import LINEAR_DECADES, power_of_ten
@@ -17,6 +17,7 @@ from .paper import plain
 _MOST = {"x": 9, "y": 14}  # labels of eigenvalues for which a whole page has room
 CHARACTERS = {"x": 105, "y": 80}  # of a name for which a whole page has room
 _DECADES = 100  # beyond these matplotlib looks for ticks that no number has
+_LOW = 0.3  # of a page's height, below which the only labels of a logarithmic axis are powers of ten
 _MANY_STEPS = 10  # more than these on a whole page stand upright
 
 
@@ -37,6 +38,8 @@ def apply_axis(axes: Axes, axis: Axis, which: str) -> None:
             powers = range(ceil(low), floor(high) + 1, ceil((high - low) / 7))
             panel_axis.set_ticks([10.0**power for power in powers], [power_of_ten(power) for power in powers])
             panel_axis.set_ticks([], minor=True)
+        elif which == "y" and of_page < _LOW and ceil(low) <= floor(high):
+            panel_axis.set_minor_formatter(NullFormatter())  # 2, 3, 4 and 6 of each decade would stand on each other
     elif isinstance(axis, Named):
         places = np.arange(len(axis.names)) if axis.places is None else np.asarray(axis.places)
         names = [plain(name, LONGEST_NAME) for name in axis.names]

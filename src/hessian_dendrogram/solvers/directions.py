@@ -31,7 +31,7 @@ from .responses import Grams, OfEffects, Response, of_parameters
 
 Floats = NDArray[np.float64]
 
-_FEW = 10  # directions whose mean purity is taken beside that of all
+_COUNTS = 10, 32  # directions whose mean purity is taken beside that of all
 _NOISE = 1e3  # unit roundoffs, relative to the largest effect, below which there is none
 _AT_ONCE = 8  # Gaussian directions in one block
 
@@ -134,7 +134,7 @@ class LeadingDirections:
         floor = (_NOISE * _roundoff(mean)) ** 2 * max(_largest_power(grams), float(drawn.sum(axis=1).max(initial=0)))
         powers = sum(np.diagonal(gram) for gram in grams.values())
         has_effect = np.asarray(powers > floor)
-        counts = sorted({min(_FEW, V.shape[1]), V.shape[1]} - {0})
+        counts = sorted({min(count, V.shape[1]) for count in (*_COUNTS, V.shape[1])} - {0})
         rotated, means = rotation_nulls(
             np.stack([*grams.values()]), has_effect, counts=counts, draws=self.rotations, seed=seed
         )
