@@ -8,16 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-NO_TORCH = """
+TORCH_IS_MISSING = """
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "torch":
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 sys.meta_path.insert(0, Blocker())
-from hessian_dendrogram.entry import main
-main()
 """
+NO_TORCH = f"{TORCH_IS_MISSING}from hessian_dendrogram.entry import main\nmain()\n"
 
 
 def command(*arguments, cwd=None, start=("-m", "hessian_dendrogram"), **options):

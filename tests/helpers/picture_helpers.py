@@ -5,7 +5,7 @@ import numpy as np
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.layout import Layout
 from hessian_dendrogram.pictures import Panel, Picture, marks, with_matplotlib, with_plotly
-from hessian_dendrogram.pictures.axes import Linear
+from hessian_dendrogram.pictures.axes import Linear, Steps
 from hessian_dendrogram.pictures.branches import Branches
 from hessian_dendrogram.results.spectrum import Spectrum
 from hessian_dendrogram.store.analysed import Analysed
@@ -180,3 +180,14 @@ class MeasuredRun(NoRun):
 def analysed(results, kind="spectrum", run=None):
     """Results at steps 0, 10, 20 and so on, as if they were read of a run."""
     return Analysed(run or NoRun(), "analysis", kind, [10 * i for i in range(len(results))], list(results))
+
+
+def known_picture(known, here, *, is_printed):
+    """Make what a registered picture shows of an analysis on a screen and in print; draw the latter if asked."""
+    on_screen = known.at(here, len(here.steps) - 1) if known.at else known.over(here, Steps.of(here.steps))
+    printed = known.for_print(here)
+    assert on_screen.sentence == printed.sentence == known.sentence
+    assert_valid(on_screen.chart())
+    figure = printed.figure()
+    if is_printed:
+        figure.draw_without_rendering()

@@ -17,6 +17,7 @@ import pytest
 
 import hessian_dendrogram
 import small_run
+from commands import TORCH_IS_MISSING
 from hessian_dendrogram import store
 from hessian_dendrogram.errors import DamagedRunError, UserError
 from hessian_dendrogram.pages import browser as browsers
@@ -42,13 +43,8 @@ HOSTILE = "`<img src=x id=hostile> ![x](http://example.org/x.png) [link](http://
 LINK = '<a href="http://example.org/">linear</a>.weight'
 SLOW = 60_000  # milliseconds that a busy machine may take
 
-AS_SCRIPTS = """
-import runpy, sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-sys.meta_path.insert(0, Blocker())
+AS_SCRIPTS = f"""{TORCH_IS_MISSING}
+import runpy
 _, file, app, *runs = sys.argv
 for run in runs:
     sys.argv = [file, "--", "--app", app, "--run", run]

@@ -8,11 +8,11 @@ import torch
 
 from hessian_dendrogram import EachBlock, Exact, Lanczos, MatrixOperator, StochasticLanczos
 from hessian_dendrogram.layout import Layout
-from hessian_dendrogram.pictures import PICTURES, Steps, block_spectra, blocks_over_training, marks
+from hessian_dendrogram.pictures import PICTURES, block_spectra, blocks_over_training, marks
 from hessian_dendrogram.pictures.axes import Eigenvalues, Log
 from hessian_dendrogram.pictures.spectrum_evolution import bin_edges
 from hessian_dendrogram.statistics.density import trace
-from picture_helpers import NASTY, analysed, assert_valid, of_kind
+from picture_helpers import NASTY, analysed, known_picture, of_kind
 
 A, B = np.append(np.linspace(0.5, 2, 59), 90.0), np.linspace(-3, -1, 30)
 C = np.append(np.geomspace(1e-4, 1, 1500), 40.0)
@@ -50,14 +50,8 @@ AWKWARD = {
 @pytest.mark.parametrize("case", AWKWARD)
 @pytest.mark.parametrize("name", ["blocks", "block_spectra"])
 def test_awkward_blocks_are_drawn_by_both(name, case):
-    known, here = PICTURES[name], analysed(AWKWARD[case], "blocks")
-    on_screen = known.at(here, len(here.steps) - 1) if known.at else known.over(here, Steps.of(here.steps))
-    printed = known.for_print(here)
-    assert on_screen.sentence == printed.sentence == known.sentence
-    assert_valid(on_screen.chart())
-    figure = printed.figure()
-    if case in ("infinite bounds", "names of any origin", "nothing converged"):
-        figure.draw_without_rendering()
+    is_printed = case in ("infinite bounds", "names of any origin", "nothing converged")
+    known_picture(PICTURES[name], analysed(AWKWARD[case], "blocks"), is_printed=is_printed)
 
 
 def labelled(picture, row):

@@ -104,7 +104,7 @@ def test_mean_purities_stand_over_their_own_null():
 
 def test_accuracy_stands_below_on_the_same_steps():
     metrics = {"step": np.array([0.0, 5, 9]), "test_accuracy": np.array([0.1, 0.5, 1.0])}
-    rows = purity([0, 5, 9], [made(seed=i) for i in range(3)], metrics).rows
+    rows = purity([0, 5, 9], [made(seed=i) for i in range(3)], metrics=metrics).rows
     assert rows[-1][0].y.label == "accuracy"
     assert len({row[0].x for row in rows}) == 1
 

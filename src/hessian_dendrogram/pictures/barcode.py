@@ -35,9 +35,9 @@ def barcode(
     steps: Sequence[int],
     spectra: Sequence[Spectrum],
     *,
-    title: str = "",
     count: int = 25,
     measured_in: str = "absolute",
+    title: str = "",
 ) -> Picture:
     """Show the `count` longest bars at the first and the last step, a row for each segment.
 

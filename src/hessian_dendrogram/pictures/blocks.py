@@ -24,7 +24,7 @@ from ..texts import listed, shortened
 from .axes import LONGEST_NAME, Eigenvalues, Floats, Named, Steps, key_positions
 from .density import INTERVAL, Measured, axis_of, estimate, measured, panel_of
 from .marks import COLOURS, FAINT, SYMBOLS, UNCONVERGED, Bars, Facts, HeatMap, Line, Mark, Points, Scale, shades
-from .picture import PICTURES, Known, Panel, Picture, in_rows
+from .picture import PICTURES, Known, Panel, Picture, in_rows, over
 from .spectrum_evolution import HOLE, bin_edges
 
 SENTENCE = (
@@ -82,9 +82,7 @@ def _at(a: Analysed, *positions: int) -> Picture:
     return block_spectra([a.steps[i] for i in positions], [a.results[i] for i in positions], axis=_axis(a.results))
 
 
-PICTURES["blocks"] = Known(
-    "blocks", "Blocks over training", SENTENCE, lambda a, at: blocks_over_training(at, a.results), tab="Over training"
-)
+PICTURES["blocks"] = Known("blocks", "Blocks over training", SENTENCE, over(blocks_over_training), tab="Over training")
 PICTURES["block_spectra"] = Known(
     "blocks",
     "Spectra of the blocks",

@@ -12,7 +12,7 @@ from ..results.tree import BipartitionTree
 from ..statistics.layers import CLUSTERS, cluster_layers, layer_names
 from .axes import Linear, Steps
 from .marks import stacked_bars
-from .picture import PICTURES, Known, Panel, Picture, in_rows
+from .picture import PICTURES, Known, Panel, Picture, in_rows, over
 
 SENTENCE = (
     "Each panel is one of the largest clusters of the parameter dendrogram by its rank at a step, at another the "
@@ -42,11 +42,7 @@ def composition(
 
 
 PICTURES["composition"] = Known(
-    "tree",
-    "Composition of the largest clusters",
-    SENTENCE,
-    lambda a, at: composition(at, a.results, a.layout),
-    tab="Over training",
+    "tree", "Composition of the largest clusters", SENTENCE, over(composition, "layout"), tab="Over training"
 )
 
 

@@ -11,7 +11,7 @@ from ..results.tree import BipartitionTree
 from .axes import Floats, Linear, Log, Steps
 from .marks import FAINT, Facts, Line, Points, of_series
 from .parameter_dendrogram import ARBITRARY
-from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel
+from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel, over
 from .training import Metrics, curve_panels
 
 SENTENCE = (
@@ -45,11 +45,7 @@ def connectivity(
 
 
 PICTURES["connectivity"] = Known(
-    "tree",
-    "How well the graph holds together",
-    SENTENCE,
-    lambda a, at: connectivity(at, a.results, metrics=a.metrics),
-    tab="Over training",
+    "tree", "How well the graph holds together", SENTENCE, over(connectivity, "metrics"), tab="Over training"
 )
 
 

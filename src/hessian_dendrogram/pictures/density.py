@@ -22,7 +22,7 @@ from ..store.analysed import Analysed
 from ..texts import listed
 from .axes import Eigenvalues, Floats, Linear, Log, Steps, key_positions
 from .marks import COLOURS, FAINT, Areas, Facts, Line, Mark, Points, Rule, of_series, shades
-from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel
+from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel, over
 from .training import Metrics, curve_panels
 
 INTERVAL = f"{100 * LEVEL:.3g} % interval"
@@ -84,11 +84,7 @@ PICTURES["density"] = Known(
     tab="Density",
 )
 PICTURES["density_moments"] = Known(
-    "density",
-    "Trace, squares and ends",
-    MOMENTS,
-    lambda a, at: density_moments(at, a.results, metrics=a.metrics),
-    tab="Over training",
+    "density", "Trace, squares and ends", MOMENTS, over(density_moments, "metrics"), tab="Over training"
 )
 
 

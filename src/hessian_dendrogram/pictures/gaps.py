@@ -14,18 +14,18 @@ from ..statistics.segments import SIDES, by_segment, heading, why_nothing
 from ..statistics.segments import largest_gaps as columns_of
 from .axes import Log, Named, Steps
 from .marks import FAINT, Facts, Mark, Points, Remark, Texts, of_series
-from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
+from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing, over
 
 SENTENCE = (
     "The largest gaps between neighbouring eigenvalues at every step, with the error of each; a line follows a rank, "
     "not one gap between the same eigenvalues, and a hollow mark is a gap that is not larger than its error."
 )
-_UNRESOLVED = "not larger than its error"
-_LETTERS = 100  # of the table's size that a page is wide
 _FACTS = (
     "step {step:,}, gap number {rank}\n{size:.5g} ± {error:.1g}, {state}\nbetween {low:.6g} and {high:.6g}\n"
     "eigenvalues {side}: {beyond:,}"
 )
+_UNRESOLVED = "not larger than its error"
+_LETTERS = 100  # of the table's size that a page is wide
 
 
 def largest_gaps(
@@ -59,13 +59,7 @@ def largest_gaps(
     return Picture(in_rows(panels), title, SENTENCE, height=4.4 * len(found), heights=(2.4, 1.0) * len(found))
 
 
-PICTURES["gaps"] = Known(
-    "spectrum",
-    "Largest gaps",
-    SENTENCE,
-    lambda a, at: largest_gaps(at, a.results, measured_in=a.measured_in),
-    tab="Gaps",
-)
+PICTURES["gaps"] = Known("spectrum", "Largest gaps", SENTENCE, over(largest_gaps, "measured_in"), tab="Gaps")
 
 
 def _points(columns: Mapping[str, NDArray[Any]], rank: int, count: int) -> Points:

@@ -12,7 +12,7 @@ from ..statistics.gap_ratio import GapRatio
 from ..statistics.level_statistics import REFERENCES, WINDOW, ratio_curves, ratio_windows
 from .axes import Axis, Eigenvalues, Linear, Steps, key_positions
 from .marks import Facts, Line, Mark, Points, Rule, of_series
-from .picture import PICTURES, Known, Panel, Picture, no_panel
+from .picture import PICTURES, Known, Panel, Picture, no_panel, over
 
 SENTENCE = (
     "How evenly neighbouring eigenvalues are spaced: the mean ratio r of the smaller to the larger of two gaps in a "
@@ -37,9 +37,7 @@ def level_statistics(steps: Sequence[int] | Steps, spectra: Sequence[Spectrum], 
     return Picture(((_over_training(at, spectra),), (_along_spectrum(chosen),)), title, SENTENCE, height=5.4)
 
 
-PICTURES["level_statistics"] = Known(
-    "spectrum", "Level statistics", SENTENCE, lambda a, at: level_statistics(at, a.results), tab="Levels"
-)
+PICTURES["level_statistics"] = Known("spectrum", "Level statistics", SENTENCE, over(level_statistics), tab="Levels")
 
 
 def _over_training(at: Steps, spectra: Sequence[Spectrum]) -> Panel:

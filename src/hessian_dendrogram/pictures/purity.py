@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..results.directions import Directions
 from ..statistics.purity import MeanPurity, mean_purity
-from .axes import Floats, Linear, Log, Steps
+from .axes import Linear, Log, Steps
 from .direction_shares import directions_title
 from .marks import FAINT, Dashes, Facts, Mark, Points, of_series
-from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing
-from .training import curve_panels
+from .picture import PICTURES, Known, Panel, Picture, in_rows, nothing, over
+from .training import Metrics, curve_panels
 
 SENTENCE = (
     "Points are the mean purity of so many leading directions, dashes with upright bars what 90 % of randomly rotated "
@@ -26,11 +26,7 @@ _FACTS = (
 
 
 def purity(
-    steps: Sequence[int] | Steps,
-    results: Sequence[Directions],
-    metrics: Mapping[str, Floats] | None = None,
-    *,
-    title: str = "",
+    steps: Sequence[int] | Steps, results: Sequence[Directions], *, metrics: Metrics | None = None, title: str = ""
 ) -> Picture:
     """Show the mean purity of each number of directions that has a null, where the training went, and the accuracy."""
     at = Steps.of(steps)
@@ -50,8 +46,8 @@ PICTURES["purity"] = Known(
     "directions",
     "Purity of the leading directions",
     SENTENCE,
-    lambda a, at: purity(at, a.results, a.metrics),
-    printed=lambda a: purity(a.steps, a.results, a.metrics, title=a.title),
+    over(purity, "metrics"),
+    printed=lambda a: purity(a.steps, a.results, metrics=a.metrics, title=a.title),
     tab="Over training",
 )
 

@@ -11,7 +11,7 @@ from ..results.spectrum import Spectrum
 from ..statistics.summary import summary_columns
 from .axes import Eigenvalues, Floats, Linear, Log, Steps
 from .marks import FAINT, Bars, Facts, Points, of_series
-from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel
+from .picture import PICTURES, Known, Panel, Picture, in_rows, no_panel, over
 from .training import Metrics, curve_panels
 
 SENTENCE = (
@@ -36,9 +36,7 @@ def summary(
     return Picture(in_rows(panels), title.strip(), SENTENCE, height=sum(heights), heights=heights)
 
 
-PICTURES["summary"] = Known(
-    "spectrum", "Summary statistics", SENTENCE, lambda a, at: summary(at, a.results, metrics=a.metrics), tab="Stats"
-)
+PICTURES["summary"] = Known("spectrum", "Summary statistics", SENTENCE, over(summary, "metrics"), tab="Stats")
 
 
 def _extremes(at: Steps, columns: Mapping[str, Floats]) -> Panel:
