@@ -350,7 +350,8 @@ def test_the_keyboard_moves_through_the_checkpoints_and_plays_them(opened):
     page, _ = opened
     figure = drawn(page, "Eigenvalue dendrogram")
     slider, said, title = figure.locator("input"), figure.locator("output"), figure.locator(".gtitle")
-    lines = "figure => [...figure.querySelectorAll('.scatterlayer path')].map(path => path.getAttribute('d')).join()"
+    paths = "[...figure.querySelectorAll('.scatterlayer path')].map(path => path.getAttribute('d'))"
+    lines = f"figure => {paths}.sort().join()"  # in any order: plotly may leave those of a step before where they were
     before = figure.evaluate(lines)
     assert "step 20;" in title.text_content()
     slider.press("ArrowLeft")
@@ -367,7 +368,9 @@ def test_the_keyboard_moves_through_the_checkpoints_and_plays_them(opened):
     assert figure.get_by_role("button", name="Pause").count() == 1
     figure.locator(standing.format(20)).wait_for()
     assert said.text_content() == "20"
-    assert figure.evaluate(lines) == before
+    # The step stands when plotly says that it is drawn; on a busy machine a path may follow.
+    same = f"([figure, before]) => {paths}.sort().join() === before"
+    page.wait_for_function(same, arg=[figure.element_handle(), before], polling=100)
 
 
 FAILING = """(kind) => {
