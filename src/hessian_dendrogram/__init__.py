@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .layout import Layout
     from .models.attention_heads import heads_as_groups
+    from .models.balancing import balanced
     from .models.batched import Collated, GivenBatches
     from .models.built_in_readouts import by_label
     from .models.checkpoints import Checkpoints, FileCheckpoints
     from .models.task import Task
     from .models.tokens import next_token_loss, next_token_weight, token_loss, token_weight
     from .models.training import Training, top_1_accuracy
+    from .models.units import embedding_rows_as_groups, units_as_groups
     from .operators.effects import effects
     from .operators.empirical_fisher import EmpiricalFisher
     from .operators.fisher import Fisher
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from .operators.residual import Residual
     from .operators.small import FunctionOperator, MatrixOperator
     from .results.blocks import Blocks
+    from .results.couplings import GroupCouplings
     from .results.density import Density
     from .results.directions import Directions
     from .results.spectrum import Spectrum
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from .solvers.graph.bipartition import recursive_bipartition
     from .solvers.graph.coupling import coupling_graph
     from .solvers.graph.laplacian import FiedlerVector, fiedler_vector
+    from .solvers.group_couplings import group_couplings
     from .solvers.lanczos import lanczos_spectrum
     from .solvers.stochastic import StochasticLanczos
     from .solvers.trees import Bipartition
@@ -87,6 +91,7 @@ _HOMES = {
     "GaussNewton": "operators.gauss_newton",
     "GivenBatches": "models.batched",
     "GradientCovariance": "operators.gradient_covariance",
+    "GroupCouplings": "results.couplings",
     "Hessian": "operators.hessian",
     "Lanczos": "solvers.eigensolvers",
     "Layout": "layout",
@@ -105,12 +110,15 @@ _HOMES = {
     "Training": "models.training",
     "adam_diagonal": "operators.preconditioned",
     "adam_threshold": "operators.preconditioned",
+    "balanced": "models.balancing",
     "by_label": "models.built_in_readouts",
     "coupling_graph": "solvers.graph.coupling",
     "effects": "operators.effects",
+    "embedding_rows_as_groups": "models.units",
     "exact_spectrum": "solvers.exact",
     "fiedler_vector": "solvers.graph.laplacian",
     "gap_ratio": "statistics.gap_ratio",
+    "group_couplings": "solvers.group_couplings",
     "heads_as_groups": "models.attention_heads",
     "lanczos_spectrum": "solvers.lanczos",
     "log_linkage": "statistics.relative_resolution",
@@ -128,6 +136,7 @@ _HOMES = {
     "token_loss": "models.tokens",
     "token_weight": "models.tokens",
     "top_1_accuracy": "models.training",
+    "units_as_groups": "models.units",
 }
 
 __all__ = [
@@ -154,6 +163,7 @@ __all__ = [
     "GaussNewton",
     "GivenBatches",
     "GradientCovariance",
+    "GroupCouplings",
     "Hessian",
     "Lanczos",
     "Layout",
@@ -172,12 +182,15 @@ __all__ = [
     "Training",
     "adam_diagonal",
     "adam_threshold",
+    "balanced",
     "by_label",
     "coupling_graph",
     "effects",
+    "embedding_rows_as_groups",
     "exact_spectrum",
     "fiedler_vector",
     "gap_ratio",
+    "group_couplings",
     "heads_as_groups",
     "lanczos_spectrum",
     "log_linkage",
@@ -195,6 +208,7 @@ __all__ = [
     "token_loss",
     "token_weight",
     "top_1_accuracy",
+    "units_as_groups",
 ]
 
 

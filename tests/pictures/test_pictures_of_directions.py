@@ -112,7 +112,7 @@ def test_accuracy_stands_below_on_the_same_steps():
 def test_the_samples_of_a_direction_are_shown_with_their_effects():
     found = images()
     picture = direction_effects(found, 3, LAYOUT)
-    (pixels, layers), (effects, groups) = picture.rows
+    pixels, effects, groups, layers = (row[0] for row in picture.rows)
     heat = of_kind(effects, marks.HeatMap)[0]
     np.testing.assert_allclose(heat.values, found.effects_of(2))
     number, label = found.changed[2, 0], found.changed_labels[2, 0]
@@ -126,12 +126,13 @@ def test_the_samples_of_a_direction_are_shown_with_their_effects():
     assert layers.y.names == ["one", "two"]
     bar = of_kind(layers, marks.Bars)[0]
     np.testing.assert_allclose(bar.stops, [found.tensor_shares[2, :2].sum(), found.tensor_shares[2, 2]])
-    np.testing.assert_allclose(of_kind(groups, marks.Bars)[0].stops, found.shares[2])
+    shares = found.shares[2]
+    np.testing.assert_allclose(of_kind(groups, marks.Bars)[0].stops, shares[shares >= 0.005])
 
 
 def test_few_inputs_stand_in_place_of_a_number():
     found = made()
-    effects = direction_effects(found, 1, LAYOUT).rows[0][1]
+    effects = direction_effects(found, 1, LAYOUT).rows[0][0]
     first = found.inputs_of(0)[0]
     assert effects.y.names[0].startswith(f"({first[0]:.4g}, {first[1]:.4g}): ")
 
@@ -144,7 +145,8 @@ def test_they_are_pictures_of_every_analysis_of_directions():
 def test_shares_of_a_cluster_are_those_of_the_set():
     found = made(powers=np.arange(1.0, 7))
     groups, layers = cluster_effects(found, [1, 3, 4], LAYOUT, title="effects").rows[0]
-    np.testing.assert_allclose(of_kind(groups, marks.Bars)[0].stops, found.set_shares([1, 3, 4]))
+    together = found.set_shares([1, 3, 4])
+    np.testing.assert_allclose(of_kind(groups, marks.Bars)[0].stops, together[together >= 0.005])
     shares = found.tensor_shares[[1, 3, 4]].mean(axis=0)
     np.testing.assert_allclose(of_kind(layers, marks.Bars)[0].stops, [shares[:2].sum(), shares[2]])
     for one in AWKWARD.values():

@@ -477,6 +477,7 @@ def test_the_published_results_are_read_to_the_last_byte(published):
             folder = found.path / "analyses" / name / f"{step:08d}"
             result = found.result(step, name)
             facts = json.loads((folder / f"{found.kind(name)}.json").read_text())
+            facts.pop("checksums", None)  # which an earlier version did not write
             assert {key: getattr(result, key) for key in facts} == facts
             for file in folder.glob("*.npy"):
                 np.testing.assert_array_equal(getattr(result, file.stem), np.load(file))

@@ -27,6 +27,7 @@ CLUSTER = (
     "of themselves in each layer; no other basis of the same space would change these."
 )
 _MOST_GROUPS = 16
+_SMALL = 0.005  # a share that has no bar
 _MOST_NUMBERS = 8  # of a sample's inputs, that are written
 
 
@@ -49,12 +50,13 @@ def direction_effects(directions: Directions, number: int, layout: Layout | None
     if directions.is_arbitrary[i]:
         said.append("one basis vector among many")
     layers, groups = _in_layers(directions, i, layout), _in_groups(directions, i)
-    panels = [panel for panel in (_images(directions, i), layers, _changes(directions, i), groups) if panel]
+    panels = [panel for panel in (_images(directions, i), _changes(directions, i), groups, layers) if panel]
     if not panels:
         return nothing(title, SENTENCE, "neither its samples nor its shares are stored")
-    rows = in_rows(panels, 2 if len(panels) == 4 else 3)
+    heights = tuple(1.0 + 0.12 * (len(panel.y.names) if isinstance(panel.y, Named) else 0) for panel in panels)
+    heights = tuple(2.0 if panel.square else height for panel, height in zip(panels, heights, strict=True))
     named = "; ".join(([title] if title else []) + [", ".join(said)])
-    return Picture(rows, named, SENTENCE, height=1.9 * len(rows) + 0.5)
+    return Picture(in_rows(panels), named, SENTENCE, height=sum(heights), heights=heights)
 
 
 def cluster_effects(directions: Directions, numbers: Sequence[int], layout: Layout, *, title: str = "") -> Picture:
@@ -169,8 +171,9 @@ def _layers(layout: Layout, shares: NDArray[np.float64]) -> Panel:
 
 
 def _bars(names: list[str], shares: NDArray[np.float64], label: str, series: int) -> Panel:
-    """The largest shares, in the order of their names."""
-    at = np.sort(np.argsort(-shares, kind="stable")[:_MOST_GROUPS])
+    """The largest shares, in their own order."""
+    at = np.argsort(-shares, kind="stable")[:_MOST_GROUPS]
+    at = np.sort(at[shares[at] >= min(_SMALL, shares.max(initial=0.0))])
     texts = [names[place] for place in at]
     places = np.arange(len(at))
     facts = Facts("{name}: {share:.1%}", {"name": np.array(texts, dtype=object), "share": shares[at]})

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UserError
 from ..layout import Layout
 from ..results.blocks import Blocks
+from ..results.couplings import GroupCouplings
 from ..results.density import Density
 from ..results.directions import Directions
 from ..results.spectrum import Spectrum
@@ -24,6 +26,12 @@ from .trees import describe_tree, tree_cells, tree_facts
 
 def _any(result: Any, layout: Layout) -> None:
     """Nothing is known that a result would have to agree with."""
+
+
+def _check_couplings(result: GroupCouplings, layout: Layout) -> None:
+    """Refuse couplings of other parameters than those of the layout."""
+    if result.dim != layout.size:
+        raise UserError(f"couplings within {result.dim} parameters, where the analysis covers {layout.size}")
 
 
 def _plain(result: Any) -> dict[str, Any]:
@@ -67,6 +75,7 @@ KINDS: dict[str, Kind] = {
         Directions, directions_facts, describe_directions, directions_cells, compacted_directions, check_directions
     ),
     "blocks": Kind(Blocks, block_facts, describe_blocks, block_cells, check=check_blocks),
+    "couplings": Kind(GroupCouplings, GroupCouplings.facts, check=_check_couplings),
 }
 """By the name of the kind, which is that of its JSON file, too."""
 
