@@ -137,6 +137,30 @@ def test_a_click_on_a_direction_of_the_page_chooses_it(browser, exported):
     context.close()
 
 
+def test_a_click_on_a_cluster_of_the_page_chooses_its_first_direction(browser, exported):
+    """At the step that the directions are of, and at no other."""
+    context = browser.new_context(offline=True, viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(SLOW)
+    page = context.new_page()
+    page.goto(exported.as_uri())
+    tree = page.locator('figure[aria-label^="Eigenvalue dendrogram"]').first
+    tree.scroll_into_view_if_needed()
+    tree.locator("xpath=self::*[@data-drawn]").wait_for()
+    one = page.locator('figure[data-over="direction"]')
+    one.locator("input").evaluate("slider => { slider.value = 4; }")
+    tree.locator("input").press("ArrowLeft")
+    tree.locator("xpath=self::*[@data-step='5']").wait_for()
+    click(page, tree.locator(".scatterlayer path.point").last)
+    assert one.locator("input").evaluate("slider => slider.value") == "4"
+    tree.locator("input").press("ArrowRight")
+    tree.locator("xpath=self::*[@data-step='40']").wait_for()
+    click(page, tree.locator(".subplot").first.locator(".scatterlayer path.point").last)
+    one.locator("xpath=self::*[@data-drawn]").wait_for()
+    assert one.locator("input").evaluate("slider => slider.value") == "0"
+    page.locator(".gtitle", has_text="direction 1: λ").wait_for()
+    context.close()
+
+
 def test_a_click_on_a_direction_of_the_notebook_shows_what_it_does(browser, run):
     context = browser.new_context(viewport={"width": 1400, "height": 1400})
     context.set_default_timeout(SLOW)

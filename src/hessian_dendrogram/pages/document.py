@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -47,12 +47,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Part:
-    """Sections below a heading, which is plain text, and a text, which is HTML; they can be folded."""
+    """Sections below a heading, which is plain text, and a text, which is HTML; they can be folded.
+
+    `data` is what the page's script finds another part by, plain texts by name.
+    """
 
     title: str
     text: str
     sections: Sequence[Section] = ()
     is_open: bool = True
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 def page(title: str, text: str, parts: Sequence[Part]) -> str:
@@ -128,7 +132,8 @@ def _entry(anchor: str, part: Part) -> str:
 
 
 def _part(anchor: str, part: Part) -> str:
-    begin = f'<details class="part" id="{anchor}"{" open" if part.is_open else ""}>'
+    known = "".join(f' data-{name}="{escape(text)}"' for name, text in part.data.items())
+    begin = f'<details class="part" id="{anchor}"{known}{" open" if part.is_open else ""}>'
     sections = (_section(f"{anchor}-{place}", section) for place, section in enumerate(part.sections))
     return "\n".join([begin, f"<summary><h2>{_plain(part.title)}</h2></summary>", part.text, *sections, "</details>"])
 

@@ -6,6 +6,7 @@ untrusted; its texts are escaped, for HTML and for the few tags that plotly know
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from ..statistics.measured import SCALES
 from ..statistics.relative_resolution import checked
 from ..store import Run, atomic, report
 from ..store.analysed import Analysed, read
+from ..store.beside import directions_beside
 from ..store.described import SUMMARY, describe_analysis, describe_run, summary_cells
 from ..store.tables import csv_of, tables_of
 from .apps import analyses_by_kind
@@ -115,7 +117,22 @@ def _part(analysed: Analysed, missing: _Missing) -> Part:
     if analysed.kind == "spectrum" and analysed.measured_in != "absolute":
         title += f", ε in {SCALES[analysed.measured_in].title}"
     text = f"{facts(describe_analysis(analysed))}\n{_tables(analysed, missing)}"
-    return Part(title, text, _sections(analysed, missing))
+    data = {"analysis": analysed.name} | (
+        missing.attempt(f"directions beside {analysed.name}", partial(_beside, analysed)) or {}
+    )
+    return Part(title, text, _sections(analysed, missing), data=data)
+
+
+def _beside(analysed: Analysed) -> dict[str, str]:
+    """Where a click on a cluster finds its directions: of the same matrix, at the step that their pictures show."""
+    if analysed.kind != "spectrum" or analysed.measured_in != "absolute":
+        return {}
+    for name in directions_beside(analysed):
+        step = analysed.run.analysed_steps(name)[-1]
+        result = analysed.run.result(step, name, parts=())
+        found = {"analysis": name, "step": f"{step:,}", "values": result.eigenvalues.tolist()}
+        return {"directions": json.dumps(found | {"errors": result.error_bounds.tolist()})}
+    return {}
 
 
 def _of_the_run(run: Run, metrics: str) -> str:

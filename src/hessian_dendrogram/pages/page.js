@@ -92,16 +92,33 @@ function connect(figure, frames, show) {
   button.addEventListener("click", () => (timer === null ? play() : stop()));
 }
 
-// What a point tells of another chart's slider, such as the number of a direction, is chosen there.
+// What a point tells of another chart's slider, such as the number of a direction, is chosen there; a cluster of
+// eigenvalues chooses its first direction, where the page has those of the same matrix at the step that is shown.
 function choose(figure, { data, customdata }) {
-  for (const [place, name] of (data.meta?.columns ?? []).entries()) {
+  const columns = data.meta?.columns ?? [];
+  if (!customdata) return;
+  for (const [place, name] of columns.entries()) {
     const other = figure.closest("details").querySelector(`figure[data-over="${name}"]`);
-    const slider = other === figure ? null : other?.querySelector("input");
-    if (!slider || !customdata) continue;
-    slider.value = Number(customdata[place]) - 1;
-    slider.dispatchEvent(new Event("input"));
-    other.closest("section").scrollIntoView();
+    if (other !== figure) slide(other, Number(customdata[place]));
   }
+  const { directions } = figure.closest("details").dataset;
+  const [low, high] = [columns.indexOf("low"), columns.indexOf("high")];
+  if (!directions || low < 0 || high < 0) return;
+  const { analysis, step, values, errors } = JSON.parse(directions);
+  if (figure.dataset.step !== step) return;
+  const inside = (value, i) => value + errors[i] >= customdata[low] && value - errors[i] <= customdata[high];
+  const number = values.findIndex(inside) + 1;
+  const part = document.querySelector(`details[data-analysis="${CSS.escape(analysis)}"]`);
+  if (number) slide(part?.querySelector('figure[data-over="direction"]'), number);
+}
+
+function slide(figure, number) {
+  const slider = figure?.querySelector("input");
+  if (!slider) return;
+  figure.closest("details").open = true;
+  slider.value = number - 1;
+  slider.dispatchEvent(new Event("input"));
+  figure.closest("section").scrollIntoView();
 }
 
 // A table is unpacked when it is to be saved.

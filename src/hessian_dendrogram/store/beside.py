@@ -32,9 +32,7 @@ def directions_of_cluster(
         DamagedRunError: it cannot be read.
     """
     run = analysed.run
-    for name in run.analyses("directions"):
-        if _matrix(run.analysis(name)["configuration"]) != _matrix(analysed.configuration):
-            continue
+    for name in directions_beside(analysed):
         if step not in run.analysed_steps(name):
             continue
         result = run.result(step, name)
@@ -43,6 +41,12 @@ def directions_of_cluster(
         if len(numbers):
             return name, result, numbers
     return None
+
+
+def directions_beside(analysed: Analysed) -> list[str]:
+    """The names of the analyses of directions of the same matrix."""
+    run, own = analysed.run, _matrix(analysed.configuration)
+    return [name for name in run.analyses("directions") if _matrix(run.analysis(name)["configuration"]) == own]
 
 
 def _matrix(configuration: Any) -> list[Any]:
