@@ -251,10 +251,10 @@ def test_digits_are_split_by_class():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("minst", "no experiment 'minst'; did you mean 'mnist'\\? there are digits, mnist"),
+        ("minst", "no experiment 'minst'; did you mean 'mnist'\\? there are digits, induction, mnist"),
         (
             "zzz",
-            "no experiment 'zzz'; there are digits, mnist, modular-addition.*, or a path to a .py file",
+            "no experiment 'zzz'; there are digits, induction, mnist, modular-addition.*, or a path to a .py file",
         ),
         ("nowhere.py", "there is no experiment file nowhere.py"),
     ],
@@ -291,12 +291,15 @@ def test_overrides_and_identity(tiny):
 
     assert built_in_experiments() == [
         "digits",
+        "induction",
         "mnist",
         "modular-addition",
         "modular-addition-30",
         "modular-addition-53",
         "modular-addition-mlp",
         "planted",
+        "sparse-parity",
+        "superposition",
     ]
     changed = load_experiment(str(TINY), seed=7, steps=None, samples=5)
     assert (changed.seed, changed.steps, changed.samples) == (7, tiny.steps, 5)
