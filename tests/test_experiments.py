@@ -436,7 +436,7 @@ experiment = replace(
     measures=None,
     steps=3,
     checkpoint_steps=[0, 3],
-    analysed_steps=[0, 3],
+    analysed_steps=[3],
     analyses=analyses,
 )
 """
@@ -467,12 +467,12 @@ def test_the_mlp_takes_hessian_gauss_newton_and_directions_and_resumes(tmp_path)
     assert quick_command(*command, cwd=tmp_path).returncode == 0
     run = Run(tmp_path / "run")
     names = {"hessian-14", "gauss-newton-14", "effects.directions"}
-    assert {name: run.analysed_steps(name) for name in run.analyses(None)} == {name: [0, 3] for name in names}
+    assert {name: run.analysed_steps(name) for name in run.analyses(None)} == {name: [3] for name in names}
     assert run.result(3, "effects.directions").readout == "frequency"
     kept = (tmp_path / "run/analyses/hessian-14/00000003/spectrum.json").stat().st_mtime_ns
     shutil.rmtree(tmp_path / "run/analyses/effects.directions/00000003")
     assert quick_command(*command, cwd=tmp_path).returncode == 0
-    assert Run(tmp_path / "run").analysed_steps("effects.directions") == [0, 3]
+    assert Run(tmp_path / "run").analysed_steps("effects.directions") == [3]
     assert (tmp_path / "run/analyses/hessian-14/00000003/spectrum.json").stat().st_mtime_ns == kept
     (tmp_path / "small.py").write_text(SMALL_MLP + MORE)
     refused = quick_command(*command, "--steps", "4", cwd=tmp_path)  # the training of another file does not go on

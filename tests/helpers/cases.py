@@ -52,9 +52,9 @@ class Tokens(nn.Module):
 class Transformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(6, 8)
-        self.block = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.3, activation="gelu", batch_first=True)
-        self.out = nn.Linear(8, 5)
+        self.embedding = nn.Embedding(6, 4)
+        self.block = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.3, activation="gelu", batch_first=True)
+        self.out = nn.Linear(4, 5)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.out(self.block(self.embedding(tokens))[:, -1])
