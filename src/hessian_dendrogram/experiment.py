@@ -60,6 +60,7 @@ class Experiment:
         measures: `measures(model, last, training_samples)`, the experiment's own numbers at a checkpoint, as JSON-like
             values; `last` is the model at the run's last checkpoint, for what only the trained network can tell.
         seed: of the initial weights, the order of the batches and the choice of `samples`.
+        null: which null of the experiment this is, see `nulls`; "" for the experiment itself.
         source_sha256: hash of the file that defines the experiment, set when the command loads it. Without it, a
             changed model, loss or schedule is noticed only where it changes the other things a run is compared with.
 
@@ -79,6 +80,7 @@ class Experiment:
     lanczos: Mapping[str, Any] | None = None
     measures: Callable[[nn.Module, nn.Module, Data], Mapping[str, Any]] | None = None
     seed: int = 42
+    null: str = ""
     source_sha256: str = field(default="", repr=False)
 
     def __init__(self, **given: Any) -> None:
@@ -149,6 +151,7 @@ class Experiment:
     def identity(self) -> dict[str, Any]:
         """What a stored run is compared with: the parameters that decide its numbers, and the source's hash."""
         known = {"experiment": self.name, "source_sha256": self.source_sha256, "seed": self.seed}
+        known |= {"null": self.null} if self.null else {}
         return known | (self.training.identity() if self.training else {})
 
 

@@ -72,6 +72,15 @@ def for_curvature(training_samples: Any, test_samples: Any) -> tuple[Tensor, Ten
     return inputs[:ANALYSED], targets[:ANALYSED]
 
 
+def shuffled_within_tasks(targets: Tensor, generator: torch.Generator) -> Tensor:
+    """Targets whose parities are shuffled among the samples of each task, which stay those of that task."""
+    shuffled = targets.clone()
+    for task in range(TASKS):
+        of_it = (targets // 2 == task).nonzero()[:, 0]
+        shuffled[of_it] = targets[of_it[torch.randperm(len(of_it), generator=generator)]]
+    return shuffled
+
+
 def loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of the parities."""
     return F.cross_entropy(logits, targets % 2)
@@ -119,6 +128,7 @@ experiment = Experiment(
     evaluate_every=100,
     samples=ANALYSED,
     probe=for_curvature,
+    shuffle=shuffled_within_tasks,
     readouts={"task": by_label({f"task {task}": [2 * task, 2 * task + 1] for task in range(TASKS)})},
     measures=skill_measures,
     analyses=[Analysis(on="probe", name="hessian")],

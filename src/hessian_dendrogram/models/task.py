@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from ..layout import Members
 from .checked import confirm_function, patterns_of
@@ -23,6 +23,7 @@ _FUNCTIONS = {
     "data": "data(data_dir) -> (training samples, test samples)",
     "weight": "weight(targets) -> what they weigh",
     "probe": "probe(training samples, test samples) -> inputs",
+    "shuffle": "shuffle(targets, generator) -> the targets in another order",
 }
 
 
@@ -47,6 +48,10 @@ class Task:
         readouts: named readouts of the outputs, onto whose groups the effects of directions are projected; the first is
             the default. Each is groups of orthonormal output directions, or a function (see `models.readouts`).
 
+        shuffle: `shuffle(targets, generator)` gives the targets of the training samples in an order that a
+            `torch.Generator` decides, for the null of shuffled labels; default any order. A task whose targets say more
+            than what is learned keeps the rest in its place.
+
     Raises:
         UserError: what should be a function is none, or what should be several is not.
     """
@@ -59,10 +64,11 @@ class Task:
     groups: Mapping[str, Members] | Any = field(default_factory=dict)  # a mapping once made, whatever was given
     probe: Callable[[Data, Data | None], Any] | None = None
     readouts: Mapping[str, Any] = field(default_factory=dict)
+    shuffle: Callable[[Tensor, Generator], Tensor] | None = None
 
     def __post_init__(self) -> None:
         for name, signature in _FUNCTIONS.items():
-            if name not in ("weight", "probe") or getattr(self, name) is not None:
+            if name not in ("weight", "probe", "shuffle") or getattr(self, name) is not None:
                 confirm_function(name, signature, getattr(self, name))
         if self.parameters is not None:
             object.__setattr__(self, "parameters", patterns_of(self.parameters))
