@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .solvers.eigensolvers import Exact, Lanczos
     from .solvers.exact import exact_spectrum
     from .solvers.graph.bipartition import recursive_bipartition
+    from .solvers.graph.cluster_number import number_of_clusters
     from .solvers.graph.coupling import coupling_graph
     from .solvers.graph.laplacian import FiedlerVector, fiedler_vector
     from .solvers.group_couplings import group_couplings
@@ -125,6 +126,7 @@ _HOMES = {
     "mean_purity": "statistics.purity",
     "next_token_loss": "models.tokens",
     "next_token_weight": "models.tokens",
+    "number_of_clusters": "solvers.graph.cluster_number",
     "purity_tests": "statistics.purity",
     "recursive_bipartition": "solvers.graph.bipartition",
     "reference_gap_ratio": "statistics.gap_ratio",
@@ -197,6 +199,7 @@ __all__ = [
     "mean_purity",
     "next_token_loss",
     "next_token_weight",
+    "number_of_clusters",
     "purity_tests",
     "recursive_bipartition",
     "reference_gap_ratio",
