@@ -42,6 +42,16 @@ def test_isolated_vertices_and_scale_change_nothing(rule):
     assert number_of_clusters(larger, recursive_bipartition(larger, min_size=1), rule=rule) == 3
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_two_or_more_where_there_are_parts_at_all(rule):
+    W = blocks([20, 20, 20], 0.7)
+    tree = recursive_bipartition(W, min_size=1)
+    assert number_of_clusters(W, tree, rule=rule) == 1
+    assert number_of_clusters(W, tree, rule=rule, least=2) >= 2
+    pair = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert number_of_clusters(pair, recursive_bipartition(pair, min_size=1), rule=rule, least=7) <= 2
+
+
 def test_eigengap_agrees_with_all_eigenvalues():
     W = blocks([12, 9, 14], 0.05, 3)
     degrees = W.sum(axis=1)
@@ -62,7 +72,7 @@ def test_no_more_than_the_most():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"rule": "elbow"}, "rule must be"), ({"most": 0}, "most must be"), ({"most": True}, "most must be")],
+    [({"rule": "elbow"}, "rule must be"), ({"most": 0}, "1 <= least <= most"), ({"least": 3, "most": 2}, "got 3 and 2"), ({"most": True}, "got 1 and True")],
 )
 def test_what_is_no_rule_is_refused(options, message):
     W = blocks([5, 5], 0.1)

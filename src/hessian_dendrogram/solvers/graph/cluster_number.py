@@ -22,9 +22,14 @@ MOST_CLUSTERS = 20
 
 
 def number_of_clusters(
-    W: ArrayLike, tree: BipartitionTree, *, rule: ClusterRule = "conductance", most: int = MOST_CLUSTERS
+    W: ArrayLike,
+    tree: BipartitionTree,
+    *,
+    rule: ClusterRule = "conductance",
+    least: int = 1,
+    most: int = MOST_CLUSTERS,
 ) -> int:
-    """How many clusters of a tree to take, by a rule, from 1 to `most`.
+    """How many clusters of a tree to take, by a rule, from `least` to `most`.
 
     Isolated vertices are set aside, as the tree does. Where several gaps agree, the smallest number is taken.
 
@@ -35,22 +40,27 @@ def number_of_clusters(
             normalised Laplacian (U. von Luxburg 2007, Statistics and Computing 17, 395, section 8.3), whatever
             Laplacian the tree was cut by; it takes all eigenvalues of a dense matrix. Or `"conductance"`, the k after
             which the conductance of the next cut, in the order of `tree.cut`, rises most; with 0 before the first.
-        most: the largest number that is looked at.
+        least, most: the numbers that are looked at. Graphs in which everything is coupled to everything, as groups of
+            parameters are by noise alone, have their largest gap at 1; 2 asks where it is if there are parts at all.
 
     Raises:
-        UserError: no such rule; `most` is no whole number of 1 or more; W is no coupling graph, or of another size.
+        UserError: no such rule; the numbers are not whole, or not 1 <= least <= most; W is no coupling graph, or of another size.
     """
     if rule not in CLUSTER_RULES:
         raise UserError(f"rule must be {' or '.join(CLUSTER_RULES)}, got {rule!r:.60}")
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise UserError(f"most must be a whole number of 1 or more, got {most!r:.60}")
+    if not (type(least) is int and type(most) is int and 1 <= least <= most):
+        raise UserError(f"least and most must be whole numbers, 1 <= least <= most; got {least!r:.60} and {most!r:.60}")
     weights = coupling_graph(W)
     if len(weights) != tree.size:
         raise UserError(f"the tree has {tree.size} vertices, the graph has {len(weights)}")
     if rule == "eigengap":
-        return 1 + int(_eigengaps(weights, most).argmax())
+        gaps = _eigengaps(weights, most)
+        first = min(least, len(gaps))
+        return first + int(gaps[first - 1 :].argmax())
     numbers, conductances = _openings(tree, most)
-    return numbers[int(np.diff(conductances, prepend=0.0).argmax())]
+    rises = np.diff(conductances, prepend=0.0)
+    allowed = [at for at, k in enumerate(numbers) if k >= least] or [len(numbers) - 1]
+    return numbers[max(allowed, key=lambda at: (rises[at], -at))]
 
 
 def _eigengaps(weights: NDArray[np.float64], most: int) -> NDArray[np.float64]:

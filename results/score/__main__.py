@@ -1,0 +1,81 @@
+"""The score of methods that look for circuits, on networks whose circuits are known.
+
+What is in `results/circuits` is not measured again; what is missing is, which trains the networks in `runs/circuits`
+and takes hours for all of it. Both can be interrupted. Then the tables and the figures are written.
+
+    python -m results.score --into docs/results/circuits.md               # measure what is missing, and the tables
+    python -m results.score --only sparse-parity modular-addition-53-42   # measure these alone, and no tables
+    python -m results.score --tables --into docs/results/circuits.md      # tables and figures of what there is
+"""
+
+from __future__ import annotations
+
+import torch
+from benchmarks.common import parser, report
+
+from .figure import draw
+from .indicators import MATRIX
+from .measure import ADDITION, FIXED_ON, LARGE, LARGE_SEEDS, REPORTED_ON, measure
+from .tables import TODAY, best_cut, best_rule, choice, costs, cuts, dial, directions, groups, nulls, onsets, ranking
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    options = parser(__doc__)
+    options.add_argument("--only", nargs="+", metavar="NAME", default=[], help="networks whose name begins so")
+    options.add_argument("--tables", action="store_true", help="measure nothing")
+    chosen = options.parse_args()
+    torch.set_num_threads(1)  # so that the numbers are those of any machine with as many digits
+    if not chosen.tables:
+        measure(chosen.only)
+    if chosen.only:
+        return
+    fixed, reported = (", ".join(map(str, seeds)) for seeds in (FIXED_ON, REPORTED_ON))
+    large = ", ".join(map(str, LARGE_SEEDS))
+    cut, rule = best_cut("groups"), best_rule("groups", best_cut("groups"))
+    _, graph, clustering = ranking("groups")[0]
+    for name, caption, rows in (
+        (
+            "score of groups",
+            f"Adjusted Rand index, k given / k by {rule}; means over seeds {reported} ({large} of addition modulo 113, "
+            f"where of 42 the published weights). Trees are cut by {cut}; the first line is the default of "
+            f"`fiedler` ({TODAY}). On seeds {fixed} the best of all is: {graph}, by {clustering}.",
+            groups(),
+        ),
+        ("choice for groups", f"The ten best combinations on seeds {fixed}, groups; k given.", choice("groups")),
+        ("choice for parameters", "The same of parameters.", choice("parameters")),
+        ("cuts of groups", f"Means over all matrices and networks, seeds {fixed}, groups.", cuts("groups")),
+        ("cuts of parameters", "The same of parameters.", cuts("parameters")),
+        (
+            "nulls of groups",
+            f"Index of the {MATRIX}, {cut}, k given, against the final truth: mean and range.",
+            nulls(),
+        ),
+        ("dial", f"Planted sub-networks, seeds {reported}: index, k given; the last column k by {rule}.", dial()),
+        (
+            "score of directions",
+            f"Excess purity over rotated bases at the end: mean and range, seeds {reported}.",
+            directions(),
+        ),
+        *(
+            (
+                f"onsets of {title}",
+                f"Seeds {seeds}; thresholds are 1.1 times the largest value at step 0 and under shuffled labels, "
+                f"seeds {fixed}.",
+                onsets(name),
+            )
+            for title, name, seeds in (
+                ("sparse parity", "sparse-parity", reported),
+                ("addition, 53", ADDITION, reported),
+                ("addition, 113", LARGE, large),
+            )
+        ),
+        ("costs", "Processor seconds on one thread, the median over seeds.", costs()),
+    ):
+        report(name, caption, rows, chosen.into)
+        print()
+    draw()
+
+
+if __name__ == "__main__":
+    main()
