@@ -20,6 +20,7 @@ COMPUTING = {
     "pipeline",
     "analyse",
     "measures",
+    "nulls",
     "sample_sets",
     "stored_optimizer",
 }

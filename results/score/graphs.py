@@ -64,15 +64,15 @@ MATRICES: dict[str, Callable[[Part], Any]] = {
 }
 
 
-def couplings(part: Part, matrix: str) -> GroupCouplings:
+def couplings(part: Part, matrix: str, draws: int = DRAWS) -> GroupCouplings:
     """The couplings of all groups in a matrix."""
     operator = MATRICES[matrix](part)
-    return group_couplings(operator, part.groups, draws=DRAWS, directions=DIRECTIONS.get(matrix, 4), seed=SEED)
+    return group_couplings(operator, part.groups, draws=draws, directions=DIRECTIONS.get(matrix, 4), seed=SEED)
 
 
-def coupling_graphs(part: Part, matrix: str) -> dict[str, Floats | None]:
+def coupling_graphs(part: Part, matrix: str, draws: int = DRAWS) -> dict[str, Floats | None]:
     """Both graphs of a matrix: of the couplings, and of these divided by the groups' own norms."""
-    found = couplings(part, matrix)
+    found = couplings(part, matrix, draws)
     try:
         divided = found.matrix(normalised=True)
     except UserError:  # a group has no curvature of its own

@@ -43,8 +43,8 @@ def closeness(graph: Floats, truth: Labels) -> dict[int, float]:
 
 
 def graphs_of(part: Part) -> dict[str, Floats]:
-    """The graphs that are followed: the couplings, and those without curvature."""
-    found = {"couplings": coupling_graphs(part, MATRIX)[MATRIX]}
+    """The graphs that are followed: the couplings, of a single draw at every step, and those without curvature."""
+    found = {"couplings": coupling_graphs(part, MATRIX, draws=1)[MATRIX]}
     found |= {name: graph(part) for name, graph in BASELINES.items()}
     return {name: graph for name, graph in found.items() if graph is not None}
 

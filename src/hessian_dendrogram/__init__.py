@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .solvers.graph.coupling import coupling_graph
     from .solvers.graph.laplacian import FiedlerVector, fiedler_vector
     from .solvers.group_couplings import group_couplings
+    from .solvers.group_trees import CoupledGroups, GroupBipartition
     from .solvers.lanczos import lanczos_spectrum
     from .solvers.stochastic import StochasticLanczos
     from .solvers.trees import Bipartition
@@ -76,6 +77,7 @@ _HOMES = {
     "Blocks": "results.blocks",
     "Checkpoints": "models.checkpoints",
     "Collated": "models.batched",
+    "CoupledGroups": "solvers.group_trees",
     "CurvatureOperator": "operators.operator",
     "Dendrogram": "statistics.dendrogram",
     "Density": "results.density",
@@ -92,6 +94,7 @@ _HOMES = {
     "GaussNewton": "operators.gauss_newton",
     "GivenBatches": "models.batched",
     "GradientCovariance": "operators.gradient_covariance",
+    "GroupBipartition": "solvers.group_trees",
     "GroupCouplings": "results.couplings",
     "Hessian": "operators.hessian",
     "Lanczos": "solvers.eigensolvers",
@@ -149,6 +152,7 @@ __all__ = [
     "Blocks",
     "Checkpoints",
     "Collated",
+    "CoupledGroups",
     "CurvatureOperator",
     "Dendrogram",
     "Density",
@@ -165,6 +169,7 @@ __all__ = [
     "GaussNewton",
     "GivenBatches",
     "GradientCovariance",
+    "GroupBipartition",
     "GroupCouplings",
     "Hessian",
     "Lanczos",

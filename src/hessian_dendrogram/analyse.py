@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from .errors import InterruptedSolverError, UserError
+from .errors import DamagedRunError, InterruptedSolverError, UserError
 from .experiment import Experiment
 from .experiment_run import Load, compare, environment, new_model, source_facts
-from .layout import Layout
+from .layout import Layout, Members
 from .measures import measured
 from .models import samples
 from .models.checkpoints import Checkpoints, RunCheckpoints
@@ -36,6 +37,7 @@ from .solvers.blocks import EachBlock
 from .solvers.changes import changes_at
 from .solvers.directions import LeadingDirections
 from .solvers.eigensolvers import Exact, Lanczos
+from .solvers.group_trees import CoupledGroups, GroupBipartition
 from .solvers.solver import Solver
 from .store import BIPARTITION, Run, checked_name
 from .store.spectra import with_shares
@@ -130,7 +132,8 @@ class Analysis:
         """The name under which the results are stored."""
         if self.name is not None and self.name.endswith(self.solver.ending):
             return self.name
-        patterns = "-".join(self.parameters or ())
+        groups = self.solver.label if isinstance(self.solver, CoupledGroups | GroupBipartition) else ""
+        patterns = "-".join([*(self.parameters or ()), *([groups] if groups else [])])
         part = f"-{re.sub('[^A-Za-z0-9_]+', '-', patterns).strip('-')}" if patterns else ""
         on = "" if self.on == "train" else f"-{self.on}"
         made = f"{self.operator}{_in_a_name(self.operator_options)}{on}-{self.count(total)}{part}"
@@ -225,16 +228,22 @@ class Session:
         """The whole tensors of an analysis, and which of their entries it covers, where those are not all."""
         task = self.experiment.task
         patterns = task.parameters if analysis.parameters is None else analysis.parameters
-        if not task.groups:
+        groups = self._groups(analysis, model)
+        if not groups:
             return parameter_layout(model, patterns)[0], None
-        everything = parameter_layout(model)[0].grouped(task.groups)
-        if not {*(patterns or ())} & {*task.groups}:
+        everything = parameter_layout(model)[0].grouped(groups)
+        if not {*(patterns or ())} & {*groups}:
             names, chosen = parameter_layout(model, patterns)[0].names, None
         else:
             chosen = everything.group({"": tuple(patterns or ())})[""]
             names = tuple(everything.names[i] for i in np.unique(everything.owners()[chosen]))
         rows = np.flatnonzero(np.isin(everything.owners(), [everything.names.index(name) for name in names]))
         return everything.restricted(rows), None if chosen is None else np.searchsorted(rows, chosen)
+
+    def _groups(self, analysis: Analysis, model: nn.Module) -> Mapping[str, Members]:
+        """The groups that are told apart: those that the solver couples, or the task's."""
+        solver, own = analysis.solver, self.experiment.task.groups
+        return solver.groups_of(model, own) if isinstance(solver, CoupledGroups | GroupBipartition) else own
 
     def chosen(self, analysis: Analysis, data: Data) -> Data:
         """The samples that an analysis takes, of all that it chooses from."""
@@ -330,7 +339,7 @@ def check(session: Session, analysis: Analysis, at: Sequence[int] | None = None)
     operator.matvec(torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device))
     measured(experiment, new_model(experiment), new_model(experiment), train_data, "the untrained model")
     analysis.solver.check(operator.shape[0])
-    if isinstance(analysis.solver, LeadingDirections | EachBlock):
+    if isinstance(analysis.solver, LeadingDirections | EachBlock | CoupledGroups | GroupBipartition):
         analysis.solver.try_out(operator)
     logger.debug("the matrix is assembled by %s", mean_of(operator).assembly())
 
@@ -351,6 +360,8 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
         InterruptedSolverError: the operator failed; what had been found is stored beside the analysis.
     """
     analysis = _knowing_the_task(session, analysis)
+    if isinstance(analysis.solver, GroupBipartition):
+        return _cut_groups(session, analysis, analysis.solver, at)
     experiment, run = session.experiment, session.run
     layout, steps, name = session.layout(analysis), session.steps(at), analysis.name_for(session.total(analysis))
     configuration = session.configuration(analysis)
@@ -368,6 +379,8 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     operator = None
     if is_new:
         operator = session.operator(analysis, _model_at(session, steps[0]), chosen)
+        if isinstance(analysis.solver, CoupledGroups):
+            analysis.solver.try_out(operator)
         _create(session, analysis, name, configuration, layout, operator)
     chosen_way = run.analysis(name)["provenance"]
     last = new_model(experiment)
@@ -391,6 +404,46 @@ def analyse(session: Session, analysis: Analysis, at: Sequence[int] | None = Non
     return name
 
 
+def _cut_groups(session: Session, analysis: Analysis, solver: GroupBipartition, at: Sequence[int] | None) -> str:
+    """Take the couplings of groups, which are an analysis of their own, and cut those that have no tree yet."""
+    run, experiment, name = session.run, session.experiment, checked_name(analysis.name_for(session.total(analysis)))
+    taken = _couplings_for(session, analysis, solver)
+    source = taken.name_for(session.total(taken))
+    configuration = session.configuration(analysis) | {"couplings": source}
+    if is_new := name not in run.analyses(None):
+        solver.check(session.layout(analysis).size)
+    else:
+        compare(run, configuration, f"analysis {name!r}", run.analysis(name)["configuration"])
+    analyse(session, taken, at)
+    if is_new:
+        # The vertices are groups, so these are what the layout names, each as one thing.
+        names = [of_group for of_group, _ in session.layout(analysis).groups]
+        record = {"configuration": configuration, "provenance": run.analysis(source)["provenance"]}
+        run.create_analysis(name, record, kind=solver.kind, layout=Layout(tuple(names), ((),) * len(names)))
+    wanted = {*session.steps(at)} - {*run.analysed_steps(name)}
+    facts = {"samples_total": configuration["samples_total"], **source_facts(experiment, run)}
+    for step in bar(sorted(wanted), "cutting", "checkpoint", shown=session.progress):
+        try:
+            tree = solver.cut(run.result(step, source))
+        except UserError as error:
+            raise UserError(f"step {step}, whose couplings are stored: {error}") from error
+        _save(run, name, step, tree, facts)
+    return name
+
+
+def _couplings_for(session: Session, analysis: Analysis, solver: GroupBipartition) -> Analysis:
+    """The analysis of the couplings that a tree is cut from: one that is stored where there is such, else its own."""
+    run, own = session.run, None if analysis.name is None else analysis.name.removesuffix(solver.ending)
+    wanted = replace(analysis, solver=solver.of, name=own)
+    configuration, groups = session.configuration(wanted), session.layout(wanted).groups
+    for name in run.analyses(CoupledGroups.kind):
+        with suppress(DamagedRunError, OSError):
+            is_same = run.analysis(name)["configuration"] == configuration and run.layout_of(name).groups == groups
+            if is_same and name.endswith(CoupledGroups.ending):
+                return replace(wanted, name=name)
+    return wanted
+
+
 def mean_of(operator: CurvatureOperator) -> MeanOperator:
     """The mean over samples that an analysis' operator is, or is a block of."""
     mean = operator.whole if isinstance(operator, RestrictedOperator) else operator
@@ -399,7 +452,9 @@ def mean_of(operator: CurvatureOperator) -> MeanOperator:
 
 
 def _knowing_the_task(session: Session, analysis: Analysis) -> Analysis:
-    """The same with a solver that knows the task's readouts, where it has use for them."""
+    """The same with a solver that knows the task's readouts or the groups' parameters, where it has use for them."""
+    if isinstance(analysis.solver, CoupledGroups | GroupBipartition):
+        return replace(analysis, solver=analysis.solver.of_layout(session.layout(analysis)))
     if not isinstance(analysis.solver, LeadingDirections):
         return analysis
     experiment = session.experiment

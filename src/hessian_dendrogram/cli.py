@@ -6,6 +6,7 @@ Longer than other files: every option of every command is declared here, once, s
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import time
@@ -23,7 +24,9 @@ from .errors import UserError
 from .experiments import built_in_experiments
 
 if TYPE_CHECKING:
+    from .analyse import Analysis
     from .experiment import Experiment
+    from .nulls import Null
     from .store import Run
 
 app = typer.Typer(
@@ -113,6 +116,19 @@ def run(
         int | None, typer.Option("--steps", help="Updates to train for; more than stored extends a run.")
     ] = None,
     seed: Seed = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="Several runs side by side, as 42,43,44: each in a folder of its number."),
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--null",
+            metavar="KIND",
+            help="Take a null of a run that is there, into RUN/nulls/KIND: labels (trained on shuffled ones), weights "
+            "(those of the run, shuffled) or untrained; may be given again.",
+        ),
+    ] = None,
     samples: Samples = None,
     vectors: Vectors = None,
     at: At = None,
@@ -123,33 +139,73 @@ def run(
 ) -> None:
     """Train, take the Hessian's spectrum at the checkpoints, draw the figures. Resumes what was interrupted."""
     with _torch_needed():
-        from . import experiment_run, pipeline
-        from .analyse import Session, analyses_of, check
-        from .analyse import analyse as take
-        from .models.importing import import_checkpoints, read_checkpoints
-    chosen = _experiment(experiment, steps=steps, seed=seed, samples=samples, vectors=_vectors(vectors))
-    path, steps_to_analyse = _out(out, chosen), _steps(at)
-    wanted = analyses_of(chosen, name=name, dtype=_dtype(dtype))
-    length = f"{chosen.training.steps} steps" if chosen.training else "weights that exist"
-    _print(f"{chosen.name}: {length}, Hessians on {chosen.samples or 'all'} training samples -> {path}")
-    found = None
-    if chosen.training is None:
-        if chosen.weights_from is None:
+        from .analyse import analyses_of
+    numbers = _seeds(seeds, seed)
+    given = {"steps": steps, "samples": samples, "vectors": _vectors(vectors)}
+    steps_to_analyse, device = _steps(at), _device(device)
+    jobs = []  # all of them are looked at before the first one begins
+    for number in numbers or (seed,):
+        chosen = _experiment(experiment, seed=number, **given)
+        path = _out(out, chosen) / str(number) if numbers else _out(out, chosen)
+        analyses = analyses_of(chosen, name=name, dtype=_dtype(dtype))
+        jobs += [(one, where, analyses) for one, where in _runs(chosen, path, null, steps_to_analyse)]
+    if numbers and (path.parent / "run.json").exists():
+        raise UserError(f"{path.parent} is a run directory, and several seeds need a folder of their own; see --out")
+    for one, where, analyses in jobs:
+        _run(one, where, analyses, data_dir=data_dir, device=device)
+    for parent in dict.fromkeys(where.parent.parent for _, where, _ in jobs if null):
+        _print(f"beside its nulls: hessian-dendrogram plot {shlex.quote(str(parent))}")
+    if len(numbers) > 1:
+        with _stage("figures of all seeds"):
+            _draw_seeds(path.parent, path.parent / "figures")
+
+
+def _runs(chosen: Experiment, path: Path, null: list[str] | None, at: list[int] | None) -> list[tuple[Null, Path]]:
+    """The run of an experiment, or the nulls of a run that is there, each with its directory."""
+    from .nulls import Null, confirm_kind, null_of
+    from .store import Run
+    from .store.seeds import seeds_of
+
+    for kind in null or []:
+        confirm_kind(kind)
+    if not null:
+        if chosen.training is None and chosen.weights_from is None:
             raise UserError(f"{chosen.name} has no training and no weights_from; name files: analyse --checkpoints")
-        found = read_checkpoints(chosen.weights_from, partial(experiment_run.new_model, chosen))
+        return [(Null(chosen, None if chosen.training else chosen.weights_from, at), path)]
+    if not (path / "run.json").exists():
+        there = ",".join(run.path.name for run in seeds_of(path))
+        remedy = f"name seeds of this folder, --seeds {there}" if there else "train it first, without --null"
+        raise UserError(f"a null belongs to a run, and there is none in {path}; {remedy}")
+    opened = Run(path)
+    return [(null_of(chosen, kind, opened, at), opened.null_path(kind)) for kind in dict.fromkeys(null)]
+
+
+def _run(job: Null, path: Path, wanted: list[Analysis], *, data_dir: Path | None, device: str) -> None:
+    """Train, or import weights that there are; take the analyses; draw."""
+    from . import experiment_run, pipeline
+    from .analyse import Session, check
+    from .analyse import analyse as take
+    from .models.importing import import_checkpoints, read_checkpoints
+    from .store.run import NULLS
+
+    chosen, name = job.experiment, job.experiment.name
+    length = f"{chosen.training.steps} steps" if chosen.training and not job.source else "weights that exist"
+    what = f"{name}, {NULLS[chosen.null]}" if chosen.null else name
+    _print(f"{what}: {length}, Hessians on {chosen.samples or 'all'} training samples -> {path}")
+    found = read_checkpoints(job.source, partial(experiment_run.new_model, chosen)) if job.source else None
     # Where nothing is left to train, another file may list other analyses; its training is compared with the run's.
     facts = {"imported": found is not None, "corrected": experiment_run.is_trained(chosen, path)}
-    with experiment_run.open_run(chosen, path, data_dir=data_dir, device=_device(device), **facts) as (opened, load):
+    with experiment_run.open_run(chosen, path, data_dir=data_dir, device=device, **facts) as (opened, load):
         session = Session(chosen, opened, load, device, progress=True)
         if found:
             import_checkpoints(opened, found)
         for analysis in wanted:
-            check(session, analysis, steps_to_analyse)
-        if chosen.training:
+            check(session, analysis, job.steps)
+        if not found:
             with _stage("training"):
                 pipeline.train(chosen, opened, load, device=device, progress=True)
         with _stage("Hessians and spectra"):
-            names = [take(session, analysis, steps_to_analyse) for analysis in wanted]
+            names = [take(session, analysis, job.steps) for analysis in wanted]
         with _stage("figures"):
             _draw(opened, names)
     _finish(opened, names)
@@ -208,8 +264,10 @@ def analyse(
         from .models.checkpoints import FileCheckpoints
         from .models.hub import HubCheckpoints, is_repository
         from .models.importing import import_checkpoints, read_checkpoints
+        from .nulls import as_stored
     chosen = _experiment(experiment, samples=samples, vectors=_vectors(vectors))
     path, steps_to_analyse = _out(out, chosen), _steps(at)
+    chosen = as_stored(chosen, path)
     analysis = replace(
         analysis_of(chosen, name=name, dtype=_dtype(dtype)),
         operator=operator,
@@ -263,6 +321,36 @@ def fiedler(
     min_size: Annotated[
         int | None, typer.Option("--min-size", help="Leave parts of so many parameters; default a hundredth of all.")
     ] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--groups",
+            metavar="PATTERN",
+            help='Divide groups of parameters: those of the task whose names match, as "neuron*", or all; may be given '
+            "again.",
+        ),
+    ] = None,
+    units: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--units",
+            metavar="LAYER[,READER]",
+            help="Groups that the experiment need not name: neurons or channels of a layer, with their weights in the "
+            "layer that reads them, as mlp.0,mlp.2; rows of an embedding or a tensor; or heads; may be given again.",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", help="How groups' couplings are taken: exact, products or effects; default what is cheapest."
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option("--draws", help="Independent estimates of groups' couplings; default 20.")
+    ] = None,
+    normalised: Annotated[
+        bool, typer.Option("--normalised", help="Divide groups' couplings by the groups' own norms.")
+    ] = False,
     dtype: Dtype = "float64",
     operator: Operator = "hessian",
     operator_options: OperatorOptions = None,
@@ -272,20 +360,21 @@ def fiedler(
     name: Name = None,
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
-    """Cut the coupling graph |H_ij| of a trained run along Fiedler vectors: parameter dendrograms."""
+    """Cut the coupling graph of a trained run's parameters, or of groups, along Fiedler vectors: their dendrograms."""
     with _torch_needed():
         from . import experiment_run
         from .analyse import Analysis, Session
         from .analyse import analyse as take
-        from .solvers.trees import Bipartition
+        from .nulls import as_stored
     chosen = _experiment(experiment, samples=samples)
     path, steps_to_analyse = _out(out, chosen), _steps(at)
+    chosen = as_stored(chosen, path)
     options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
     analysis = Analysis(
         operator=operator,
         operator_options=_operator_options(operator, operator_options),
         on=on,
-        solver=Bipartition(**options),
+        solver=_bipartition(options, groups, units, method=method, draws=draws, normalised=normalised),
         samples=chosen.samples,
         parameters=_patterns(parameters),
         dtype=_dtype(dtype),
@@ -339,9 +428,11 @@ def directions(
         from . import experiment_run
         from .analyse import Analysis, Session
         from .analyse import analyse as take
+        from .nulls import as_stored
         from .solvers.directions import LeadingDirections
     chosen = _experiment(experiment, samples=samples)
     path, steps_to_analyse = _out(out, chosen), _steps(at)
+    chosen = as_stored(chosen, path)
     analysis = Analysis(
         operator=operator,
         operator_options=_operator_options(operator, operator_options),
@@ -367,15 +458,22 @@ def directions(
 
 @app.command(epilog="Example: hessian-dendrogram plot runs/digits --to paper/figures")
 def plot(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a folder of seeds.")],
     analysis: Annotated[str | None, typer.Option("--analysis", help="Draw this one; default every analysis.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Folder for the figures; default RUN/figures.")] = None,
     measured_in: MeasuredIn = "absolute",
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
-    """Draw the figures again, from stored results; with --measured-in those that have an ε, as dendrogram_log.png."""
-    from . import figures, store
+    """Draw the figures again, from stored results; with --measured-in those that have an ε, as dendrogram_log.png.
 
+    Of a folder of seeds, what they show over training, as bands.
+    """
+    from . import figures, store
+    from .store.seeds import seeds_of
+
+    if seeds_of(run):
+        _draw_seeds(run, to or run / "figures", analysis=analysis, measured_in=measured_in)
+        return
     opened, is_absolute = store.Run(run), measured_in == "absolute"
     names = [analysis] if analysis else opened.analyses(None if is_absolute else "spectrum")
     if not names:
@@ -435,7 +533,7 @@ def compact(
 
 @app.command(epilog="Example: hessian-dendrogram info runs/digits --csv gaps > gaps.csv")
 def info(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a folder of seeds.")],
     analysis: Annotated[str | None, typer.Option("--analysis", help="Say every step of this analysis.")] = None,
     at: Annotated[str | None, typer.Option("--at", help="Say these steps, as 0,100,200.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Say every step of every analysis, a line each.")] = False,
@@ -452,9 +550,15 @@ def info(
 ) -> None:
     """Say what is in a run directory, with errors."""
     from .store import Run, overview, report, tables
+    from .store.seeds import seeds_of
 
     if everything + as_json + (csv is not None) > 1:
         raise UserError("--all, --json and --csv are three ways to say it; give one of them")
+    if several := seeds_of(run):
+        if analysis or at or everything or as_json or csv is not None:
+            raise UserError(f"{run} is a folder of seeds; more is said of one of them, such as {several[0].path}")
+        print("\n".join(overview.overview_of_seeds(run, several)))
+        return
     opened, steps = Run(run), _steps(at)
     if csv is not None:
         table = tables.table(opened, csv, analysis, at=steps)
@@ -529,6 +633,18 @@ def _steps(at: str | None) -> list[int] | None:
         raise UserError(f"--at takes steps separated by commas, such as 0,100,200; got {at!r}") from None
 
 
+def _seeds(text: str | None, seed: int | None) -> list[int]:
+    """Several seeds, once it is certain that each can be one; none where there is no such option."""
+    if text is None:
+        return []
+    if seed is not None:
+        raise UserError(f"--seed is of one run and --seeds of several; got --seed {seed} and --seeds {text}")
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch("0|[1-9][0-9]{0,17}", part) for part in parts) or len({*parts}) < len(parts):
+        raise UserError(f"--seeds takes different whole numbers separated by commas, such as 42,43,44; got {text!r}")
+    return [int(part) for part in parts]
+
+
 def _vectors(text: str | None) -> int | str | None:
     if text is None or text == "all":
         return text
@@ -554,6 +670,21 @@ def _solver(experiment: Experiment, own: Any, name: str | None, each_layer: bool
         raise UserError(f"--each-group takes the groups of the task, and that of {experiment.name} has none; name some")
     chosen = own if name is None else solver_named(name, vectors=experiment.vectors, lanczos=experiment.lanczos)
     return each(chosen, "layer" if each_layer else "group") if each_layer or each_group else chosen
+
+
+def _bipartition(options: Any, groups: list[str] | None, units: list[str] | None, **of_couplings: Any) -> Any:
+    """The solver that cuts parameters, or groups of them where some are named."""
+    from .solvers.group_trees import CoupledGroups, GroupBipartition
+    from .solvers.trees import Bipartition
+
+    given = {name: value for name, value in of_couplings.items() if value not in (None, False)}
+    if not groups and not units:
+        if given:
+            raise UserError(f"--{next(iter(given))} is of the couplings of groups; name these with --groups or --units")
+        return Bipartition(**options)
+    is_normalised = given.pop("normalised", False)
+    of = CoupledGroups(groups=tuple(groups or ()), units=tuple(units or ()), **given)
+    return GroupBipartition(of=of, normalised=is_normalised, **options)
 
 
 def _patterns(given: list[str] | None) -> tuple[str, ...] | None:
@@ -614,6 +745,16 @@ def _draw(opened: Run, names: list[str]) -> None:
             if name in opened.analyses():
                 figures.draw_comparison(opened, opened.figures_folder())
             opened.mark_figures(name)
+
+
+def _draw_seeds(folder: Path, to: Path, **options: Any) -> None:
+    """Draw what a folder of seeds shows over training as bands, and say where it is."""
+    from . import figures
+    from .store.seeds import seeds_of
+
+    written = figures.draw_seeds(seeds_of(folder), to, **options)
+    for place in dict.fromkeys(file.parent for file in written):
+        _print(f"figures: {place}")
 
 
 def _finish(opened: Run, names: list[str]) -> None:

@@ -81,6 +81,7 @@ EVERY_MARK = [
     ).line(np.array([0]), "#FF0000", label="left"),
     marks.Dashes([0, 1], [1.0, 2.0], [0.1, np.inf], "#FF0000", label="dashes", facts=_FACTS),
     marks.Areas([0, 1, 2], np.array([[0.2, 0.3, 0.4], [0.8, 0.7, 0.6]]), ("#FF0000", "#00FF00"), ("a", "b")),
+    marks.Band([0, 1, 2, 3], [0.5, 0.6, np.nan, 0.5], [1.5, 2.0, np.nan, 1.0], "#FF0000", label="band"),
     marks.Region(y=(None, 1.0), label="shade"),
     marks.Region(x=(0.5, None), hatched=True, label="hatch"),
     marks.Rule(1.0, text="reference 1.0", label="rule"),

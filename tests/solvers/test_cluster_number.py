@@ -72,7 +72,12 @@ def test_no_more_than_the_most():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"rule": "elbow"}, "rule must be"), ({"most": 0}, "1 <= least <= most"), ({"least": 3, "most": 2}, "got 3 and 2"), ({"most": True}, "got 1 and True")],
+    [
+        ({"rule": "elbow"}, "rule must be"),
+        ({"most": 0}, "1 <= least <= most"),
+        ({"least": 3, "most": 2}, "got 3 and 2"),
+        ({"most": True}, "got 1 and True"),
+    ],
 )
 def test_what_is_no_rule_is_refused(options, message):
     W = blocks([5, 5], 0.1)

@@ -25,6 +25,7 @@ from ..statistics.dendrogram import single_linkage
 from ..statistics.measured import eigenvalue_of, scale_of
 from ..store.analysed import Cut
 from ..store.beside import directions_of_cluster
+from ..store.tree_rows import cluster_rows
 from .widgets import PROBLEMS, Show, chooser, warning, with_sentences
 
 _MOST = 8  # eigenvectors that are shown as filters
@@ -45,7 +46,16 @@ def charts(cut: Cut, show: Show, choose: Callable[[float], None]) -> list[mo.Htm
         choose(eigenvalue_of(cut.tree, low))
 
     shown: list[mo.Html] = [show(name, chart, on_change=chooser(chart, told)) for name, chart in drawn.items()]
+    if cut.of.kind == "tree" and cut.result.vertices == "groups":
+        shown.append(groups_table(cut))
     return shown or [warning(cut.problem)]
+
+
+def groups_table(cut: Cut) -> mo.ui.table:
+    """The clusters of a tree of groups, with the names of what is in each."""
+    rows = cluster_rows(cut.result, cut.of.layout.names, int(cut.at))
+    label = f"Clusters of cut({int(cut.at)}), numbered in the order of the tree, the largest first"
+    return mo.ui.table(rows, label=label, selection=None, page_size=10, wrapped_columns=["names"])
 
 
 def cluster_table(cut: Cut, choose: Callable[[float], None]) -> mo.ui.table:

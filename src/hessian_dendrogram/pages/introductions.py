@@ -7,7 +7,8 @@ _EIGENVALUES = (
 )
 _COUPLINGS = (
     "The magnitude |H<sub>ij</sub>| of a Hessian's entry couples parameters i and j. The graph of these couplings is "
-    "cut in two along its <em>Fiedler vector</em>, and both parts again: a <em>parameter dendrogram</em>. A small "
+    "cut in two along its <em>Fiedler vector</em>, and both parts again: a <em>parameter dendrogram</em>. Of groups of "
+    "parameters, such as neurons, the norm ‖A<sub>AB</sub>‖ of the block between two is the coupling. A small "
     "algebraic connectivity λ₂ says that the graph nearly falls apart."
 )
 _UNKNOWN = (
@@ -16,9 +17,9 @@ _UNKNOWN = (
     "bound says that <em>some</em> true eigenvalue is within it, and nothing about the sampling error of the data."
 )
 _MARKED = (
-    "<em>Isolated</em> parameters are coupled to none. Where the Fiedler vector is one of many (a degenerate λ₂), the "
-    "cut is <em>arbitrary</em>, and marked hollow. The heights of a tree are levels: they say how often a part was "
-    "cut, nothing else."
+    "<em>Isolated</em> parameters, or groups, are coupled to none. Where the Fiedler vector is one of many (a "
+    "degenerate λ₂), the cut is <em>arbitrary</em>, and marked hollow. The heights of a tree are levels: they say how "
+    "often a part was cut, nothing else."
 )
 SPECTRUM = (f"{_EIGENVALUES} Move the sliders, hover to read values, and click a cluster in the dendrogram.", _UNKNOWN)
 GROKKING = (

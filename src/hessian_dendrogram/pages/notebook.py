@@ -143,7 +143,14 @@ def _(measured, position, show, tabs, view, widgets):
 def _(choose, chosen, cuts, here, mo, replace, show, view):
     mo.stop(view.value != "Dendrogram")
     charts = cuts.charts(replace(here, chosen=chosen()), show, choose)  # a chart without a name loses its clicks
-    mo.vstack(charts)
+    charts[0]
+    return (charts,)
+
+
+@app.cell
+def _(charts, mo, view):
+    mo.stop(view.value != "Dendrogram")
+    mo.vstack(charts[1:]) if charts[1:] else None  # which the first does not wait for
     return
 
 

@@ -23,6 +23,7 @@ from .comparison import comparison_of_spectra as comparison_of_spectra
 from .composition import composition as composition
 from .connectivity import connectivity as connectivity
 from .coupling import coupling as coupling
+from .couplings import couplings as couplings
 from .dendrogram import dendrogram as dendrogram
 from .dendrogram import dendrograms as dendrograms
 from .density import density_moments as density_moments
@@ -49,7 +50,7 @@ from .training import training_curves as training_curves
 _ORDER = (
     *("spectrum_evolution", "dendrogram", "cluster_count_heatmap", "cluster_count_curves", "gaps", "barcode"),
     *("level_statistics", "summary", "histogram", "fourier", "filters"),
-    *("connectivity", "composition", "parameter_dendrogram", "coupling"),
+    *("connectivity", "composition", "parameter_dendrogram", "coupling", "couplings"),
     *("purity", "direction_shares", "direction_effects"),
     *("density", "density_moments", "blocks", "block_spectra"),
 )

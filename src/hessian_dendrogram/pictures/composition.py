@@ -16,7 +16,7 @@ from .picture import PICTURES, Known, Panel, Picture, in_rows, over
 
 SENTENCE = (
     "Each panel is one of the largest clusters of the parameter dendrogram by its rank at a step, at another the "
-    "rank may be of other parameters; a bar is their number, in the colours of their layers."
+    "rank may be of others; a bar is the number of its parameters, or groups, in the colours of their layers."
 )
 
 
@@ -28,16 +28,16 @@ def composition(
     k: int = CLUSTERS,
     title: str = "",
 ) -> Picture:
-    """Show the k largest clusters of `cut(k)`, the largest first, as bars of parameters by layer.
+    """Show the k largest clusters of `cut(k)`, the largest first, as bars of parameters, or of groups, by layer.
 
     Groups of the layout, where it has some, are shown in place of layers; ranks that no step has are left out.
     """
-    at, names = Steps.of(steps), layer_names(layout)[0]
+    at, names, noun = Steps.of(steps), layer_names(layout)[0], trees[0].vertices
     counts = np.zeros((k, len(names), len(trees)), dtype=np.int64)
     for position, tree in enumerate(trees):
         found = cluster_layers(tree, layout, k)
         counts[: len(found), :, position] = found
-    rows = in_rows([_panel(at, counts[rank], names, rank + 1, k) for rank in range(k) if counts[rank].any()], 2)
+    rows = in_rows([_panel(at, counts[rank], names, rank + 1, k, noun) for rank in range(k) if counts[rank].any()], 2)
     return Picture(rows, title, SENTENCE, height=1.6 * len(rows) + 0.4)
 
 
@@ -46,8 +46,8 @@ PICTURES["composition"] = Known(
 )
 
 
-def _panel(at: Steps, counts: NDArray[np.int64], names: list[str], rank: int, k: int) -> Panel:
-    totals, said = counts.sum(axis=0), f"cluster {rank}\n{{layer}}: {{height:,}} of {{total:,}} parameters"
+def _panel(at: Steps, counts: NDArray[np.int64], names: list[str], rank: int, k: int, noun: str) -> Panel:
+    totals, said = counts.sum(axis=0), f"cluster {rank}\n{{layer}}: {{height:,}} of {{total:,}} {noun}"
     bars = stacked_bars(counts, names, 0.85, f"step {{step:,}}, {said}", {"step": at.steps, "total": totals})
-    y = Linear("parameters", (0.0, 1.05 * float(totals.max())), ",d")
+    y = Linear(noun, (0.0, 1.05 * float(totals.max())), ",d")
     return Panel(bars, x=at, y=y, title=f"cluster {rank} of {k}")

@@ -16,7 +16,7 @@ from .training import Metrics, curve_panels
 
 SENTENCE = (
     "The smaller the algebraic connectivity λ₂ and the conductance of the first cut, the more nearly the graph of all "
-    "coupled parameters falls apart; a hollow mark is an arbitrary cut, along a vector that was one of many."
+    "that is coupled falls apart; a hollow mark is an arbitrary cut, along a vector that was one of many."
 )
 _NO_CUT = "no cut was made: min_size is the whole graph"
 _APART = "λ₂ = 0: the graph falls into several components"
@@ -30,15 +30,16 @@ def connectivity(
     arbitrary = [bool(tree.is_degenerate[0]) for tree in trees]
     names = "connectivities", "eigenvalues", "conductances"
     found, eigenvalues, conductances = (np.array([getattr(tree, name)[0] for tree in trees], float) for name in names)
-    panels = [_connectivity(at, found, arbitrary, any(isolated))]
+    panels = [_connectivity(at, found, arbitrary, any(isolated), trees[0].vertices)]
     if (eigenvalues > 0).any():  # 0 of components, NaN of no cut
         first = _curve(at, eigenvalues, 2, f"eigenvalue of the {trees[0].laplacian} Laplacian", arbitrary)
         y = Linear("eigenvalue, conductance\n(no unit)", (0.0, 1.1 * float(np.nanmax([eigenvalues, conductances]))))
         curves = first, _curve(at, conductances, 4, "conductance", arbitrary)
         panels.append(Panel(curves, x=at, y=y, title="first cut"))
     if any(isolated):
-        y = Linear("parameters", (0.0, 1.1 * max(isolated)), ",d")
-        heading, curve = f"isolated parameters, of {trees[0].size:,}", _curve(at, isolated, 5, "isolated parameters")
+        what = f"isolated {trees[0].vertices}"
+        y = Linear(trees[0].vertices, (0.0, 1.1 * max(isolated)), ",d")
+        heading, curve = f"{what}, of {trees[0].size:,}", _curve(at, isolated, 5, what)
         panels.append(Panel((curve,), x=at, y=y, title=heading))
     panels += curve_panels(at, {name: column for name, column in (metrics or {}).items() if name != "batch_loss"})
     return Picture(in_rows(panels), title, SENTENCE, height=1.5 * len(panels) + 0.3)
@@ -49,11 +50,14 @@ PICTURES["connectivity"] = Known(
 )
 
 
-def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isolated: bool) -> Panel:
-    title = "algebraic connectivity λ₂" + (" without the isolated parameters" if has_isolated else "")
+def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isolated: bool, noun: str) -> Panel:
+    title = "algebraic connectivity λ₂" + (f" without the isolated {noun}" if has_isolated else "")
     if not (found > 0).any():
         return no_panel(_NO_CUT if np.isnan(found).all() else f"{_APART} at every step", title, at)
-    y, apart = Log.around(found, "λ₂ (units of |H_ij|)"), np.flatnonzero(found == 0)
+    y, apart = (
+        Log.around(found, f"λ₂ (units of {'|H_ij|' if noun == 'parameters' else 'the couplings'})"),
+        np.flatnonzero(found == 0),
+    )
     marks: list[Line | Points] = []
     if len(apart):
         facts = Facts("step {step:,}: several components", {"step": np.repeat(np.array(at.steps)[apart], 3)})
@@ -62,7 +66,9 @@ def _connectivity(at: Steps, found: Floats, arbitrary: Sequence[bool], has_isola
     marks.append(_curve(at, np.where(found > 0, found, np.nan), 3, "algebraic connectivity λ₂", arbitrary))
     if any(arbitrary):
         marks.append(Points([], [], FAINT, hollow=True, label=f"hollow: {ARBITRARY}"))
-    return Panel(tuple(marks), x=at, y=y, title=title + ("" if has_isolated else "; no parameter is isolated"))
+    return Panel(
+        tuple(marks), x=at, y=y, title=title + ("" if has_isolated else f"; no {noun.removesuffix('s')} is isolated")
+    )
 
 
 def _curve(at: Steps, values: ArrayLike, number: int, label: str, hollow: ArrayLike = False) -> Points:

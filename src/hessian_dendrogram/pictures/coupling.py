@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..results.tree import BipartitionTree
 from ..statistics.layers import CLUSTERS, coupling_limits
-from ..store.analysed import Cut
+from ..store.analysed import Analysed, Cut
 from .axes import Linear, key_positions
 from .marks import Facts, HeatMap, Line, Region, Scale
 from .picture import PICTURES, Panel, Picture, in_rows, nothing, of_clusters
@@ -18,7 +18,8 @@ SENTENCE = (
     "How strongly two groups of parameters are coupled: the mean |H_ij| of each block, the parameters in the order of "
     "the tree; white lines are the borders of its clusters, and bright squares between them are what the tree found."
 )
-_BORDER = "#FFFFFF"
+BORDER = "#FFFFFF"
+"""The colour of the lines between clusters."""
 _BAR = "block mean |H_ij|, i ≠ j (1 % beyond each end)"
 
 
@@ -47,11 +48,27 @@ def coupling(
     return Picture(rows, title, SENTENCE, height=5.2 if len(panels) == 1 else 2.75 * len(rows))
 
 
-def _cut(cut: Cut) -> Picture:
+def borders(tree: BipartitionTree, k: int) -> tuple[list[float], list[float]]:
+    """The lines between the clusters of `cut(k)`, broken at NaN, in a square of the tree's size."""
+    x: list[float] = []
+    y: list[float] = []
+    for border in tree.stops[tree.cut(k)].tolist():
+        x += [border, border, np.nan, 0, tree.size, np.nan]
+        y += [0, tree.size, np.nan, border, border, np.nan]
+    return x, y
+
+
+def _cut(cut: Cut) -> Picture | None:
     """At one step, in colours that are those of every step of all that is seen."""
-    seen = {one.of for one in (cut, *cut.beside)}
+    if not _is_of_parameters(cut.of):
+        return None
+    seen = {one.of for one in (cut, *cut.beside) if _is_of_parameters(one.of)}
     limits = coupling_limits([tree.picture for of in seen for tree in of.results])
     return coupling([cut.step], [cut.result], [cut.result.picture], k=int(cut.at), limits=limits, title=cut.name)
+
+
+def _is_of_parameters(analysed: Analysed) -> bool:
+    return all(tree.vertices == "parameters" for tree in analysed.results)
 
 
 PICTURES["coupling"] = of_clusters(
@@ -59,6 +76,7 @@ PICTURES["coupling"] = of_clusters(
     SENTENCE,
     _cut,
     printed=lambda a: coupling(a.steps, a.results, [tree.picture for tree in a.results]),
+    applies=_is_of_parameters,
 )
 
 
@@ -68,11 +86,7 @@ def _panel(tree: BipartitionTree, picture: NDArray[np.float32], k: int, scale: S
     said = "parameters around {column:,.0f} and {row:,.0f} of the order\nmean |H_ij| {mean:.3g}"
     facts = Facts(said, {"column": middles, "row": middles[:, None], "mean": picture})
     heat = HeatMap(edges, edges, np.where(picture > 0, picture, np.nan), scale, facts)
-    x, y = [], []
-    for border in tree.stops[tree.cut(k)].tolist():
-        x += [border, border, np.nan, 0, tree.size, np.nan]
-        y += [0, tree.size, np.nan, border, border, np.nan]
     axis = Linear("parameters, in the order of the tree", (0.0, float(tree.size)), ",d")
     upright = Linear("parameters", (float(tree.size), 0.0), ",d")
     none = [Region(label="no coupling at all")] if (picture == 0).any() else []
-    return Panel((*none, heat, Line(x, y, _BORDER, 0.8)), x=axis, y=upright, title=title, square=True)
+    return Panel((*none, heat, Line(*borders(tree, k), BORDER, 0.8)), x=axis, y=upright, title=title, square=True)

@@ -3,6 +3,8 @@
 Coordinates are in the units of the panel's axes, arrays of shape (n,) where nothing else is said. Colours are
 `#RRGGBB`, "" for none, or one of the names here that a renderer turns into what reads on its paper. A `label` makes an
 entry of the legend, once for each text in the whole picture; `facts` have a row for each point.
+
+Longer than other files: every mark that there is stands here.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 # Okabe & Ito (2008), "Color Universal Design": colour-blind readers tell them apart. Black is left out, yellow is weak.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
 UNCONVERGED = "#D55E00"
-Dash = Literal["solid", "dash", "dot"]
+Dash = Literal["solid", "dash", "dot", "dashdot"]
 Symbol = Literal["circle", "square", "triangle", "diamond", "triangle-down", "x", "triangle-left"]
 Colours = Literal["viridis", "viridis reversed", "diverging"]
 
 INK = "ink"  # what belongs to no coloured group: black on paper, a grey on a screen that may be dark
 FAINT = "faint"  # what stands behind: unresolved curves, references
+OPACITY = (0.28, 0.13)  # of a band, and of a pale one
 DASH = 0.76  # length of the dashes of `Dashes`
 _SHADES = (0.0, 0.45, -0.35)  # lighter and darker colours, where there are more things than those
 SYMBOLS: tuple[Symbol, ...] = ("circle", "square", "triangle", "diamond", "triangle-down")  # of several series
@@ -193,6 +196,29 @@ class Areas:
     labels: Sequence[str]
 
 
+@dataclass(frozen=True, eq=False)
+class Band(Told):
+    """What lies between two curves, broken at NaN, such as the range of several runs; one place alone is a bar.
+
+    Attributes:
+        low, high: the curves.
+        colour: through which what is behind can be seen.
+        pale: for what stands behind another band.
+    """
+
+    x: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
+    colour: str = FAINT
+    pale: bool = False
+
+    def pieces(self) -> list[NDArray[np.intp]]:
+        """Which points are next to each other, without a NaN between them."""
+        known = np.isfinite(np.asarray(self.low, float)) & np.isfinite(np.asarray(self.high, float))
+        at = np.flatnonzero(known & np.isfinite(np.asarray(self.x, float)))
+        return [piece for piece in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1) if len(piece)]
+
+
 @dataclass(frozen=True)
 class Region:
     """A shaded or hatched part of a panel; an end that is `None` is the panel's own."""
@@ -239,4 +265,4 @@ class Remark:
     is_all: bool = False
 
 
-Mark = Line | Points | Bars | HeatMap | Scale | Dashes | Areas | Region | Rule | Texts | Remark
+Mark = Line | Points | Bars | HeatMap | Scale | Dashes | Areas | Band | Region | Rule | Texts | Remark

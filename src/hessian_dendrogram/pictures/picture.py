@@ -165,7 +165,7 @@ def over(make: Callable[..., Picture], *more: str) -> Callable[[Analysed, Steps]
     return lambda a, at: make(at, a.results, **{name: getattr(a, name) for name in more})
 
 
-def of_clusters(title: str, sentence: str, cut: Callable[[Cut], Picture], **known: Any) -> Known:
+def of_clusters(title: str, sentence: str, cut: Callable[[Cut], Picture | None], **known: Any) -> Known:
     """A picture of parameter dendrograms, one cut at a time; a page cuts each into the same number of clusters."""
     return Known("tree", title, sentence, at=lambda a, i: cut(Cut(a, i, "", CLUSTERS)), cut=cut, most_steps=5, **known)
 

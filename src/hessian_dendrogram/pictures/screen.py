@@ -83,15 +83,16 @@ def hover(facts: Facts | None, rows: NDArray[np.int64] | None = None) -> dict[st
     """What a trace says under the pointer: at each point the next row of the facts, or the row that is given for it."""
     if facts is None:
         return {"hoverinfo": "skip"}
-    names = list(facts.columns)
-    columns = [_shown(np.asarray(facts.columns[name])) for name in names]
-    known = np.stack(np.broadcast_arrays(*columns), axis=-1)
-    if rows is not None:
-        known = known[rows]
-    data: Any = known.tolist()
+    shown = np.broadcast_arrays(*(_shown(np.asarray(column)) for column in facts.columns.values()))
+    columns = dict(zip(facts.columns, shown if rows is None else [column[rows] for column in shown], strict=True))
+    # A text that all points share is sent once. Numbers stay, which a click on a point asks for.
+    alike = {name: text for name, column in columns.items() if (text := _text_of_all(column)) is not None}
+    names = [name for name in columns if name not in alike] or list(columns)[:1]
+    known: NDArray[Any] = np.stack([columns[name] for name in names], axis=-1)
+    data = known  # plotly checks and copies lists cell by cell, and arrays as one
     if known.dtype != object:
         data = light(known) if known.size > _LIGHT_FROM * len(names) else known.astype(float)
-    said = f"{_template(facts.template, names)}<extra></extra>"
+    said = f"{_template(facts.template, names, alike)}<extra></extra>"
     return {"customdata": data, "hovertemplate": said, "meta": {"columns": names}}
 
 
@@ -103,12 +104,21 @@ def _shown(column: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.vectorize(lambda cell: texts.get(cell, cell), [object])(column))
 
 
-def _template(template: str, names: list[str]) -> str:
-    """Places such as `{step:,}` as plotly writes them; what stands between them is plain text."""
+def _text_of_all(column: NDArray[Any]) -> str | None:
+    """The text in every cell, where there is such a one."""
+    found = set(column.ravel().tolist()) if column.dtype == object else set()
+    text = found.pop() if len(found) == 1 else None
+    return text if isinstance(text, str) else None
+
+
+def _template(template: str, names: list[str], alike: dict[str, str]) -> str:
+    """Places such as `{step:,}` as plotly writes them, or what stands there at every point; the rest is plain text."""
     parts = []
     for text, name, form, _ in Formatter().parse(template):
         parts.append(plain(text))
-        if name is not None:
+        if name in alike:
+            parts.append(alike[name])
+        elif name is not None:
             parts.append(f"%{{customdata[{names.index(name)}]{':' + form if form else ''}}}")
     return "".join(parts)
 

@@ -175,6 +175,26 @@ def _areas(mark: marks.Areas, sheet: Sheet) -> None:
 
 
 @draw_mark.register
+def _band(mark: marks.Band, sheet: Sheet) -> None:
+    """Each piece as an outline that is filled; one place alone as a thick line."""
+    panel, opacity = sheet.panel, marks.OPACITY[mark.pale]
+    x, low, high = place(panel.x, mark.x), *(place(panel.y, np.asarray(end, float)) for end in (mark.low, mark.high))
+    fill: dict[str, Any] = {"mode": "lines", "opacity": opacity, "hoverinfo": "skip"}
+    outlines = [piece for piece in mark.pieces() if len(piece) > 1]
+    if outlines or mark.label:
+        gap = np.array([np.nan], np.float32)
+        across = [part for piece in outlines for part in (x[piece], x[piece][::-1], gap)]
+        along = [part for piece in outlines for part in (low[piece], high[piece][::-1], gap)]
+        where = {"x": np.concatenate(across), "y": np.concatenate(along)} if outlines else _NOWHERE
+        filled = {"fill": "toself", "fillcolor": colour(mark.colour), "line": {"width": 0}}
+        sheet.add(**where, **fill, **filled, **sheet.entry(mark.label))
+    for piece in mark.pieces():
+        if len(piece) == 1:
+            line = {"width": 6, "color": colour(mark.colour)}
+            sheet.add(x=np.repeat(x[piece], 2), y=np.r_[low[piece], high[piece]], line=line, **fill, showlegend=False)
+
+
+@draw_mark.register
 def _region(mark: marks.Region, sheet: Sheet) -> None:
     panel, entry = sheet.panel, sheet.entry(mark.label)
     x, y = mark.within(panel.x.limits or (0.0, 1.0), panel.y.limits or (0.0, 1.0))

@@ -27,7 +27,7 @@ from .paper_axes import CHARACTERS, apply_axis, share
 if TYPE_CHECKING:
     from .picture import Panel, Picture
 
-_STYLES = {"solid": "-", "dash": "--", "dot": ":"}
+_STYLES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _SYMBOLS = dict(zip([*marks.SYMBOLS, "x", "triangle-left"], "os^Dvx<", strict=True))
 _MAPS = {"viridis": "viridis", "viridis reversed": "viridis_r", "diverging": "RdBu_r"}
 _HATCH: Any = {"facecolor": "none", "edgecolor": "0.6", "hatch": "////", "linewidth": 0}
@@ -188,6 +188,18 @@ def _areas(mark: marks.Areas, axes: Axes, _: Panel) -> _Entries:
         axes.fill_between(np.asarray(mark.x, float), low, high, color=colour(ink), linewidth=0, rasterized=True)
         entries.append((name, Patch(color=colour(ink))))
     return entries
+
+
+@_draw_mark.register(marks.Band)
+def _band(mark: marks.Band, axes: Axes, _: Panel) -> _Entries:
+    x, low, high = (np.asarray(values, float) for values in (mark.x, mark.low, mark.high))
+    look: Any = {"color": colour(mark.colour), "alpha": marks.OPACITY[mark.pale], "linewidth": 0}
+    for piece in mark.pieces():
+        if len(piece) > 1:
+            axes.fill_between(x[piece], low[piece], high[piece], **look)
+        else:  # as wide as can be seen
+            axes.vlines(x[piece], low[piece], high[piece], **look | {"linewidth": 4.0})
+    return [(mark.label, Patch(**look))]
 
 
 @_draw_mark.register(marks.Region)

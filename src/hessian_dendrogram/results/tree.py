@@ -1,4 +1,4 @@
-"""BipartitionTree: nested sets of parameters, from cutting a coupling graph again and again."""
+"""BipartitionTree: nested sets of parameters, or of groups of them, from cutting a coupling graph again and again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ..layout import Layout
 from .html import card
 from .sketch import nested
 from .stored import FLAGS, INDICES, NUMBERS, stored
+from .tree_checks import AGREEMENT_AT, confirm_agreement, confirm_numbers, confirm_picture
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,12 +26,12 @@ LAPLACIANS: tuple[Laplacian, ...] = ("normalised", "plain")
 Split = Literal["sweep", "sign", "median"]
 SPLITS: tuple[Split, ...] = ("sweep", "sign", "median")
 
-_ROUNDING = 1e-6  # relative to the largest of a tree's numbers
+Vertices = Literal["parameters", "groups"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BipartitionTree:
-    """A tree of nested sets of parameters.
+    """A tree of nested sets of parameters, or of groups of parameters, which then stand for "parameters" below.
 
     Node 0 has every parameter that is coupled to another one; a parent comes before its children, and each node is a
     run `order[starts[i]:stops[i]]`. A node that falls into components has one child for each of them and the numbers 0,
@@ -52,6 +53,10 @@ class BipartitionTree:
         min_size: the same.
         picture: means of the graph's weights over blocks, the parameters in the order of the tree and the isolated ones
             last, shape (blocks, blocks); `None` where not known.
+        vertices: what is divided, `"parameters"` or `"groups"` of them.
+        agreement: adjusted Rand indices of the clusters of trees from halves of the draws, a row for each way to halve
+            them, at each k of `AGREEMENT_AT`; `None` for one of a k at which any two trees agree. `None` where nothing
+            was drawn.
         provenance: where the matrix comes from (operator, samples, dtype), as JSON-like values.
 
     Raises:
@@ -72,6 +77,8 @@ class BipartitionTree:
     split: Split
     min_size: int
     picture: NDArray[np.float32] | None = stored("f4", axes=2, least=0, finite=True, part="picture", default=None)
+    vertices: Vertices = "parameters"
+    agreement: list[list[float | None]] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -103,24 +110,26 @@ class BipartitionTree:
                 raise UserError(f"the children of node {node} must divide its parameters")
             if not below and not self.starts[node] < self.stops[node]:
                 raise UserError(f"node {node} has no parameters")
-        if self.picture is not None and not (
-            self.picture.shape[0] == self.picture.shape[1] and 0 < self.picture.shape[0] <= self.size
-        ):
-            raise UserError(f"a picture has as many rows as columns, at most {self.size}, got {self.picture.shape}")
+        confirm_picture(self.picture, self.size)
         is_inner = np.array([bool(below) for below in self.children])
-        for name in ("eigenvalues", "connectivities", "conductances"):
-            column = getattr(self, name)
-            inner = column[is_inner]
-            is_right = np.isfinite(inner).all() and inner.min(initial=0) >= -_ROUNDING * inner.max(initial=0)
-            if not (is_right and np.isnan(column[~is_inner]).all()):
-                raise UserError(f"{name} must be finite and not negative for nodes that are divided, NaN for leaves")
-        if (self.conductances[is_inner] > 1 + _ROUNDING).any():
-            raise UserError(f"a conductance is at most 1, got {np.nanmax(self.conductances):.6g}")
+        confirm_numbers(is_inner, self.eigenvalues, self.connectivities, self.conductances)
         if self.laplacian not in LAPLACIANS or self.split not in SPLITS or self.min_size < 1:
             raise UserError(
                 f"a tree is cut by {' or '.join(LAPLACIANS)}, by {', '.join(SPLITS)}, down to 1 or more; got "
                 f"{self.laplacian!r}, {self.split!r}, {self.min_size}"
             )
+        if self.vertices not in get_args(Vertices):
+            raise UserError(f"a tree divides {' or '.join(get_args(Vertices))}, got {self.vertices!r:.60}")
+        confirm_agreement(self.agreement)
+
+    def agreement_at(self, k: int) -> float | None:
+        """How far trees from halves of the draws agree at k clusters, 1 for the same and 0 for chance.
+
+        It is the mean over ways to halve them; `None` where it is not known.
+        """
+        found = [row[k - AGREEMENT_AT.start] for row in self.agreement or []] if k in AGREEMENT_AT else []
+        known = [value for value in found if value is not None]
+        return sum(known) / len(known) if known else None
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
@@ -133,19 +142,19 @@ class BipartitionTree:
 
     def __repr__(self) -> str:
         return (
-            f"BipartitionTree({self.size:,} parameters, {len(self.isolated):,} isolated, {len(self.leaves):,} leaves, "
-            f"{self.laplacian} Laplacian, {self.split} cuts)"
+            f"BipartitionTree({self.size:,} {self.vertices}, {len(self.isolated):,} isolated, "
+            f"{len(self.leaves):,} leaves, {self.laplacian} Laplacian, {self.split} cuts)"
         )
 
     def _repr_html_(self) -> str:
-        facts = {"parameters": f"{self.size:,}, {len(self.isolated):,} of them isolated"}
+        facts: dict[str, object] = {self.vertices: f"{self.size:,}, {len(self.isolated):,} of them isolated"}
         facts |= {"leaves": f"{len(self.leaves):,}", "made by": f"{self.laplacian} Laplacian, {self.split} cuts"}
         row = np.zeros(len(self.parents), dtype=np.int64)
         for node, parent in enumerate(self.parents[1:].tolist(), 1):
             row[node] = row[parent] + 1
         columns = self.starts / self.size, self.stops / self.size, row, ~self.is_degenerate
         boxes = zip(*(column.tolist() for column in columns), strict=True)
-        caption = "Each box is a part, as wide as its parameters are many, below the one it was cut from"
+        caption = f"Each box is a part, as wide as its {self.vertices} are many, below the one it was cut from"
         faint = "; faint ones were cut arbitrarily" if self.is_degenerate.any() else ""
         return card("Parameter dendrogram", facts, nested(boxes, int(row.max()) + 1), f"{caption}{faint}.")
 

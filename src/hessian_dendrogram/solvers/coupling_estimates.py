@@ -34,11 +34,7 @@ class ByProducts:
     """Estimates by products: a block of vectors, each in one group, at a time."""
 
     def __init__(self, operator: CurvatureOperator, seed: int) -> None:
-        whole = whole_of(operator)[0]
-        if getattr(whole, "is_centred", False) and operator.dtype != torch.float64:
-            raise UserError(
-                f"products of a centred matrix cancel in {operator.dtype}; make the operator with dtype=torch.float64"
-            )
+        confirm_products(operator)
         self.operator, self.error = operator, operator.arithmetic_error(seed)
         self.roundoff = max(operator.roundoff, torch.finfo(operator.dtype).eps / 2)
 
@@ -122,6 +118,18 @@ def _blocks(z: Tensor, at: list[Tensor], width: int) -> Iterator[Tensor]:
         for column, (s, one) in enumerate(block):
             V[one, column] = z[one, s]
         yield V
+
+
+def confirm_products(operator: CurvatureOperator) -> None:
+    """Refuse an operator whose products say too little.
+
+    Raises:
+        UserError: it is centred, and its products cancel in their type.
+    """
+    if getattr(whole_of(operator)[0], "is_centred", False) and operator.dtype != torch.float64:
+        raise UserError(
+            f"products of a centred matrix cancel in {operator.dtype}; make the operator with dtype=torch.float64"
+        )
 
 
 def whole_of(operator: CurvatureOperator) -> tuple[CurvatureOperator, NDArray[np.int64] | None]:

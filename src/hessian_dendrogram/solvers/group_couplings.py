@@ -92,7 +92,7 @@ def group_couplings(
     if not (np.isfinite(squared).all() and np.isfinite(rounding).all()):
         raise UserError("the couplings are not finite; look for overflow in the loss")
     squared[:, squared.mean(axis=0) <= rounding**2] = 0.0
-    return GroupCouplings(
+    return GroupCouplings.from_squares(
         names=[*places],
         sizes=np.array([len(at) for at in places.values()], dtype=np.int64),
         dim=operator.shape[0],
@@ -167,18 +167,27 @@ def _estimated(
     }
 
 
-def _effects_of(operator: CurvatureOperator, *, is_needed: bool) -> ByEffects | None:
-    """What estimates by effects; `None` where the operator has none and they are not asked for."""
+def confirm_effects(operator: CurvatureOperator) -> ByEffects:
+    """What estimates by effects.
+
+    Raises:
+        UserError: the operator has none.
+    """
     whole, indices = whole_of(operator)
     if not isinstance(whole, OutputOperator):
-        if is_needed:
-            raise UserError(
-                f"effects give the couplings of a matrix of the outputs alone, such as Gauss-Newton, not of a "
-                f"{type(whole).__name__}; take products"
-            )
+        raise UserError(
+            f"effects give the couplings of a matrix of the outputs alone, such as Gauss-Newton, not of a "
+            f"{type(whole).__name__}; take products"
+        )
+    return ByEffects(whole, indices)
+
+
+def _effects_of(operator: CurvatureOperator, *, is_needed: bool) -> ByEffects | None:
+    """What estimates by effects; `None` where the operator has none and they are not asked for."""
+    if not is_needed and not isinstance(whole_of(operator)[0], OutputOperator):
         return None
     try:
-        return ByEffects(whole, indices)
+        return confirm_effects(operator)
     except UserError as error:
         if is_needed:
             raise

@@ -190,8 +190,12 @@ def spectrum_title(experiment: str, spectrum: Spectrum) -> str:
 def graph_title(experiment: str, known: Mapping[str, Any], tree: BipartitionTree) -> str:
     """Make a title: experiment, what the coupling graph was computed from as its configuration says, how it was cut."""
     samples = f"{counted(known.get('samples')) or '?'} of {counted(known.get('samples_total')) or '?'} samples"
+    couplings = "|H_ij|"
+    if tree.vertices == "groups":
+        what = "normalised couplings" if known.get("normalised") is True else "couplings ‖A_AB‖"
+        couplings = f"{what} of {tree.size:,} groups, {shortened(known.get('operator'))}"
     return (
-        f"{shortened(experiment)}, |H_ij| of {samples}, {shortened(known.get('dtype'))}, "
+        f"{shortened(experiment)}, {couplings} of {samples}, {shortened(known.get('dtype'))}, "
         f"{tree.laplacian} Laplacian, {tree.split} cuts"
     )
 

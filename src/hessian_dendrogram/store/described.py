@@ -10,7 +10,7 @@ from ..results.spectrum import Spectrum
 from ..statistics.segments import TITLES
 from ..statistics.summary import summary_columns
 from .analysed import Analysed, counted
-from .run import Run
+from .run import NULLS, Run
 from .trees import describe_tree, tree_facts
 
 SUMMARY = {"largest": "largest λ", "smallest": "smallest λ", "trace": "trace", "num_negative": "surely negative"}
@@ -24,6 +24,7 @@ def describe_run(run: Run, metrics: str) -> dict[str, str]:
     versions = origin.get("versions")
     return {
         "experiment": str(known.get("experiment", "")),
+        "null": NULLS.get(str(known.get("null", "")), ""),
         "parameters": f"{run.layout.size:,}, in {len(run.layout.names)} tensors",
         "training samples": counted(known.get("training_samples")),
         "batch size": "all samples" if known.get("batch_size", 0) is None else counted(known.get("batch_size")),
@@ -49,7 +50,7 @@ def describe_analysis(analysed: Analysed) -> dict[str, str]:
         found |= _spectra(analysed.results)
     elif analysed.kind == "tree":
         found |= {"Laplacian": last.laplacian, "cut at": last.split}
-        found["parts not cut any more"] = f"of at most {last.min_size:,} parameters"
+        found["parts not cut any more"] = f"of at most {last.min_size:,} {last.vertices}"
         found["last step"] = describe_tree(tree_facts(last))
     return found
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
 from ..layout import Layout
 from ..results.blocks import Blocks
 from ..results.couplings import GroupCouplings
@@ -18,20 +17,15 @@ from ..results.spectrum import Spectrum
 from ..results.stored import arrays_of, facts_of
 from ..results.tree import BipartitionTree
 from .blocks import block_cells, block_facts, check_blocks, describe_blocks
+from .couplings import check_couplings, compacted_couplings, coupling_cells, describe_couplings
 from .density import check_density, compacted_density, density_cells, density_facts, describe_density
 from .directions import check_directions, compacted_directions, describe_directions, directions_cells, directions_facts
 from .spectra import check_spectrum, compacted, describe, spectrum_cells, spectrum_facts
-from .trees import describe_tree, tree_cells, tree_facts
+from .trees import check_tree, describe_tree, tree_cells, tree_facts
 
 
 def _any(result: Any, layout: Layout) -> None:
     """Nothing is known that a result would have to agree with."""
-
-
-def _check_couplings(result: GroupCouplings, layout: Layout) -> None:
-    """Refuse couplings of other parameters than those of the layout."""
-    if result.dim != layout.size:
-        raise UserError(f"couplings within {result.dim} parameters, where the analysis covers {layout.size}")
 
 
 def _plain(result: Any) -> dict[str, Any]:
@@ -69,13 +63,27 @@ KINDS: dict[str, Kind] = {
     "spectrum": Kind(
         Spectrum, spectrum_facts, describe, spectrum_cells, compacted, check_spectrum, ("analyses", "spectra")
     ),
-    "tree": Kind(BipartitionTree, tree_facts, describe_tree, tree_cells, places=("bipartitions", "trees")),
+    "tree": Kind(
+        BipartitionTree,
+        tree_facts,
+        describe_tree,
+        tree_cells,
+        check=check_tree,
+        places=("bipartitions", "trees"),
+    ),
     "density": Kind(Density, density_facts, describe_density, density_cells, compacted_density, check_density),
     "directions": Kind(
         Directions, directions_facts, describe_directions, directions_cells, compacted_directions, check_directions
     ),
     "blocks": Kind(Blocks, block_facts, describe_blocks, block_cells, check=check_blocks),
-    "couplings": Kind(GroupCouplings, GroupCouplings.facts, check=_check_couplings),
+    "couplings": Kind(
+        GroupCouplings,
+        GroupCouplings.facts,
+        describe_couplings,
+        coupling_cells,
+        compacted=compacted_couplings,
+        check=check_couplings,
+    ),
 }
 """By the name of the kind, which is that of its JSON file, too."""
 

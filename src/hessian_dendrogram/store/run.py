@@ -9,6 +9,7 @@
     analyses/hessian-1437.fiedler/00000500/   order.npy, parents.npy, ..., picture.npy, tree.json
     measures/00000500.json            the experiment's own measures at a checkpoint
     figures/hessian-1437/*.png, *.pdf
+    nulls/labels/                     a run directory like this one: the same with shuffled labels (see `NULLS`)
 
 A folder is written beside its place, flushed, and renamed in; it is never changed afterwards. A training state is
 written before its checkpoint and an older one removed after it, so the latest checkpoint of a trained run always has
@@ -48,6 +49,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 BIPARTITION = ".fiedler"
 """How the name of an analysis ends that has trees instead of spectra."""
+NULLS = {"labels": "shuffled labels", "weights": "shuffled weights", "untrained": "untrained"}
+"""The nulls that a run may have beside it, by the names of their folders, and what each is called."""
 _ANALYSIS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _STEP_FOLDER = re.compile(r"[0-9]{8,15}")
 
@@ -321,6 +324,28 @@ class Run:
         """Find the rows of some steps in metrics.csv; raises DamagedRunError where one is missing."""
         self._metrics.confirm_rows(steps)
 
+    def nulls(self) -> list[str]:
+        """Names of the nulls that lie in this run, in the order of `NULLS`."""
+        return [kind for kind in NULLS if is_there(self.null_path(kind) / "run.json", self.path)]
+
+    def null_path(self, kind: str) -> Path:
+        """Where a null of a kind lies, one of `NULLS`; whether it is there is another question."""
+        return without_links(self.path / "nulls" / kind, self.path)
+
+    def null(self, kind: str) -> Run:
+        """One of `nulls()`, a run directory of its own.
+
+        Raises:
+            UserError: there is none.
+            DamagedRunError: its run.json cannot be read, or is that of another run.
+        """
+        if kind not in (there := self.nulls()):
+            raise UserError(f"{self.path} has no null {kind!r}; it has: {', '.join(there) or '(none)'}")
+        null = Run(self.null_path(kind))
+        if (found := null.configuration.get("null")) != kind:
+            raise DamagedRunError(f"{null.path / 'run.json'} is damaged: it says that its null is {found!r}")
+        return null
+
     def figures_folder(self, analysis: str = "") -> Path:
         """Where the figures of an analysis belong, or those that compare analyses."""
         return without_links(self.path / "figures" / analysis, self.path)
@@ -480,7 +505,10 @@ class Run:
         return without_links(self.path.joinpath(*parts), self.path)
 
     def _figure_mark(self, analysis: str) -> dict[str, Any]:
-        return {"analysed_steps": self.analysed_steps(analysis), "last_checkpoint": self.steps()[-1:]}
+        mark = {"analysed_steps": self.analysed_steps(analysis), "last_checkpoint": self.steps()[-1:]}
+        places = {kind: self.null_path(kind) / "analyses" / analysis for kind in self.nulls()}
+        seen = {kind: steps for kind, place in places.items() if (steps := self._step_folders(place))}
+        return mark | ({"nulls": seen} if seen else {})
 
     def _analysis_names(self) -> list[str]:
         return [name for name in entries(self.path / "analyses", self.path) if _ANALYSIS_NAME.fullmatch(name)]

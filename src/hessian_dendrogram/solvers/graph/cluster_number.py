@@ -40,11 +40,13 @@ def number_of_clusters(
             normalised Laplacian (U. von Luxburg 2007, Statistics and Computing 17, 395, section 8.3), whatever
             Laplacian the tree was cut by; it takes all eigenvalues of a dense matrix. Or `"conductance"`, the k after
             which the conductance of the next cut, in the order of `tree.cut`, rises most; with 0 before the first.
-        least, most: the numbers that are looked at. Graphs in which everything is coupled to everything, as groups of
+        least: the smallest number that is looked at. Graphs in which everything is coupled to everything, as groups of
             parameters are by noise alone, have their largest gap at 1; 2 asks where it is if there are parts at all.
+        most: the largest.
 
     Raises:
-        UserError: no such rule; the numbers are not whole, or not 1 <= least <= most; W is no coupling graph, or of another size.
+        UserError: no such rule; the numbers are not whole, or not 1 <= least <= most; W is no coupling graph, or of
+            another size.
     """
     if rule not in CLUSTER_RULES:
         raise UserError(f"rule must be {' or '.join(CLUSTER_RULES)}, got {rule!r:.60}")
