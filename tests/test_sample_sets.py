@@ -48,6 +48,24 @@ def trained(tmp_path_factory):
     return experiment, path
 
 
+def test_a_task_with_groups_is_taken_group_by_group(trained):
+    plain, path = trained
+    experiment = replace(plain, groups={"first": ["0.*"], "last": ["3.weight"]})
+    for parameters, names in ((None, ["first", "last", "other parameters"]), (("3.weight", "0.*"), ["first", "last"])):
+        wanted = Analysis(solver=EachBlock(of=Exact(vectors=0), by="group"), parameters=parameters)
+        with open_run(experiment, path) as (run, load):
+            name = analyse(Session(experiment, run, load), wanted)
+            train_data, _ = load()
+        blocks = Run(path).result(4, name)
+        model = new_model(experiment)
+        load_weights(model, Run(path), 4)
+        H = Hessian(model, experiment.loss, train_data, dtype=torch.float64)
+        assert [*blocks.names] == names
+        for label, at in H.layout.group({"first": ["0.*"], "last": ["3.weight"]}).items():
+            true = np.linalg.eigvalsh(H.to_dense().numpy()[np.ix_(at, at)])
+            np.testing.assert_allclose(blocks[label].eigenvalues, true, atol=1e-12)
+
+
 @pytest.mark.parametrize("on", ["train", "test", "all", "probe"])
 def test_an_analysis_on_each_set(trained, on):
     experiment, path = trained

@@ -291,6 +291,8 @@ class Session:
             checks_of=None if checks_of is None else mean_of(checks_of),
             **analysis.operator_options,
         )
+        if (layout.names, layout.shapes) == (mean.layout.names, mean.layout.shapes):
+            mean.layout = layout  # with the groups, of which a solver may take one by one
         return mean if indices is None else RestrictedOperator(mean, indices)
 
     def steps(self, at: Sequence[int] | None) -> list[int]:

@@ -236,6 +236,43 @@ def test_a_port_is_taken_before_its_address_is_known():
             address.listener.close()
 
 
+@pytest.mark.parametrize("is_named", [False, True])
+def test_answers_are_sent_at_once(is_named):
+    """A page has hundreds of files; each would wait 40 ms for the browser to acknowledge the part before."""
+    with socket.create_server((serving.HOST, 0)) as probe:
+        port = probe.getsockname()[1] if is_named else None
+    listener = serving.prepare("spectrum", None, port).listener
+    with listener, socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+REHEARSED = """
+import sys
+from hessian_dendrogram.pages import cuts, widgets
+from hessian_dendrogram.pages.rehearsal import rehearse
+from hessian_dendrogram.store import Run
+from hessian_dendrogram.store.analysed import Cut, read
+{first}
+before = set(sys.modules)
+analysed = read(Run(sys.argv[1]), sys.argv[2])
+widgets.source(analysed)
+cut = Cut(analysed, 0, "all", analysed.moving("all").epsilon)
+cuts.charts(cut, widgets.show_as("svg"), print)
+widgets.with_sentences(cuts.pictures_of(cut).items(), widgets.show_as("svg"))
+libraries = ("markdown", "marimo", "pygments", "pymdownx", "plotly")
+print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in libraries))
+"""
+
+
+def test_the_first_page_waits_for_no_import(folder):
+    def imported(first):
+        line = [sys.executable, "-c", REHEARSED.format(first=first), folder / "whole", small_run.ANALYSIS]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()
+
+    assert len(imported("")) > 20
+    assert imported("rehearse()") == []
+
+
 def test_a_taken_port_is_one_line(folder):
     with socket.create_server((serving.HOST, 0)) as taken:
         port = taken.getsockname()[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
@@ -17,13 +17,15 @@ from typing import TypeVar
 
 from ..errors import DamagedRunError, HessianDendrogramError, UserError
 from ..pictures import COMPARISON, PICTURES, Known, Picture, comparison_of
-from ..pictures.axes import Steps, key_positions
+from ..pictures.axes import key_positions
+from ..pictures.of_runs import with_nulls
 from ..statistics.measured import SCALES
 from ..statistics.relative_resolution import checked
 from ..store import Run, atomic, report
 from ..store.analysed import Analysed, read
 from ..store.beside import directions_beside
 from ..store.described import SUMMARY, describe_analysis, describe_run, summary_cells
+from ..store.nulls import nulls_of
 from ..store.tables import csv_of, tables_of
 from .apps import analyses_by_kind
 from .document import Part, Section, download, facts, page, table
@@ -163,15 +165,16 @@ def _tables(analysed: Analysed, missing: _Missing) -> str:
 
 def _sections(analysed: Analysed, missing: _Missing, *, of_the_run: bool = False) -> list[Section]:
     """Every picture of an analysis that applies to it; what cannot be drawn is left out alone."""
+    nulls = nulls_of(analysed)
     made = [
-        missing.attempt(f"{name} of {analysed.name}", partial(_section, name, known, analysed))
+        missing.attempt(f"{name} of {analysed.name}", partial(_section, name, known, analysed, nulls))
         for name, known in PICTURES.items()
         if known.of == analysed.kind and (name in _OF_THE_RUN) == of_the_run
     ]
     return [section for section in made if section]
 
 
-def _section(name: str, known: Known, analysed: Analysed) -> Section | None:
+def _section(name: str, known: Known, analysed: Analysed, nulls: Mapping[str, Analysed]) -> Section | None:
     """One picture over training, or one for each of some steps, among which the page has a slider."""
     if not known.applies(analysed):
         return None
@@ -183,7 +186,7 @@ def _section(name: str, known: Known, analysed: Analysed) -> Section | None:
         ranks = range(1, len(analysed.results[-1].eigenvalues) + 1)
         made = {rank: known.each(analysed, len(steps) - 1, rank) for rank in ranks}
     elif known.over:
-        made = {None: known.over(analysed, Steps.of(steps))}
+        made = {None: with_nulls(known, analysed, nulls)}
     figures = {step: picture.chart() for step, picture in made.items() if picture}
     appendix = ""
     if name == "summary":
@@ -191,7 +194,9 @@ def _section(name: str, known: Known, analysed: Analysed) -> Section | None:
         appendix = table("The same as a table", ["step", *SUMMARY.values()], summary_cells(analysed), caption)
     shown = [step for step in figures if step is not None] or steps
     over = {"over": "direction"} if known.each else {}
-    return Section(name, known.title, known.sentence, figures, shown, appendix, **over) if figures else None
+    alone = made.get(None)
+    sentence = alone.sentence if alone else known.sentence
+    return Section(name, known.title, sentence, figures, shown, appendix, **over) if figures else None
 
 
 def _compared(analyses: Sequence[Analysed]) -> Part:

@@ -9,7 +9,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -59,6 +58,7 @@ def serve(address: Address, *, browser: bool = False) -> None:
 
     from .browser import open_privately
     from .guard import Guard
+    from .rehearsal import rehearse
 
     class Server(uvicorn.Server):
         """Ends when the process does: no signal is caught, no open page waited for."""
@@ -69,9 +69,7 @@ def serve(address: Address, *, browser: bool = False) -> None:
 
     if browser:
         open_privately(address.url)  # which waits until the server answers
-    # The first page to be opened would wait for these imports, and every page is made in this process.
-    for module in ("pictures.with_plotly", "pages.cuts"):
-        import_module(f"hessian_dendrogram.{module}")
+    rehearse()  # every page is made in this process
     notebook = str(Path(__file__).with_name("notebook.py"))
     app = create_asgi_app(quiet=True).with_app(path=f"/{address.token}", root=notebook).build()
     # From here on errors name the run's files from the run's own name on, not by where it lies.
@@ -84,6 +82,17 @@ def serve(address: Address, *, browser: bool = False) -> None:
 
 
 def _listener(wanted: int | None) -> socket.socket:
+    """A socket that listens on the port, or on the first free one, and whose connections send at once.
+
+    Python leaves it to the system otherwise, as it does not see that these are of TCP; that waits with the second
+    part of an answer until the browser has acknowledged the first, 40 ms for each of the hundreds of files of a page.
+    """
+    listener = _at_port(wanted)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is accepted there takes it over
+    return listener
+
+
+def _at_port(wanted: int | None) -> socket.socket:
     """A socket that listens on the port, or on the first free one."""
     if wanted is None:
         for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):

@@ -11,11 +11,13 @@ import marimo as mo
 
 from ..errors import HessianDendrogramError
 from ..pictures import PICTURES, Known, Picture, Steps, fourier
+from ..pictures.of_runs import with_nulls
 from ..pictures.screen import configuration
 from ..statistics.measured import SCALES
 from ..statistics.segments import TITLES
 from ..store import Run
 from ..store.analysed import Analysed, read
+from ..store.nulls import nulls_of
 from ..store.tables import csv_of, tables_of
 from ..texts import shortened
 from .apps import APPS, App, open_app
@@ -56,7 +58,8 @@ def warning(text: str) -> mo.Html:
 
 def source(analysed: Analysed) -> mo.Html:
     """Where the numbers come from; what is wrong with loss and accuracy, without which a run can be looked at."""
-    line = mo.Html(f"<small>{escape(analysed.title)}; {analysed.layout.size:,} parameters</small>")
+    what = "groups" if analysed.kind == "tree" and analysed.results[0].vertices == "groups" else "parameters"
+    line = mo.Html(f"<small>{escape(analysed.title)}; {analysed.layout.size:,} {what}</small>")
     try:
         analysed.run.metrics()
     except PROBLEMS as error:
@@ -180,11 +183,14 @@ def drawn(analysed: Analysed, at: Sequence[int] | int, tab: Mapping[str, Known],
     What cannot be read costs its own picture alone.
     """
     parts: list[mo.Html] = []
+    nulls = {} if isinstance(at, int) else nulls_of(analysed)
     for name, known in tab.items():
-        make: Any = known.at if isinstance(at, int) else known.over
         try:
-            place = at if isinstance(at, int) else Steps(tuple(analysed.steps), at[0], at[-1])
-            picture = make(analysed, place) if make else None
+            if isinstance(at, int):
+                picture = known.at(analysed, at) if known.at else None
+            else:
+                shown = Steps(tuple(analysed.steps), at[0], at[-1])
+                picture = with_nulls(known, analysed, nulls, shown) if known.over else None
         except PROBLEMS as error:
             parts.append(warning(f"{known.title} cannot be shown. {error}"))
         else:

@@ -34,6 +34,13 @@ def beside_nulls(
     return bands([picture], made) or picture
 
 
+def with_nulls(known: Known, analysed: Analysed, nulls: Mapping[str, Analysed], at: Steps | None = None) -> Picture:
+    """The picture of an analysis over training with those of its nulls, on the axis of the steps that are shown."""
+    assert known.over
+    make, picture = known.over, known.over(analysed, at or Steps.of(analysed.steps))
+    return beside_nulls(picture, nulls, lambda null: make(null, Steps.of(null.steps)) if known.applies(null) else None)
+
+
 def of_seeds(
     known: Known, several: Sequence[Analysed], nulls: Mapping[str, Sequence[Analysed]], seeds: Sequence[object]
 ) -> Picture | None:

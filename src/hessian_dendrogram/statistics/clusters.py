@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Clusters:
     starts: Integers
     stops: Integers
 
-    @property
+    @cached_property
     def sizes(self) -> Integers:
         """Number of eigenvalues in each cluster."""
         return self.stops - self.starts
