@@ -223,7 +223,7 @@ class SparseParityNetwork(Network):
 class ModularAdditionNetwork(Network):
     """Addition modulo p with an MLP; a group is one of its units."""
 
-    steps = (0, 100, 200, 250, 500, 750, 1000, 1250, 1500, 2000, 2500)
+    steps = (0, 100, 250, 500, 750, 1000, 1250, 1500, 2000, 2500)
 
     def part(self, step: int | None = None) -> Part:
         """What lies behind the attention: the stream at '=' is the input, the MLP has all parameters of the groups."""
@@ -256,7 +256,7 @@ class ModularAdditionNetwork(Network):
 class LargeModularAdditionNetwork(ModularAdditionNetwork):
     """Addition modulo 113 with the MLP of 512 units; of seed 42 the last weights are the published ones."""
 
-    steps = (0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 12_000)
+    steps = (0, 1000, 3000, 4000, 5000, 6000, 7000, 8000, 10_000, 12_000)
     lengths: ClassVar = {"": {42: 10_000, 43: 12_000, 44: 12_000}, "labels": {42: 7000, 43: 5000, 44: 5000}}
 
     def make(self) -> Experiment:
