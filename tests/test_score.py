@@ -1,4 +1,4 @@
-"""The score of methods on known circuits: truths of networks made by hand, onsets, thresholds, and the published tables."""
+"""The score of methods on known circuits: truths of networks made by hand, clusterings, onsets, thresholds."""
 
 import json
 import math
