@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hessian_dendrogram.pictures.axes import Linear, Log, Steps
-from hessian_dendrogram.pictures.marks import FAINT, Line, Mark, Rule, of_series
+from hessian_dendrogram.pictures.marks import FAINT, HeatMap, Line, Mark, Points, Rule, Scale, of_series
 from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.picture import Panel, Picture, in_rows
 
-from .kept import FOLDER
-from .measure import ADDITION, LABELS, LARGE
+from .kept import FOLDER, Kept
+from .measure import ADDITION, LABELS, LARGE, REPORTED_ON
+from .suite import NONE, network
 from .tables import seeds_of, series, thresholds
 
 SENTENCE = (
@@ -37,7 +39,8 @@ OF_PARITY = (
 
 
 def draw(folder: Path = FOLDER) -> None:
-    """Write the curves of every kind of network."""
+    """Write the method in one figure, and the curves of every kind of network."""
+    _method(folder)
     for name, indicators in ((ADDITION, OF_ADDITION), (LARGE, OF_ADDITION)):
         panels = [_of_seeds(name, indicator) for indicator in indicators]
         _save(panels, folder / f"{name}.png", f"Addition modulo {53 if name == ADDITION else 113}")
@@ -49,12 +52,43 @@ def draw(folder: Path = FOLDER) -> None:
     )
 
 
+def _method(folder: Path) -> None:
+    """What is done in one figure: the couplings in the order of their tree, and the truth beside them."""
+    kept = Kept(network(ADDITION, REPORTED_ON[0])).get("picture")
+    if kept is None:
+        return
+    image, truth, clusters = (np.array(kept[name]) for name in ("image", "truth", "clusters"))
+    size = len(truth)
+    edges = np.linspace(0, size, len(image) + 1).astype(int)
+    scale = Scale("normalised coupling of two neurons", (float(np.quantile(image, 0.02)), float(image.max())), True)
+    marks: list[Mark] = [HeatMap(edges, edges, image, scale)]
+    ends = [0, *(np.flatnonzero(np.diff(clusters)) + 1).tolist(), size]
+    for low, high in pairwise(ends):
+        marks.append(Line([low, high, high, low, low], [low, low, high, high, low], "#FFFFFF", 1.0))
+    axis = Linear("neurons, in the order of the tree", (0.0, float(size)), ",d")
+    left = Panel(tuple(marks), x=axis, y=replace(axis, label="neurons", limits=(float(size), 0.0)), square=True)
+    points: list[Mark] = []
+    for number, frequency in enumerate(np.unique(truth).tolist()):
+        look = {"colour": FAINT, "symbol": "x"} if frequency == NONE else of_series(number - 1)
+        label = "no frequency" if frequency == NONE else f"frequency {frequency}"
+        at = np.flatnonzero(truth == frequency)
+        points.append(Points(at + 0.5, np.full(len(at), max(frequency, 0)), size=2.0, label=label, **look))
+    right = Panel(tuple(points), x=axis, y=Linear("frequency of the neuron's activations"))
+    title = "Addition modulo 53: neurons in the order of the tree of their couplings"
+    made = Picture(((left, right),), title, "White: its clusters, as many as there are frequencies.", height=3.2)
+    _write(made, folder / "method.png")
+
+
+def _write(made: Picture, path: Path) -> None:
+    save(made.figure(), path.with_suffix(""))
+    path.with_suffix(".pdf").unlink(missing_ok=True)
+
+
 def _save(panels: list[Panel | None], path: Path, title: str) -> None:
     there = [panel for panel in panels if panel is not None]
     if there:
         rows = in_rows(there, 2)
-        save(Picture(rows, title, SENTENCE, height=1.7 * len(rows)).figure(), path.with_suffix(""))
-        path.with_suffix(".pdf").unlink(missing_ok=True)
+        _write(Picture(rows, title, SENTENCE, height=1.7 * len(rows)), path)
 
 
 def _of_seeds(name: str, indicator: str) -> Panel | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hessian_dendrogram import coupling_graph
+from hessian_dendrogram import coupling_graph, recursive_bipartition
 from hessian_dendrogram.operators.parameters import parameter_layout
+from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
 
 from .clusterings import by_k_means, number_of, score, scores
 from .directions import purities
@@ -44,6 +45,20 @@ def groups(of: Network, matrices: Sequence[str] = tuple(MATRICES), step: int | N
             "k-means": {"given": round(score(truth, by_k_means(vectors, number_of(truth))), 4)}
         }
     return found
+
+
+def picture(of: Network) -> dict[str, Any]:
+    """The couplings of groups as an image in the order of their tree, and the truth in that order."""
+    truth = of.truth()
+    graph = coupling_graphs(of.part(), FEW[1])[f"{FEW[1]}, divided"]
+    assert graph is not None
+    tree = recursive_bipartition(graph, split="sweep", min_size=1)
+    order = np.concatenate([tree.order, tree.isolated])
+    return {
+        "image": np.round(coupling_picture(graph, tree, 64), 5).tolist(),
+        "truth": truth[order].tolist(),
+        "clusters": tree.labels(number_of(truth))[order].tolist(),
+    }
 
 
 def parameters(of: Network, matrices: Sequence[str] = tuple(MATRICES)) -> dict[str, Any]:
@@ -111,11 +126,13 @@ def _of_addition(one: Network, null: Network) -> Iterator[Job]:
     if one.seed in SEEDS_OF_DIRECTIONS:
         yield one, "directions", lambda: purities(one)
         yield null, "directions", lambda: purities(null)
+    if one.seed == REPORTED_ON[0]:
+        yield one, "picture", lambda: picture(one)
 
 
 def _of_large(one: Network, null: Network) -> Iterator[Job]:
     last = network(PUBLISHED, one.seed) if one.seed == LARGE_SEEDS[0] else one
-    yield last, "groups", lambda: groups(last, FEW)
+    yield last, "groups", lambda: groups(last, FEW[1:])
     yield one, "groups at step 0", lambda: groups(one, FEW[1:], 0)
     yield null, "groups", lambda: groups(null, FEW[1:])
     yield from _indicators(one, [step for step in one.steps if step <= one.experiment.steps])

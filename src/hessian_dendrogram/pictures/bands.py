@@ -21,6 +21,7 @@ from .picture import Panel, Picture
 
 _KINDS: tuple[Dash, ...] = ("dash", "dot", "dashdot")
 _DASHES = dict(zip(NULLS.values(), _KINDS, strict=True))  # the same in every picture, whichever nulls there are
+_OF_NO_STEP = NULLS["untrained"]  # of no training; another null that was analysed once has that step alone
 _FEW = 60  # points that are marked one by one
 _SAID = "step {step:,.0f}: {name}\nmedian {median:.5g} of {runs:,} runs\nfrom {low:.5g} to {high:.5g}"
 Nulls = Mapping[str, Sequence[Picture]]
@@ -36,7 +37,7 @@ def bands(pictures: Sequence[Picture], nulls: Nulls | None = None) -> Picture | 
 
     Args:
         pictures: of the runs, at least one.
-        nulls: those of their nulls; a null of one step, such as an untrained network, is drawn at all steps.
+        nulls: those of their nulls; an untrained network, which has one step, is drawn at all steps.
 
     Returns:
         `None` where the first panels of the pictures are none of lines over training.
@@ -152,7 +153,7 @@ def _drawn_nulls(behind: _Behind, own: Sequence[Curve], at: Steps, axis: Axis) -
         for name in dict.fromkeys(curve.name for curve in curves):
             several = [curve for curve in curves if curve.name == name and len(curve.ends) == 1]
             colour = next(str(curve.mark.colour) for curve in own if curve.name == name)
-            if all(len(curve.at.steps) == 1 for curve in several):  # at no step of the run in particular
+            if null == _OF_NO_STEP and all(len(curve.at.steps) == 1 for curve in several):
                 several = [_everywhere(curve, at) for curve in several]
             spread = spread_of(several, at, axis)
             if not len(spread.x):

@@ -10,7 +10,8 @@ different groups are independent in one draw. For a group's own norm z and w mus
 the mean (tr A)² + 2 ‖A‖² - 2 Σ_i A_ii², which is too large, by the squared trace above all.
 
 ‖A z‖² is a quadratic form in z, of the variance 2 ‖AᵀA‖²_F - 2 Σ_i (AᵀA)_ii² <= 2 ‖A‖⁴_F (Hutchinson 1990; Avron &
-Toledo 2011): the noise is relative, a coupling that is there is never estimated as none.
+Toledo 2011): the noise is relative. Signs may cancel, as in a block with two equal entries, and do so in every draw
+with some luck: what all draws show as none is looked at with one of normal entries, which cannot.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def group_couplings(
 
     Raises:
         UserError: there are no groups, one is empty, or two share a parameter; an option is none of these; the operator
-            has no effects and they are asked for; the matrix is not finite.
+            has no effects and they are asked for; the matrix is not finite; all draws miss a coupling that is there.
     """
     places = _places(operator, groups)
     if method not in (None, EXACT, PRODUCTS, EFFECTS):
@@ -153,18 +154,36 @@ def _estimated(
     if method == EFFECTS and directions < 2:
         raise UserError("effects need 2 directions or more, for the groups' own norms; got 1")
     estimate = (of_effects or ByProducts(operator, seed)).estimate
-    generator, found = generator_for("couplings of groups", seed), []
+    generator, found, all_places = generator_for("couplings of groups", seed), [], [*places.values()]
     for _ in bar([*range(draws)], "couplings", "draw", shown=progress):
         bits = torch.randint(0, 2, (operator.shape[0], directions), generator=generator)
         signs = (2 * bits - 1).to(operator.device, operator.dtype)
-        found.append(estimate(signs, [*places.values()]))
+        found.append(estimate(signs, all_places))
+    squared, noise = np.stack([squares for squares, _ in found]), np.mean([noise for _, noise in found], axis=0)
+    is_none = squared.mean(axis=0) <= noise
+    if is_none.any():
+        normal = generator_for("couplings that no draw shows", seed)
+        z = torch.randn(operator.shape[0], directions, generator=normal, dtype=torch.float64)
+        again, limit = estimate(z.to(operator.device, operator.dtype), all_places)
+        _confirm_none(is_none & (again > limit), [*places], draws)
     return {
-        "squared": np.stack([squares for squares, _ in found]),
-        "rounding": np.sqrt(np.mean([noise for _, noise in found], axis=0)),
+        "squared": squared,
+        "rounding": np.sqrt(noise),
         "method": method,
         "directions": directions,
-        "cost": draws * directions * len(places),
+        "cost": (draws + int(is_none.any())) * directions * len(places),
     }
+
+
+def _confirm_none(is_missed: NDArray[np.bool_], names: list[str], draws: int) -> None:
+    """Refuse couplings of which none was found, by chance, where there are some."""
+    if is_missed.any():
+        one, other = (names[at] for at in np.argwhere(is_missed)[0].tolist())
+        whose = f"the curvature of group {one!r}" if one == other else f"the coupling of groups {one!r} and {other!r}"
+        raise UserError(
+            f"{whose} is missed by all of {draws} draws, whose random signs cancel there; take more draws or another "
+            "seed, or method exact"
+        )
 
 
 def confirm_effects(operator: CurvatureOperator) -> ByEffects:

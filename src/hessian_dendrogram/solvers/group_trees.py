@@ -7,6 +7,7 @@ of the draws agree.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
@@ -28,6 +29,8 @@ from .coupling_estimates import confirm_products
 from .exact import checked_memory
 from .graph.bipartition import checked_options, coupling_picture, default_min_size, recursive_bipartition
 from .group_couplings import DRAWS, EXACT_UP_TO, Method, confirm_effects, group_couplings
+
+logger = logging.getLogger(__name__)
 
 MEMORY_FOR_DRAWS = 2**34
 """Bytes that the draws of all couplings may take."""
@@ -207,7 +210,7 @@ class GroupBipartition:
         """
         tree, pairs = self._tree(couplings), halvings(couplings)
         picture = coupling_picture(couplings.matrix(normalised=self.normalised), tree)
-        found = [(self._tree(one), self._tree(other)) for one, other in pairs]
+        found = self._trees_of(pairs)
         facts = {
             "solver": "group couplings, cut",
             "couplings_by": couplings.method,
@@ -223,6 +226,19 @@ class GroupBipartition:
             provenance={**couplings.provenance, **facts},
         )
 
+    def _trees_of(
+        self, pairs: list[tuple[GroupCouplings, GroupCouplings]]
+    ) -> list[tuple[BipartitionTree, BipartitionTree]]:
+        """The trees of pairs of halves; none of all where one of them has none, such as that of too few draws."""
+        try:
+            return [(self._tree(one), self._tree(other)) for one, other in pairs]
+        except UserError as error:
+            logger.warning("how far halves of the draws agree is not known: of one half, %s", error)
+            return []
+
     def _tree(self, couplings: GroupCouplings) -> BipartitionTree:
+        weights = couplings.matrix(normalised=self.normalised)
+        if not weights.any():
+            raise UserError(f"no two of the {len(weights):,} groups are coupled: there is nothing to cut")
         options: Any = {"laplacian": self.laplacian, "split": self.split, "min_size": self.min_size}
-        return recursive_bipartition(couplings.matrix(normalised=self.normalised), **options)
+        return recursive_bipartition(weights, **options)
