@@ -101,19 +101,19 @@ def test_onsets_and_thresholds_of_made_up_measurements(tmp_path, monkeypatch):
     for seed in tables.FIXED_ON:
         write(f"{name}-{seed}", {0: {"accuracy": 0.0, "x": 0.3}, 9: {"accuracy": 1.0, "x": 7.0}})
         write(f"{name}-{seed}-labels", {9: {"accuracy": 0.0, "x": 0.5}})
-    assert tables.thresholds(name) == {"accuracy": tables.ACCURACY, "x": pytest.approx(0.55)}
+    assert tables.thresholds(name) == {"accuracy": tables.ACCURACY, "x": pytest.approx(0.7)}
     early, late = tables.REPORTED_ON[:2]
     write(
-        f"{name}-{early}", {0: {"accuracy": 0.0, "x": 0.1}, 5: {"accuracy": 0.5, "x": 0.6}, 9: {"accuracy": 1, "x": 1}}
+        f"{name}-{early}", {0: {"accuracy": 0.0, "x": 0.1}, 5: {"accuracy": 0.5, "x": 0.75}, 9: {"accuracy": 1, "x": 1}}
     )
-    write(f"{name}-{early}-labels", {5: {"accuracy": 0.0, "x": 0.5}, 9: {"accuracy": 0.0, "x": 0.56}})
+    write(f"{name}-{early}-labels", {5: {"accuracy": 0.0, "x": 0.5}, 9: {"accuracy": 0.0, "x": 0.71}})
     write(
-        f"{name}-{late}", {0: {"accuracy": 0.0, "x": 0.1}, 5: {"accuracy": 0.9, "x": 0.54}, 9: {"accuracy": 1, "x": 1}}
+        f"{name}-{late}", {0: {"accuracy": 0.0, "x": 0.1}, 5: {"accuracy": 0.9, "x": 0.69}, 9: {"accuracy": 1, "x": 1}}
     )
     found = {indicator: rest for indicator, *rest in tables.leads(name)}
-    assert found["x"] == [pytest.approx(0.55), [(9, 5), (5, 9)], 1, 1]
+    assert found["x"] == [pytest.approx(0.7), [(9, 5), (5, 9)], 1, 1]
     rows = {row[0]: row[1:] for row in tables.onsets(name)}
-    assert rows["x"] == ["0.55", "2 of 2", "1", "0 (-4 to 4)", "1.18", "1 of 1"]
+    assert rows["x"] == ["0.7", "2 of 2", "1", "0 (-4 to 4)", "1.18", "1 of 1"]
 
 
 def test_every_measurement_has_a_name_of_its_own_and_a_network_is_measured_once():

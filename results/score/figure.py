@@ -24,10 +24,12 @@ SENTENCE = (
 )
 OF_ADDITION = (
     "accuracy",
-    "directions, excess purity of ten",
+    "directions, purity of all",
+    "directions, excess purity of all",
     "couplings, closeness",
     "cosine of ingoing weights, closeness",
     "correlation of activations, closeness",
+    "couplings, index",
     "embedding norms, share of the largest five",
 )
 OF_PARITY = (
@@ -140,6 +142,6 @@ def _line(at: Steps, values: Any, indicator: str, part: str, look: dict[str, Any
 
 def _axis(indicator: str, marks: list[Mark]) -> Linear | Log:
     values = np.concatenate([np.asarray(mark.y, float) for mark in marks if isinstance(mark, Line)] or [np.ones(1)])
-    if "closeness" in indicator or "norm of" in indicator:
+    if "norm of" in indicator:
         return replace(Log.around(values), label="ratio")
-    return Linear("")
+    return Linear("ratio" if "closeness" in indicator else "")

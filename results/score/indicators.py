@@ -49,6 +49,15 @@ def graphs_of(part: Part) -> dict[str, Floats]:
     return {name: graph for name, graph in found.items() if graph is not None}
 
 
+def purities_of(reading: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Mean purities of the leading ten and of all directions, and how far they are above those of rotated bases."""
+    return {
+        f"directions, {kind} of {count}": {"all": reading[count][name]}
+        for count in ("ten", "all")
+        for kind, name in (("purity", "purity"), ("excess purity", "excess"))
+    }
+
+
 def of_addition(network: ModularAdditionNetwork, step: int) -> dict[str, Any]:
     """Accuracy and indicators of a network for modular addition, of all its frequencies together."""
     truth, part, model = network.truth(), network.part(step), network.model(step)
@@ -61,8 +70,7 @@ def of_addition(network: ModularAdditionNetwork, step: int) -> dict[str, Any]:
         "embedding norms, share of the largest five": {"all": float(np.sort(norms)[-LARGEST:].sum() / norms.sum())},
     }
     reading = purities(network, step, [OF_DIRECTIONS])[OF_DIRECTIONS]
-    found["directions, excess purity of ten"] = {"all": reading["ten"]["excess"]}
-    found["directions, excess purity of all"] = {"all": reading["all"]["excess"]}
+    found |= purities_of(reading)
     for name, graph in graphs_of(part).items():
         near = closeness(graph, truth)
         found[f"{name}, closeness"] = {"all": float(np.mean([*near.values()]))}

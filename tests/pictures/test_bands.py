@@ -168,6 +168,13 @@ def test_a_run_keeps_its_picture_before_its_nulls():
     assert same.sentence == run.sentence
 
 
+@pytest.mark.parametrize("null", ["shuffled labels", "shuffled weights"])
+def test_a_null_that_was_analysed_once_is_shown_at_that_step_alone(null):
+    for runs in ([picture([1.0, 2.0, 3.0])], [picture([1.0, 2.0, 3.0])] * 2):
+        found = bands(runs, {null: [picture([6.0], (40,))]})
+        assert [(one.x.tolist(), one.y.tolist()) for one in lines(found) if 6.0 in one.y] == [([2.0], [6.0])] * 2
+
+
 def test_a_null_at_later_steps_than_its_run_is_not_shown_there():
     found = bands([picture([1.0, 2.0, 3.0])], {"shuffled labels": [picture([5.0, 6.0], (10, 80))]})
     (null,) = [line for line in of_kind(found, Points) if line.label == "" and len(line.x)]

@@ -151,6 +151,28 @@ def test_exact_couplings_have_no_draws_that_could_agree():
     assert tree.picture.max() == pytest.approx(1.0)
 
 
+def test_a_half_that_misses_a_norm_leaves_the_agreement_unknown(caplog):
+    whole = drawn(4, draws=4)
+    squared = whole.squared.copy()
+    squared[:2, 0, 0] = 0.0
+    facts = {name: getattr(whole, name) for name in ("names", "sizes", "method", "directions", "cost", "dim")}
+    found = GroupCouplings.from_squares(squared=squared, rounding=whole.rounding, **facts)
+    known = solver(normalised=True).cut(found)
+    assert (known.agreement, known.agreement_at(2), known.size) == (None, None, 4)
+    assert "a half misses a coupling; take more draws" in caplog.text
+    assert solver().cut(found).agreement_at(2) is not None
+
+
+def test_groups_that_are_not_coupled_are_called_groups():
+    facts = {"method": "exact", "directions": 0, "cost": 0, "dim": 2}
+    squared, sizes = np.eye(2)[None], np.ones(2, int)
+    found = GroupCouplings.from_squares(
+        names=["a", "b"], sizes=sizes, squared=squared, rounding=np.zeros((2, 2)), **facts
+    )
+    with pytest.raises(UserError, match="no two of the 2 groups are coupled: there is nothing to cut"):
+        solver().cut(found)
+
+
 def test_the_seed_is_the_experiments_unless_it_is_given():
     operator = MatrixOperator(torch.diag(torch.arange(1.0, 9.0, dtype=torch.float64)) + 0.1)
     layout = Layout(("w",), ((8,),)).grouped({f"g{i}": [2 * i, 2 * i + 1] for i in range(4)})

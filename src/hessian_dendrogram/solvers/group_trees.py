@@ -232,8 +232,8 @@ class GroupBipartition:
         """The trees of pairs of halves; none of all where one of them has none, such as that of too few draws."""
         try:
             return [(self._tree(one), self._tree(other)) for one, other in pairs]
-        except UserError as error:
-            logger.warning("how far halves of the draws agree is not known: of one half, %s", error)
+        except UserError:
+            logger.warning("how far halves of the draws agree is not known: a half misses a coupling; take more draws")
             return []
 
     def _tree(self, couplings: GroupCouplings) -> BipartitionTree:
