@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.experiments import sparse_parity
 from hessian_dendrogram.experiments.modular_addition import fourier_measures
 from hessian_dendrogram.models.training import top_1_accuracy
@@ -44,7 +45,11 @@ def closeness(graph: Floats, truth: Labels) -> dict[int, float]:
 
 def graphs_of(part: Part) -> dict[str, Floats]:
     """The graphs that are followed: the couplings, of a single draw at every step, and those without curvature."""
-    found = {"couplings": coupling_graphs(part, MATRIX, draws=1)[MATRIX]}
+    try:
+        couplings = coupling_graphs(part, MATRIX, draws=1)[MATRIX]
+    except UserError:  # one draw misses the curvature of a group that has next to none
+        couplings = coupling_graphs(part, MATRIX)[MATRIX]
+    found = {"couplings": couplings}
     found |= {name: graph(part) for name, graph in BASELINES.items()}
     return {name: graph for name, graph in found.items() if graph is not None}
 

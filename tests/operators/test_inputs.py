@@ -455,3 +455,75 @@ def test_sparse_gradients():
         model = nn.Sequential(nn.Embedding(5, 3, sparse=sparse), nn.Flatten(), nn.Linear(6, 3)).double()
         matrices.append(Hessian(model, F.cross_entropy, data).to_dense())
     assert torch.allclose(*matrices, atol=1e-14)
+
+
+class OffByATenth(torch.autograd.Function):
+    """The identity, with a second derivative of the loss that is a tenth too large."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope + 0.1 * (slope - slope.detach())
+
+
+def sure(wrong=False):
+    """A network that is sure of its answers, to 1e-8 or so, and samples: slopes p - 1 have few digits."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 8)).double()
+    x = torch.randn(40, 6, dtype=torch.float64)
+    with torch.no_grad():
+        targets = network(x).argmax(dim=1)
+        margins = network(x).topk(2, dim=1).values
+        network[2].weight *= 18 / float((margins[:, 0] - margins[:, 1]).median())
+        network[2].bias *= 18 / float((margins[:, 0] - margins[:, 1]).median())
+
+    def loss(z, y):
+        return F.cross_entropy(OffByATenth.apply(z) if wrong else z, y)
+
+    return network, loss, (x, targets)
+
+
+def test_a_network_that_is_sure_of_a_sample_is_not_refused():
+    """Gradients there have the rounding of numbers of size 1, so differences agree to fewer digits."""
+    network, loss, (x, y) = sure()
+    gaps = []
+    for one in zip(x[:, None], y[:, None], strict=True):
+        p = network(one[0])[0].detach().softmax(0)
+        others = p.clone()
+        others[one[1]] = 0
+        gaps.append(float(others.sum()))  # 1 - p of the answer
+        if gaps[-1] < 1e-10:
+            continue
+        H = Hessian(network, loss, one)
+        A = torch.diag(p) - torch.outer(p, p)
+        A[one[1], one[1]] = p[one[1]] * others.sum()  # without the cancellation in 1 - p
+        at = H.layout.group({"bias": ["2.bias"]})["bias"]
+        v = torch.zeros(H.shape[0], 8, dtype=torch.float64)
+        v[at, range(8)] = 1.0
+        torch.testing.assert_close((H @ v)[at], A, rtol=1e-5, atol=1e-5 * gaps[-1])
+    assert sum(1e-10 < gap < 1e-5 for gap in gaps) > 10
+
+
+def test_what_rounding_has_taken_of_all_samples_is_refused_and_of_some_is_not():
+    network, loss, (x, y) = sure()
+    p = network(x).detach().softmax(1)
+    gaps = 1 - p.amax(1)
+    lost = (gaps > 0) & (gaps < 1e-13)
+    with torch.no_grad():
+        while not lost.any():
+            network[2].weight *= 1.1
+            network[2].bias *= 1.1
+            gaps = 1 - network(x).softmax(1).amax(1)
+            lost = (gaps > 0) & (gaps < 1e-13)
+    with pytest.raises(UserError, match="lost in rounding"):
+        Hessian(network, loss, (x[lost], y[lost]))
+    Hessian(network, loss, (x, y))
+
+
+def test_a_wrong_derivative_of_a_network_that_is_sure_is_refused():
+    network, loss, data = sure(wrong=True)
+    with pytest.raises(UserError, match="finite differences"):
+        Hessian(network, loss, data)

@@ -12,16 +12,19 @@ Whether the products are right is found out in `derivative_check.py`; chains of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.func import grad, jvp, vmap
 
 from ..models.samples import Batch
-from .derivative_check import Method, checked_method
+from .derivative_check import HESSIAN, Method, checked_method
 from .layered import LayeredOperator
 from .layerwise.accumulator import Accumulator
 from .layerwise.chain import Chain
+from .outputs import length_without_cancellation
 from .risk import Risk, differentiated, flat
 
 _GRAPH_MEMORY = 2**30  # bytes of kept gradient graphs
@@ -42,7 +45,13 @@ class Hessian(LayeredOperator):
 
     def checked_method(self, wanted: Method | None) -> Method:
         """The way whose products agree with finite differences of the gradient."""
-        return checked_method(self.risk, self.product_of_batch, wanted)
+        return checked_method(self.risk, self.product_of_batch, wanted, replace(HESSIAN, rounding=self._rounding))
+
+    def _rounding(self, batch: Batch) -> float:
+        """How long a gradient would be that is rounding alone; 0 where the loss is not one of the outputs alone."""
+        with suppress(Exception):
+            return length_without_cancellation(self.risk, batch)
+        return 0.0
 
     def add_layers(self, chain: Chain, batch: Batch, share: float, accumulator: Accumulator) -> None:
         """Add the Hessian of a batch's own mean loss, times its share in the mean."""

@@ -77,12 +77,7 @@ class OutputOperator(LayeredOperator):
 
     def _rounding(self, batch: Batch) -> float:
         """The length of Jᵀ w, for w of the size that slopes of the loss have where nothing in them cancels."""
-        if not isinstance(self.metric_on_outputs, Curvature):
-            return 0.0
-        with self.risk.session():
-            z, rebuilt = as_vector(self.risk.outputs(batch[0]))
-            random = torch.randn(len(z), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(z)
-            return float(pulled_back(self.risk, z, slope_at(self.risk, batch, random, rebuilt)).norm())
+        return length_without_cancellation(self.risk, batch) if isinstance(self.metric_on_outputs, Curvature) else 0.0
 
     # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,6 +178,17 @@ class OutputOperator(LayeredOperator):
         if self._centre is None:
             self._centre = self.centre()
         return self._centre
+
+
+def length_without_cancellation(risk: Risk, batch: Batch) -> float:
+    """The length of Jᵀ w, for w of the size that slopes of the loss have where nothing in them cancels.
+
+    Slopes such as p - 1, of a probability p near 1, have the rounding of numbers of size 1, however small they are.
+    """
+    with risk.session():
+        z, rebuilt = as_vector(risk.outputs(batch[0]))
+        random = torch.randn(len(z), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(z)
+        return float(pulled_back(risk, z, slope_at(risk, batch, random, rebuilt)).norm())
 
 
 def pulled_back(risk: Risk, z: Tensor, w: Tensor) -> Tensor:
