@@ -1,6 +1,7 @@
 """Trees of groups by the command: taken, stored, read back, drawn, copied, cut again, and refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -127,6 +128,16 @@ def test_a_step_that_cannot_be_cut_is_named(tiny, tmp_path):
         wanted = Analysis(solver=GroupBipartition(of=CoupledGroups(units="0,3", draws=4)))
         with pytest.raises(UserError, match="step 0, whose couplings are stored: "):
             analyse(Session(plain, run, load), wanted, [0])
+
+
+def test_an_analysis_without_a_result_is_left_out_of_the_figures(copied, tmp_path):
+    for step in copied.path.glob(f"analyses/{NAME}.fiedler/0*"):
+        shutil.rmtree(step)
+    result = quick_command("plot", copied.path, "--to", tmp_path / "figures")
+    assert result.returncode == 0, result.stderr
+    assert f"left out: {NAME}.fiedler has no result yet" in result.stderr.splitlines()
+    said = error_of(quick_command("plot", copied.path, "--analysis", f"{NAME}.fiedler"), 2)
+    assert "has no tree yet; finish it first" in said
 
 
 def test_a_copy_keeps_values_errors_and_agreement(finished, copied):

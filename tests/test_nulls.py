@@ -168,6 +168,17 @@ def test_what_is_refused(trained, tmp_path):
         null_of(tiny, "weights", own)
 
 
+@pytest.mark.parametrize("kind", ["labels", "weights", "untrained"])
+def test_a_null_has_the_data_of_its_run(trained, kind):
+    tiny, run = trained
+    train, test = tiny.data(None)
+    assert torch.equal(null_of(tiny, kind, run).experiment.data(None)[0][0], train[0])
+    for what, data in {"training": ((train[0] + 1, train[1]), test), "test": (train, (test[0] + 1, test[1]))}.items():
+        other = null_of(replace(tiny, data=lambda _, data=data: data), kind, run).experiment
+        with pytest.raises(UserError, match=f"the {what} data are others than those that .* was made with"):
+            other.data(None)
+
+
 def test_any_analysis_can_be_taken_of_any_seed_and_null(tiny, tmp_path):
     other = replace(tiny, seed=7)
     assert as_stored(tiny, tmp_path / "none") is tiny

@@ -1,5 +1,6 @@
 """`run --seeds` and `run --null`: several runs and their nulls by one command each, resumed, told, drawn, refused."""
 
+import shlex
 import shutil
 
 import numpy as np
@@ -80,12 +81,31 @@ def test_plot_draws_a_folder_of_seeds_and_a_run_with_its_nulls(folder, tmp_path)
     assert (tmp_path / "one" / "few.directions" / "purity.pdf").exists()
 
 
+def test_a_null_has_a_copy_of_its_own_which_is_said(folder, tmp_path):
+    result = quick_command("compact", folder / "3", "--to", tmp_path / "copy")
+    assert Run(tmp_path / "copy").nulls() == []
+    said = [line.partition(": hessian-dendrogram ") for line in result.stderr.splitlines()[1:]]
+    assert [line[0] for line in said] == ["a null has a copy of its own"] * 3
+    assert quick_command(*shlex.split(said[2][2])).returncode == 0
+    assert Run(tmp_path / "copy").nulls() == ["untrained"]
+
+
+def test_the_first_line_says_how_much_is_taken(folder):
+    lines = (folder.parent / "log").read_text().splitlines()
+    assert "few, shuffled labels: 8 steps, 1 analysis -> two/3/nulls/labels" in lines
+
+
 def test_what_is_refused_in_the_first_second(folder, tmp_path):
     run = ("run", folder.parent / "few.py", "--out")
     for arguments, problem in (
         ((*run, tmp_path, "--seed", 3, "--seeds", "3,5"), "--seed is of one run and --seeds of several"),
         ((*run, tmp_path, "--seeds", "3,3"), "--seeds takes different whole numbers"),
         ((*run, tmp_path, "--seeds", "3,-1"), "--seeds takes different whole numbers"),
+        (
+            (*run, tmp_path, "--samples", 10),
+            "--samples 10 is of the one analysis that an experiment describes; few lists",
+        ),
+        ((*run, tmp_path, "--dtype", "float32"), "--dtype float32 is of the one analysis"),
         ((*run, tmp_path, "--null", "biases"), "there is no null 'biases'"),
         ((*run, tmp_path, "--null", "weights"), f"there is none in {tmp_path}; train it first, without --null"),
         ((*run, folder, "--null", "labels"), "name seeds of this folder, --seeds 3,5"),

@@ -148,6 +148,7 @@ def run(
         chosen = _experiment(experiment, seed=number, **given)
         path = _out(out, chosen) / str(number) if numbers else _out(out, chosen)
         analyses = analyses_of(chosen, name=name, dtype=_dtype(dtype))
+        _confirm_used(chosen, {"samples": samples, "vectors": vectors, "dtype": None if dtype == "float64" else dtype})
         jobs += [(one, where, analyses) for one, where in _runs(chosen, path, null, steps_to_analyse)]
     if numbers and (path.parent / "run.json").exists():
         raise UserError(f"{path.parent} is a run directory, and several seeds need a folder of their own; see --out")
@@ -158,6 +159,16 @@ def run(
     if len(numbers) > 1:
         with _stage("figures of all seeds"):
             _draw_seeds(path.parent, path.parent / "figures")
+
+
+def _confirm_used(chosen: Experiment, options: dict[str, Any]) -> None:
+    """Refuse options of the one analysis that an experiment describes where it lists its analyses instead."""
+    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    if given and chosen.analyses:
+        raise UserError(
+            f"{given[0]} is of the one analysis that an experiment describes; {chosen.name} lists "
+            f"{len(chosen.analyses)}, each with its own: take others with `hessian-dendrogram analyse`"
+        )
 
 
 def _runs(chosen: Experiment, path: Path, null: list[str] | None, at: list[int] | None) -> list[tuple[Null, Path]]:
@@ -191,7 +202,10 @@ def _run(job: Null, path: Path, wanted: list[Analysis], *, data_dir: Path | None
     chosen, name = job.experiment, job.experiment.name
     length = f"{chosen.training.steps} steps" if chosen.training and not job.source else "weights that exist"
     what = f"{name}, {NULLS[chosen.null]}" if chosen.null else name
-    _print(f"{what}: {length}, Hessians on {chosen.samples or 'all'} training samples -> {path}")
+    taken = f"Hessians on {chosen.samples or 'all'} training samples"
+    if chosen.analyses:
+        taken = f"{len(wanted)} {'analysis' if len(wanted) == 1 else 'analyses'}"
+    _print(f"{what}: {length}, {taken} -> {path}")
     found = read_checkpoints(job.source, partial(experiment_run.new_model, chosen)) if job.source else None
     # Where nothing is left to train, another file may list other analyses; its training is compared with the run's.
     facts = {"imported": found is not None, "corrected": experiment_run.is_trained(chosen, path)}
@@ -476,6 +490,10 @@ def plot(
         return
     opened, is_absolute = store.Run(run), measured_in == "absolute"
     names = [analysis] if analysis else opened.analyses(None if is_absolute else "spectrum")
+    if not analysis:
+        for name in (empty := [name for name in names if not opened.analysed_steps(name)]):
+            _print(f"left out: {name} has no result yet")
+        names = [name for name in names if name not in empty]
     if not names:
         raise UserError(f"{run} has no analysis to draw; take one with `hessian-dendrogram analyse`")
     is_inside = to is None or run.resolve() in (to.resolve(), *to.resolve().parents)
@@ -529,6 +547,9 @@ def compact(
     made = copy(Run(run), to, vectors=vectors, at=_steps(at), weights_at=_steps(weights_at))
     size = sum(file.stat().st_size for file in made.path.rglob("*") if file.is_file())
     _print(f"{made.path}: {size / 1e6:.1f} MB")
+    for null in map(Run(run).null_path, Run(run).nulls()):
+        places = shlex.quote(str(null)), shlex.quote(str(made.path / null.relative_to(run)))
+        _print(f"a null has a copy of its own: hessian-dendrogram compact {places[0]} --to {places[1]}")
 
 
 @app.command(epilog="Example: hessian-dendrogram info runs/digits --csv gaps > gaps.csv")

@@ -68,6 +68,7 @@ def null_of(experiment: Experiment, kind: str, run: Run, at: Sequence[int] | Non
     """
     confirm_kind(kind)
     _confirm_same(experiment, run)
+    experiment = _with_confirmed_data(experiment, run)
     if kind == "labels":
         if experiment.training is None:
             raise UserError(f"experiment {experiment.name!r} has no training, so none with shuffled labels")
@@ -129,6 +130,30 @@ def _confirm_same(experiment: Experiment, run: Run) -> None:
         )
     if now["source_sha256"] != stored.get("source_sha256"):
         logger.warning("the experiment's file is another one than %s was made with; the null is of it now", run.path)
+
+
+def _with_confirmed_data(experiment: Experiment, run: Run) -> Experiment:
+    """The experiment, whose data are refused when they are loaded and are not those of its run.
+
+    The directory of a null says nothing of them while it is new, and those with shuffled labels are others in any case.
+    """
+    task = experiment.task
+
+    def data(data_dir: Path | None) -> Split:
+        given: Any = task.data(data_dir)
+        is_pair = isinstance(given, tuple) and len(given) == 2
+        if not is_pair or not all(part is None or samples.is_stored(part) for part in given):
+            return given  # type: ignore[no-any-return]  # which is refused as that of the experiment itself
+        for what, part in zip(("training", "test"), given, strict=True):
+            now = None if part is None else samples.digest(samples.reusable(part))
+            if now != run.configuration.get(f"{what}_data_sha256"):
+                raise UserError(
+                    f"the {what} data are others than those that {run.path} was made with, and a null has its run's; "
+                    "name the same --data-dir, and have the same data on every load"
+                )
+        return given
+
+    return replace(experiment, task=replace(task, data=data))
 
 
 # ── labels ───────────────────────────────────────────────────────────────────────────────────────────────────────────

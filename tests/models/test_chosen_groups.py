@@ -40,6 +40,13 @@ def test_units_are_those_of_layers_embeddings_tensors_and_heads():
     assert [*chosen_groups(AttentionOnly(), {}, units=["heads"])][:2] == ["head 0.0", "head 0.1"]
 
 
+def test_a_shared_tensor_is_found_by_each_of_its_names():
+    tied = nn.ModuleDict({"embedding": nn.Embedding(3, 2), "head": nn.Linear(2, 3, bias=False)})
+    tied["head"].weight = tied["embedding"].weight
+    for name in ("embedding.weight", "head.weight"):
+        assert chosen_groups(tied, {}, units=[name])[f"row {name}.2"] == [("embedding.weight", 2)]
+
+
 @pytest.mark.parametrize(
     ("own", "patterns", "units", "message"),
     [

@@ -83,3 +83,12 @@ def test_what_has_no_targets_to_exchange_is_refused():
         with_shuffled_targets((INPUTS, TARGETS), lambda targets, _: targets[:3], seeded())
     with pytest.raises(UserError, match="the task's shuffle failed"):
         with_shuffled_targets((INPUTS, TARGETS), lambda targets, _: targets.nonsense, seeded())
+
+
+def test_a_collate_that_makes_targets_of_inputs_is_refused():
+    def overwriting(samples):
+        ids = torch.stack([one["ids"] for one in samples])
+        return {"ids": ids, "labels": ids.clone()}
+
+    with pytest.raises(UserError, match="collate gives the first 20 samples the same targets, whatever they have"):
+        with_shuffled_targets(Collated(Items(as_dictionary=True), overwriting), None, seeded())

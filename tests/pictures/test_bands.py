@@ -175,6 +175,23 @@ def test_a_null_that_was_analysed_once_is_shown_at_that_step_alone(null):
         assert [(one.x.tolist(), one.y.tolist()) for one in lines(found) if 6.0 in one.y] == [([2.0], [6.0])] * 2
 
 
+def test_the_legend_says_of_how_many_runs_a_null_is():
+    runs, null = [picture([1.0, 2.0, 3.0])] * 3, picture([4.0, 5.0, 6.0])
+    for several, said in (([null], "untrained of 1 of 3 runs"), ([null] * 3, "untrained")):
+        assert [one.label for one in of_kind(bands(runs, {"untrained": several}), Line) if one.label] == [said]
+    assert [one.label for one in of_kind(bands(runs[:1], {"untrained": [null]}), Line) if one.label] == ["untrained"]
+
+
+def test_numbers_of_nulls_that_a_logarithmic_axis_cannot_show_are_said():
+    axis = Log((0.5, 9.0), "size")
+    run, null = picture([1.0, 2.0, 4.0], y=axis), picture([0.0, 1.0, 0.0], y=axis)
+    for runs in ([run], [run, run]):
+        found = bands(runs, {"shuffled labels": [null]})
+        (remark,) = of_kind(found, marks.Remark)
+        assert remark.text == "2 numbers of nulls that are not positive have no place on a logarithmic axis"
+        drawn(found, laid_out=True)
+
+
 def test_a_null_at_later_steps_than_its_run_is_not_shown_there():
     found = bands([picture([1.0, 2.0, 3.0])], {"shuffled labels": [picture([5.0, 6.0], (10, 80))]})
     (null,) = [line for line in of_kind(found, Points) if line.label == "" and len(line.x)]
@@ -223,6 +240,11 @@ def test_graphs_that_fall_apart_in_one_run_only():
     (line,) = lines(found, "algebraic connectivity λ₂")
     assert line.facts.columns["runs"].tolist() == [2, 2]
     drawn(found, laid_out=True)
+    later = bands([connectivity([0, 5], [trees(cut)[0], trees(0.1)[0]]) for cut in (0.0, 0.1, 0.3)])
+    (line,), (remark,) = lines(later, "algebraic connectivity λ₂"), of_kind(later, marks.Remark)
+    assert line.facts.columns["runs"].tolist() == [2, 3]
+    assert remark.text == "of some runs, and in no median: λ₂ = 0: the graph falls into several components"
+    drawn(later, laid_out=True)
 
 
 def test_training_is_shown_at_every_measured_step():

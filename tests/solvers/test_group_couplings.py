@@ -253,6 +253,15 @@ def test_couplings_that_are_none_cost_one_draw_more():
         assert (found.draws, found.cost) == (20, 21 * directions * 2)
 
 
+def test_couplings_about_as_large_as_rounding_are_not_refused():
+    random, groups = np.random.default_rng(0), {f"g{i}": [*range(4 * i, 4 * i + 4)] for i in range(10)}
+    for seed in range(6):
+        tiny = random.normal(size=(40, 40)) * 10 ** random.uniform(-17, -13, (40, 40))
+        dense = torch.from_numpy(np.kron(np.eye(10), np.ones((4, 4)) + np.eye(4)) + tiny + tiny.T)
+        found = group_couplings(MatrixOperator(dense), groups, method="products", draws=4, seed=seed)
+        assert (found.values() > found.rounding)[~np.eye(10, dtype=bool)].mean() < 0.9
+
+
 @pytest.mark.parametrize("method", ["exact", "products", "effects"])
 def test_awkward_groups(method):
     model, inputs, labels = network(1)

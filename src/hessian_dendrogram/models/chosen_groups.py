@@ -63,7 +63,7 @@ def _matching(own: Mapping[str, Members], pattern: str) -> dict[str, Members]:
 
 def _units(model: nn.Module, text: str) -> Mapping[str, Members]:
     layer, *readers = (part.strip() for part in text.split(","))
-    modules, tensors = dict(model.named_modules()), dict(model.named_parameters())
+    modules, tensors = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     if len(readers) > 1 or not layer or not all(readers):
         raise UserError(f"units are LAYER or LAYER,READER, as mlp.0,mlp.2; got {text!r}")
     is_module = layer in modules
@@ -80,7 +80,8 @@ def _units(model: nn.Module, text: str) -> Mapping[str, Members]:
         )
     if not tensors[layer].requires_grad or tensors[layer].ndim < 1:
         raise UserError(f"the tensor {layer!r} is frozen or one number, so it has no rows to couple")
-    return {f"row {layer}.{row}": [(layer, row)] for row in range(len(tensors[layer]))}
+    own = next(name for name, tensor in model.named_parameters() if tensor is tensors[layer])  # of all that share it
+    return {f"row {layer}.{row}": [(own, row)] for row in range(len(tensors[layer]))}
 
 
 def _listed(names: Iterable[str], most: int = _SHOWN) -> str:

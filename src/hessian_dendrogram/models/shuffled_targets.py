@@ -33,7 +33,7 @@ def with_shuffled_targets(data: Data, shuffle: Shuffle | None, generator: torch.
         inputs, targets = checked(data)
         return inputs, _shuffled(targets, shuffle, generator)
     if isinstance(data, Collated):
-        return Collated(_of_dataset(data.dataset, shuffle, generator), data.collate)
+        return _confirmed(data, Collated(_of_dataset(data.dataset, shuffle, generator), data.collate))
     if isinstance(data, GivenBatches) or not is_stored(data):
         raise UserError(
             "labels are shuffled of a tensor pair or a map-style Dataset of (input, target) pairs or dictionaries with "
@@ -57,6 +57,18 @@ def _shuffled(targets: Tensor, shuffle: Shuffle | None, generator: torch.Generat
     if torch.equal(found, targets):
         raise UserError("the targets are the same in whatever order, so shuffled labels are no null; take another")
     shuffled: Tensor = found
+    return shuffled
+
+
+def _confirmed(own: Collated, shuffled: Collated) -> Collated:
+    """Shuffled samples, once it is certain that batches have their targets, and none that are made of their inputs."""
+    count = min(len(own), _FEW)
+    targets, others = (checked(data.collate([data[i] for i in range(count)]))[1] for data in (own, shuffled))
+    if torch.equal(targets, others):
+        raise UserError(
+            f"collate gives the first {count:,} samples the same targets, whatever they have themselves, so shuffled "
+            "labels are no null; give samples whose targets collate takes"
+        )
     return shuffled
 
 

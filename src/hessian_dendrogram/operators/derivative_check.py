@@ -44,6 +44,7 @@ _AGREE = 2e-5  # of a tensor's own part of the product
 _OF_ALL = 1e-7  # of the whole product: what rounding may do to a tensor whose own part is small
 _SLACK = 32  # unit roundoffs of a gradient
 _KNOWN = 1e-2  # of the product, what rounding of a gradient may hide
+_LOST = 0.1  # of the product of all samples, what those may have that cannot be compared for rounding
 _SINGLE_SAMPLES = 12  # with kinks and without a fault are enough
 _SINGULAR = {"norm", "vector_norm", "linalg_norm", "linalg_vector_norm", "cdist", "pairwise_distance", "sqrt", "rsqrt",
              "dist", "pow", "matrix_norm", "linalg_matrix_norm"}  # fmt: skip
@@ -143,7 +144,7 @@ class _Check:
 
     def run(self, method: Method, batches: Sequence[Batch]) -> None:
         """Raise `_FaultError` where the products by this method are wrong."""
-        self.method, self.singles, self.has_agreed, self.is_lost = method, 0, False, False
+        self.method, self.singles, self.has_agreed, self.lost = method, 0, False, 0.0
         try:
             self.compare(list(batches))
         except UserError:
@@ -152,7 +153,7 @@ class _Check:
             raise
         except Exception as error:
             raise _FaultError(f"says {type(error).__name__}: {_first_line(error)}") from error
-        if self.is_lost and not self.has_agreed:
+        if self.lost and self.lost >= _LOST * float(self.product(batches).norm()):
             raise _FaultError("is lost in rounding: the curvature of the loss at these outputs is that small")
         if not self.has_agreed:
             logger.warning(
@@ -237,7 +238,7 @@ class _Check:
             if float((one - other).norm()) <= 0.1 * apart and self.bend(batches) <= 0.1 * apart:
                 most = max(zip(self.lengths(other - product), self.risk.layout.names, strict=True))[1]
                 if apart <= _SLACK * self.risk.roundoff * unit / self.step:
-                    self.singles, self.is_lost = self.singles + 1, True
+                    self.singles, self.lost = self.singles + 1, self.lost + float(product.norm())
                     return
                 relative = apart / max(float(other.norm()), float(product.norm()))
                 raise _FaultError(

@@ -100,14 +100,21 @@ def _of_several(group: Group, total: int, nulls: Mapping[str, Sequence[Chosen]])
         else:
             ranges.append(_band(spread, axis, str(several[0].mark.colour), is_pale=not several[0].is_main))
             lines.append(_line(several[0], spread, axis, at))
-    legend = Band([], [], [], INK, label=f"smallest to largest of {total} runs"), *_legend(behind)
+    legend = Band([], [], [], INK, label=f"smallest to largest of {total} runs"), *_legend(behind, total)
     few = f"{min(counts)} to {max(counts)} of {total} runs at a step" if counts and min(counts) < total else ""
     if counts == {min(counts, default=0)} and few:
         few = f"{min(counts)} of {total} runs"
     title = "; ".join(part for part in (common_title([one.title for one, _ in group]), few) if part)
-    text = f"{hidden:,} medians that are not positive have no place on a logarithmic axis"
-    marks = (*same, *_drawn_nulls(behind, own, at, axis), *ranges, *lines, *legend, *([Remark(text)] if hidden else []))
-    return replace(panel, marks=marks, x=at, y=axis, title=title)
+    said = [f"{hidden:,} medians that are not positive have no place on a logarithmic axis"] if hidden else []
+    said += [f"of some runs, and in no median: {label}" for label in _left_out(group, names)]
+    marks = *same, *_drawn_nulls(behind, own, at, axis), *ranges, *lines, *legend, *map(Remark, said)
+    return replace(panel, marks=_with_one_remark(marks), x=at, y=axis, title=title)
+
+
+def _left_out(group: Group, names: Sequence[str]) -> list[str]:
+    """What lines say that are no curves, such as those at steps without a number."""
+    lines = [mark for one, _ in group for mark in one.marks if isinstance(mark, Line) and np.isfinite(mark.x).any()]
+    return [label for label in dict.fromkeys(mark.label for mark in lines) if label and label not in names]
 
 
 def _over_nulls(panel: Panel, curves: list[Curve], nulls: Mapping[str, Sequence[Chosen]]) -> Panel:
@@ -118,16 +125,24 @@ def _over_nulls(panel: Panel, curves: list[Curve], nulls: Mapping[str, Sequence[
     axis = merged([panel.y, *(one.y for one, _ in behind.panels)], [*curves, *behind.curves])
     references = [mark for mark in panel.marks if getattr(mark, "colour", FAINT) == FAINT]
     own = [mark for mark in panel.marks if mark not in references]
-    marks = (*references, *_drawn_nulls(behind, curves, panel.x, axis), *own, *_legend(behind))
-    return replace(panel, marks=marks, y=axis)
+    marks = (*references, *_drawn_nulls(behind, curves, panel.x, axis), *own, *_legend(behind, 1))
+    return replace(panel, marks=_with_one_remark(marks), y=axis)
+
+
+def _with_one_remark(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """The same with its remarks as one, since all of them stand in one corner."""
+    texts = [mark.text for mark in marks if isinstance(mark, Remark)]
+    others = [mark for mark in marks if not isinstance(mark, Remark)]
+    return (*others, *([Remark("; ".join(texts))] if texts else []))
 
 
 @dataclass(frozen=True, eq=False)
 class _Behind:
-    """What the nulls show of the same: their panels, and their main lines by the name of the null."""
+    """What the nulls show of the same: their panels; by the name of a null its main lines and how many runs have it."""
 
     panels: Group
     by_null: dict[str, list[Curve]]
+    runs: dict[str, int]
 
     @property
     def curves(self) -> list[Curve]:
@@ -143,12 +158,14 @@ def _beside(panel: Panel, curves: Sequence[Curve], nulls: Mapping[str, Sequence[
         name: [curve for _, some in pairs for curve in some if curve.is_main and curve.name in names]
         for name, pairs in found.items()
     }
-    return _Behind([pair for pairs in found.values() for pair in pairs], by_null)
+    runs = {name: len(several) for name, several in nulls.items()}
+    return _Behind([pair for pairs in found.values() for pair in pairs], by_null, runs)
 
 
 def _drawn_nulls(behind: _Behind, own: Sequence[Curve], at: Steps, axis: Axis) -> list[Mark]:
-    """A pale band and a dashed line for each line of each null."""
+    """A pale band and a dashed line for each line of each null, and how many of their numbers have no place."""
     drawn: list[Mark] = []
+    hidden = 0
     for null, curves in behind.by_null.items():
         for name in dict.fromkeys(curve.name for curve in curves):
             several = [curve for curve in curves if curve.name == name and len(curve.ends) == 1]
@@ -158,18 +175,23 @@ def _drawn_nulls(behind: _Behind, own: Sequence[Curve], at: Steps, axis: Axis) -
             spread = spread_of(several, at, axis)
             if not len(spread.x):
                 continue
+            hidden += _hidden(spread, axis)
             facts, y = _facts(f"{null}, {name}", spread, at), _shown(spread.median[0], axis)
             drawn.append(_band(spread, axis, colour, is_pale=True))
             if len(spread.x) == 1:
                 drawn.append(Points(spread.x, y, colour, size=2.0, facts=facts))
             drawn.append(Line(spread.x, y, colour, 1.1, _DASHES[null], facts=facts))
-    return drawn
+    text = f"{hidden:,} numbers of nulls that are not positive have no place on a logarithmic axis"
+    return [*drawn, *([Remark(text)] if hidden else [])]
 
 
-def _legend(behind: _Behind) -> list[Mark]:
+def _legend(behind: _Behind, total: int) -> list[Mark]:
     """An entry of the legend for each null that has a line, whose colour is that of the line that it belongs to."""
-    there = [null for null, curves in behind.by_null.items() if curves]
-    return [Line([np.nan], [np.nan], INK, 1.1, _DASHES[null], label=null) for null in there]
+    drawn: list[Mark] = []
+    for null in (null for null, curves in behind.by_null.items() if curves):
+        of = f" of {behind.runs[null]} of {total} runs" if behind.runs[null] < total else ""
+        drawn.append(Line([np.nan], [np.nan], INK, 1.1, _DASHES[null], label=null + of))
+    return drawn
 
 
 def _everywhere(curve: Curve, at: Steps) -> Curve:
