@@ -151,7 +151,7 @@ def _with_confirmed_data(experiment: Experiment, run: Run) -> Experiment:
                     f"the {what} data are others than those that {run.path} was made with, and a null has its run's; "
                     "name the same --data-dir, and have the same data on every load"
                 )
-        return given
+        return given  # type: ignore[no-any-return]
 
     return replace(experiment, task=replace(task, data=data))
 

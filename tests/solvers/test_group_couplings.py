@@ -228,6 +228,7 @@ def gauss_newton_parts():
 @pytest.mark.parametrize("method", ["products", "effects"])
 def test_a_coupling_that_all_draws_miss_is_none_of_zero(method):
     # Of two classes, biases move the outputs by their difference alone: equal signs cancel in half of the draws.
+    torch.manual_seed(0)
     model = nn.Linear(1, 2).double()
     operator = GaussNewton(model, CROSS_ENTROPY, (torch.tensor([[1.0], [2.0]]).double(), torch.tensor([0, 1])))
     groups, missed, found = {"weight": "weight", "bias": "bias"}, [], []
@@ -238,7 +239,8 @@ def test_a_coupling_that_all_draws_miss_is_none_of_zero(method):
             missed.append(str(error))
     assert missed
     assert found
-    assert all((values > 0).all() for values in found)
+    truth = group_couplings(operator, groups, method="exact").values()
+    assert all((values > 0.1 * truth).all() for values in found)  # none, and nothing that rounding left of one
     assert all(" is missed by all of 2 draws, whose random signs cancel there; take more" in one for one in missed)
 
 
@@ -256,10 +258,10 @@ def test_couplings_that_are_none_cost_one_draw_more():
 def test_couplings_about_as_large_as_rounding_are_not_refused():
     random, groups = np.random.default_rng(0), {f"g{i}": [*range(4 * i, 4 * i + 4)] for i in range(10)}
     for seed in range(6):
-        tiny = random.normal(size=(40, 40)) * 10 ** random.uniform(-17, -13, (40, 40))
-        dense = torch.from_numpy(np.kron(np.eye(10), np.ones((4, 4)) + np.eye(4)) + tiny + tiny.T)
+        tiny = random.normal(size=(40, 40)) * 10 ** random.uniform(-17, -13.8, (40, 40))
+        dense = torch.from_numpy(np.kron(np.eye(10), np.ones((4, 4)) + np.eye(4)) + (tiny + tiny.T))
         found = group_couplings(MatrixOperator(dense), groups, method="products", draws=4, seed=seed)
-        assert (found.values() > found.rounding)[~np.eye(10, dtype=bool)].mean() < 0.9
+        assert (found.values() == 0).any()
 
 
 @pytest.mark.parametrize("method", ["exact", "products", "effects"])

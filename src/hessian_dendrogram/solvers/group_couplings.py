@@ -11,7 +11,7 @@ the mean (tr A)² + 2 ‖A‖² - 2 Σ_i A_ii², which is too large, by the squa
 
 ‖A z‖² is a quadratic form in z, of the variance 2 ‖AᵀA‖²_F - 2 Σ_i (AᵀA)_ii² <= 2 ‖A‖⁴_F (Hutchinson 1990; Avron &
 Toledo 2011): the noise is relative. Signs may cancel, as in a block with two equal entries, and do so in every draw
-with some luck: what all draws show as none is looked at with one of normal entries, which cannot.
+with some luck: what all draws show as next to none is looked at with one of normal entries, which cannot.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ EXACT_UP_TO = 500
 DRAWS = 20
 """Draws where none are asked for: with fewer, standard errors are too often too small."""
 _DIRECTIONS = {PRODUCTS: 1, EFFECTS: 2}  # of each group in a draw
-_CLEARLY = 1e4  # times the square of what rounding gives: a coupling that is about as large may be none in some draws
+_TINY = 1e-20  # of the largest square: where signs cancel, rounding may be left
+_CLEARLY = 1e4  # times an estimate, or what rounding gives: a coupling about as large may be less in some draws
 
 
 def group_couplings(
@@ -161,18 +162,19 @@ def _estimated(
         signs = (2 * bits - 1).to(operator.device, operator.dtype)
         found.append(estimate(signs, all_places))
     squared, noise = np.stack([squares for squares, _ in found]), np.mean([noise for _, noise in found], axis=0)
-    is_none = squared.mean(axis=0) <= noise
-    if is_none.any():
+    mean = squared.mean(axis=0)
+    is_doubtful = mean <= np.maximum(noise, _TINY * mean.max())
+    if is_doubtful.any():
         normal = generator_for("couplings that no draw shows", seed)
         z = torch.randn(operator.shape[0], directions, generator=normal, dtype=torch.float64)
         again, limit = estimate(z.to(operator.device, operator.dtype), all_places)
-        _confirm_none(is_none & (again > _CLEARLY * limit), [*places], draws)
+        _confirm_none(is_doubtful & (again > _CLEARLY * np.maximum(limit, mean)), [*places], draws)
     return {
         "squared": squared,
         "rounding": np.sqrt(noise),
         "method": method,
         "directions": directions,
-        "cost": (draws + int(is_none.any())) * directions * len(places),
+        "cost": (draws + int(is_doubtful.any())) * directions * len(places),
     }
 
 
