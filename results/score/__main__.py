@@ -16,7 +16,22 @@ from benchmarks.common import parser, report
 from .figure import draw
 from .indicators import MATRIX
 from .measure import ADDITION, FIXED_ON, LARGE, LARGE_SEEDS, REPORTED_ON, measure
-from .tables import BEST, TODAY, best_cut, best_rule, choice, costs, cuts, dial, directions, groups, nulls, onsets
+from .tables import (
+    BEST,
+    TODAY,
+    best_cut,
+    best_rule,
+    choice,
+    costs,
+    cuts,
+    dial,
+    directions,
+    groups,
+    nulls,
+    onsets,
+    seeds_of,
+    series,
+)
 
 
 def main() -> None:
@@ -69,6 +84,7 @@ def main() -> None:
                 ("addition, 53", ADDITION, reported),
                 ("addition, 113", LARGE, large),
             )
+            if any(series(name, seed) for seed in seeds_of(name))  # otherwise there is nothing to tell yet
         ),
         ("costs", "Processor seconds on one thread, the median over seeds.", costs()),
     ):

@@ -104,7 +104,7 @@ def groups() -> Rows:
     graphs = [f"{matrix}{divided}" for matrix in MATRICES for divided in ("", ", divided")]
     lines = [("Hessian", TODAY), *((graph, clustering) for _, graph, clustering in ranking("groups")[:BEST])]
     lines += [(graph, cut) for graph in graphs]
-    lines += [(graph, cut) for graph in BASELINES]
+    lines += [(graph, clustering) for graph in BASELINES for clustering in (cut, "spectral clustering")]
     kinds = ("ingoing", "outgoing", "logit", "activations")
     lines += [(f"k-means of {kind}", "k-means") for kind in kinds]
     for graph, clustering in dict.fromkeys(lines):
