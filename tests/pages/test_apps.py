@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,7 +121,8 @@ def test_every_app_has_every_analysis_within_reach_its_own_kind_first(runs):
 def test_a_new_kind_of_result_has_the_tabs_of_its_pictures_and_no_more(monkeypatch):
     own = Known(of="toy", title="Toys", sentence="It is one.", over=lambda toys, at: toys.results[0], tab="My own")
     monkeypatch.setitem(PICTURES, "own", own)
-    toys = Analysed(None, "toys", "toy", [0, 1], [Picture(((Panel((Remark("a toy"),)),),), sentence="It is one.")])
+    toy = Picture(((Panel((Remark("a toy"),)),),), sentence="It is one.")
+    toys = Analysed(SimpleNamespace(nulls=list), "toys", "toy", [0, 1], [toy])
     assert widgets.tabs_of(toys) == {"My own": {"own": own}}
     assert widgets.cut_slider(toys, widgets.segment_choice(toys).value) is None
     shown = []

@@ -11,8 +11,10 @@ from hessian_dendrogram import Layout, Run, Spectrum
 from hessian_dendrogram.errors import DamagedRunError, LockedRunError, UserError
 from hessian_dendrogram.results.stored import stored
 from hessian_dendrogram.store import lock, report
+from hessian_dendrogram.store.atomic import write_tensors
 from hessian_dendrogram.store.compact import compact
 from hessian_dendrogram.store.kinds import KINDS, Kind
+from hessian_dendrogram.store.read import read_tensors
 from places import ROOT
 from small_run import as_an_earlier_version_wrote
 
@@ -485,3 +487,20 @@ def test_the_published_results_are_read_to_the_last_byte(published):
             if (folder / "measures.json").exists():
                 assert found.measures(step, name) == json.loads((folder / "measures.json").read_text())
     assert count
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: os.truncate(file, 10**10), "it has 10,000,000,000 bytes, and tensors that end at"),
+        (lambda file: os.truncate(file, file.stat().st_size - 1), "bytes, and tensors that end at"),
+        (lambda file: (file.write_bytes(b"\xff" * 64), os.truncate(file, 10**10)), "a header that cannot be read"),
+    ],
+)
+def test_weights_of_another_size_than_their_tensors_are_not_mapped_into_memory(tmp_path, damage, message):
+    file = tmp_path / "model.safetensors"
+    write_tensors(file, {"weight": np.arange(6.0)})
+    assert read_tensors(file, tmp_path)["weight"].tolist() == [0, 1, 2, 3, 4, 5]
+    damage(file)
+    with pytest.raises(DamagedRunError, match=message):
+        read_tensors(file, tmp_path)

@@ -31,6 +31,7 @@ from ..errors import DamagedRunError
 LARGEST_JSON = 2**22
 """Bytes; parsed, they take some twenty times as much memory."""
 
+_TENSOR_HEADER = 10**8  # bytes; safetensors takes no longer one
 _ARRAY_HEADER = 128  # bytes of what NumPy writes before an array of a plain type and up to three axes
 _NO_FILE = {
     stat.S_IFDIR: "a folder",
@@ -241,8 +242,8 @@ def read_tensors(path: Path, root: Path) -> dict[str, NDArray[Any]]:
     Raises:
         DamagedRunError: it is missing, no such file, of types that NumPy lacks, or has another checksum.
     """
-    with opened(path, root):
-        pass
+    with opened(path, root) as stream:
+        _confirm_tensors_fill(path, stream)
     try:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -253,6 +254,27 @@ def read_tensors(path: Path, root: Path) -> dict[str, NDArray[Any]]:
     if checksum is not None and checksum != tensor_checksum(tensors):
         raise DamagedRunError(f"{path} is damaged: its content is not what was stored, the checksum differs")
     return tensors
+
+
+def _confirm_tensors_fill(path: Path, stream: BinaryIO) -> None:
+    """Compare the size of a .safetensors file with that of its tensors, before the whole of it is mapped into memory.
+
+    Raises:
+        DamagedRunError: they differ; a header that cannot be read is left to the library, unless the file is large.
+    """
+    size = os.fstat(stream.fileno()).st_size
+    length = int.from_bytes(stream.read(8), "little")
+    expected = None
+    if length <= min(_TENSOR_HEADER, size):
+        try:
+            header = json.loads(stream.read(length))
+            ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
+            expected = 8 + length + max(ends, default=0)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+            expected = None
+    if expected != size and (expected is not None or size > _TENSOR_HEADER):
+        claimed = "a header that cannot be read" if expected is None else f"tensors that end at {expected:,}"
+        raise DamagedRunError(f"{path} is damaged: it has {size:,} bytes, and {claimed:.80}")
 
 
 def tensor_checksum(tensors: Mapping[str, NDArray[Any]]) -> str:
