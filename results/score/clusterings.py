@@ -9,7 +9,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
@@ -89,8 +88,3 @@ def scores(graph: Floats, truth: Labels) -> dict[str, dict[str, Any]]:
         found[name] = {how: round(score(truth, one), 4) for how, one in zip(SCORES, labels, strict=True)}
         found[name]["numbers"] = [len(np.unique(one[one != NONE])) for one in labels]
     return found
-
-
-def agreement(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    """The adjusted Rand index of two clusterings of the same groups."""
-    return float(adjusted_rand_score(one, other))

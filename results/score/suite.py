@@ -5,6 +5,7 @@ A network is trained where it is not there yet, in `runs/circuits/NAME/SEED`, it
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -292,16 +293,10 @@ class Behind(nn.Module):
 
 def stream_of(model: Transformer) -> Tensor:
     """The stream behind the attention at '=', of all pairs: (p², width)."""
-    tokens, found = pairs(model.p)[0], []
-    mlp, model.mlp = model.mlp, None
-    try:
-        unembedding = model.unembedding
-        width = len(unembedding)
-        model.unembedding = nn.Parameter(torch.eye(width, dtype=unembedding.dtype))
-        found.append(model(tokens))
-    finally:
-        model.mlp, model.unembedding = mlp, unembedding
-    return found[0].detach()
+    without = copy.deepcopy(model)
+    without.mlp = None
+    without.unembedding = nn.Parameter(torch.eye(len(model.unembedding), dtype=model.unembedding.dtype))
+    return without(pairs(model.p)[0]).detach()  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
