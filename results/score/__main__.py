@@ -13,8 +13,9 @@ from __future__ import annotations
 import torch
 from benchmarks.common import parser, report
 
+from .clusterings import RULES
 from .figure import draw
-from .indicators import MATRIX
+from .graphs import CHOSEN
 from .measure import ADDITION, FIXED_ON, LARGE, LARGE_SEEDS, REPORTED_ON, measure
 from .tables import (
     BEST,
@@ -48,12 +49,14 @@ def main() -> None:
     fixed, reported = (", ".join(map(str, seeds)) for seeds in (FIXED_ON, REPORTED_ON))
     reported += " as far as they are measured"
     large = ", ".join(map(str, LARGE_SEEDS))
-    cut, rule = best_cut("groups"), best_rule("groups", best_cut("groups"))
+    cut = best_cut("groups")
+    rule = best_rule("groups", cut)
     for name, caption, rows in (
         (
             "score of groups",
-            f"Adjusted Rand index, k given / k by {rule}; means over seeds {reported} ({large} of addition modulo 113, "
-            f"where of 42 the published weights). First the default of `fiedler` (Hessian, {TODAY}), then the {BEST} "
+            f"Adjusted Rand index: k given / by {' / by '.join(RULES)}; means over seeds {reported} ({large} of "
+            "addition modulo 113, where of 42 the published weights). First the default of `fiedler` "
+            f"(Hessian, {TODAY}), then the {BEST} "
             f"combinations that are best on seeds {fixed}, then every graph cut by {cut}, the tree that is best on "
             "average there.",
             groups(),
@@ -64,7 +67,8 @@ def main() -> None:
         ("cuts of parameters", "The same of parameters.", cuts("parameters")),
         (
             "nulls of groups",
-            f"Index of the {MATRIX}, {cut}, k given, against the final truth: mean and range.",
+            f"Index of the {CHOSEN}, divided, and of graphs without curvature, against the final truth; spectral "
+            "clustering, k given: mean and range.",
             nulls(),
         ),
         ("dial", f"Planted sub-networks, seeds {reported}: index, k given; the last column k by {rule}.", dial()),

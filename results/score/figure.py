@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hessian_dendrogram.pictures.axes import Linear, Log, Steps
+from hessian_dendrogram.pictures.axes import Linear, Log, Named, Steps
 from hessian_dendrogram.pictures.marks import FAINT, HeatMap, Line, Mark, Points, Rule, Scale, of_series
 from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.picture import Panel, Picture, in_rows
 
 from .kept import FOLDER, Kept
-from .measure import ADDITION, LABELS, LARGE, REPORTED_ON
-from .suite import NONE, network
+from .measure import ADDITION, LARGE, REPORTED_ON
+from .suite import LABELS, NONE, network
 from .tables import seeds_of, series, thresholds
 
 SENTENCE = (
@@ -55,7 +55,7 @@ def draw(folder: Path = FOLDER) -> None:
 
 
 def _method(folder: Path) -> None:
-    """What is done in one figure: the couplings in the order of their tree, and the truth beside them."""
+    """What is done in one figure: the couplings cluster by cluster, and the truth beside them."""
     kept = Kept(network(ADDITION, REPORTED_ON[0])).get("picture")
     if kept is None:
         return
@@ -67,18 +67,21 @@ def _method(folder: Path) -> None:
     ends = [0, *(np.flatnonzero(np.diff(clusters)) + 1).tolist(), size]
     for low, high in pairwise(ends):
         marks.append(Line([low, high, high, low, low], [low, low, high, high, low], "#FFFFFF", 1.0))
-    axis = Linear("neurons, in the order of the tree", (0.0, float(size)), ",d")
+    axis = Linear("neurons, cluster by cluster", (0.0, float(size)), ",d")
     left = Panel(tuple(marks), x=axis, y=replace(axis, label="neurons", limits=(float(size), 0.0)), square=True)
-    points: list[Mark] = []
-    for number, frequency in enumerate(np.unique(truth).tolist()):
-        look = {"colour": FAINT, "symbol": "x"} if frequency == NONE else of_series(number - 1)
-        label = "no frequency" if frequency == NONE else f"frequency {frequency}"
+    frequencies = np.unique(truth[truth != NONE]).tolist()
+    points: list[Mark] = [Rule(low, vertical=True) for low in ends[1:-1]]
+    for place, frequency in enumerate([NONE, *frequencies]):
+        look: dict[str, Any] = {"colour": FAINT, "symbol": "x"} if frequency == NONE else of_series(place - 1)
         at = np.flatnonzero(truth == frequency)
-        points.append(Points(at + 0.5, np.full(len(at), max(frequency, 0)), size=2.0, label=label, **look))
-    right = Panel(tuple(points), x=axis, y=Linear("frequency of the neuron's activations"))
-    title = "Addition modulo 53: neurons in the order of the tree of their couplings"
-    made = Picture(((left, right),), title, "White: its clusters, as many as there are frequencies.", height=3.2)
-    _write(made, folder / "method.png")
+        points.append(Points(at + 0.5, np.full(len(at), place), size=2.5, **look))
+    names = Named(
+        ["none", *map(str, frequencies)], label="frequency of a neuron", limits=(-0.5, len(frequencies) + 0.5)
+    )
+    right = Panel(tuple(points), x=axis, y=names)
+    title = "Addition modulo 53: couplings of neurons cluster by cluster, and their frequencies"
+    sentence = "White squares and grey lines: the clusters, which do not know the frequencies on the right."
+    _write(Picture(((left, right),), title, sentence, height=3.2), folder / "method.png")
 
 
 def _write(made: Picture, path: Path) -> None:

@@ -18,10 +18,9 @@ from hessian_dendrogram.models.training import top_1_accuracy
 
 from .clusterings import number_of, score
 from .directions import purities
-from .graphs import BASELINES, Floats, coupling_graphs
+from .graphs import BASELINES, CHOSEN, Floats, coupling_graphs
 from .suite import NONE, Labels, ModularAdditionNetwork, Network, Part
 
-MATRIX = "centred Gauss-Newton of outputs"
 OF_DIRECTIONS = "Gauss-Newton of outputs"
 LARGEST = 5  # frequencies of an embedding
 ACCURACY = 0.75
@@ -46,9 +45,9 @@ def closeness(graph: Floats, truth: Labels) -> dict[int, float]:
 def graphs_of(part: Part) -> dict[str, Floats]:
     """The graphs that are followed: the couplings, of a single draw at every step, and those without curvature."""
     try:
-        couplings = coupling_graphs(part, MATRIX, draws=1)[MATRIX]
+        couplings = coupling_graphs(part, CHOSEN, draws=1)[CHOSEN]
     except UserError:  # one draw misses the curvature of a group that has next to none
-        couplings = coupling_graphs(part, MATRIX)[MATRIX]
+        couplings = coupling_graphs(part, CHOSEN)[CHOSEN]
     found = {"couplings": couplings}
     found |= {name: graph(part) for name, graph in BASELINES.items()}
     return {name: graph for name, graph in found.items() if graph is not None}
@@ -84,7 +83,7 @@ def of_addition(network: ModularAdditionNetwork, step: int) -> dict[str, Any]:
 
 
 def index_of(graph: Floats, truth: Labels) -> float:
-    """The score of the default tree of groups, with as many clusters as the truth has."""
+    """The score of the tree that is cut by signs, with as many clusters as the truth has."""
     from hessian_dendrogram import recursive_bipartition
 
     tree = recursive_bipartition(graph, laplacian="normalised", split="sign", min_size=1)

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from hessian_dendrogram import coupling_graph, recursive_bipartition
+from hessian_dendrogram import coupling_graph
 from hessian_dendrogram.operators.parameters import parameter_layout
-from hessian_dendrogram.solvers.graph.bipartition import coupling_picture
 
-from .clusterings import by_k_means, number_of, score, scores
+from .clusterings import CLUSTERINGS, by_k_means, number_of, score, scores
 from .directions import purities
-from .graphs import BASELINES, MATRICES, coupling_graphs
+from .graphs import BASELINES, CHOSEN, MATRICES, coupling_graphs
 from .indicators import indicators
 from .kept import Kept
-from .suite import NONE, Floats, Labels, Network, Part, network
+from .suite import LABELS, NONE, WEIGHTS, Floats, Labels, Network, Part, network
 
 FIXED_ON, REPORTED_ON = (40, 41), (42, 43, 44, 45, 46)
 SEEDS_OF_PLANTED = (*FIXED_ON, 42, 43)
@@ -26,8 +25,6 @@ PLANTED = [f"planted_{shape}_{coupling}" for shape in ("equal", "unequal") for c
 SMALL = [*PLANTED, "superposition", "sparse-parity"]
 ADDITION, LARGE, PUBLISHED = "modular-addition-53", "modular-addition-mlp", "modular-addition-mlp-published"
 LARGE_SEEDS = (42, 43, 44)
-FEW = ("Hessian", "centred Gauss-Newton of outputs")
-LABELS = "labels"
 
 
 def groups(of: Network, matrices: Sequence[str] = tuple(MATRICES), step: int | None = None) -> dict[str, Any]:
@@ -48,17 +45,16 @@ def groups(of: Network, matrices: Sequence[str] = tuple(MATRICES), step: int | N
 
 
 def picture(of: Network) -> dict[str, Any]:
-    """The couplings of groups as an image in the order of their tree, and the truth in that order."""
+    """The couplings of groups, cluster by cluster, as an image; and the truth and the cluster of each in that order."""
     truth = of.truth()
-    graph = coupling_graphs(of.part(), FEW[1])[f"{FEW[1]}, divided"]
+    graph = coupling_graphs(of.part(), CHOSEN)[f"{CHOSEN}, divided"]
     assert graph is not None
-    tree = recursive_bipartition(graph, split="sweep", min_size=1)
-    order = np.concatenate([tree.order, tree.isolated])
-    return {
-        "image": np.round(coupling_picture(graph, tree, 64), 5).tolist(),
-        "truth": truth[order].tolist(),
-        "clusters": tree.labels(number_of(truth))[order].tolist(),
-    }
+    (labels,) = CLUSTERINGS["spectral clustering"](graph, [number_of(truth)])
+    order = np.lexsort((-graph.sum(axis=1), labels))
+    edges = np.linspace(0, len(order), 65).astype(int)
+    image = np.add.reduceat(np.add.reduceat(graph[np.ix_(order, order)], edges[:-1], 0), edges[:-1], 1)
+    image /= np.multiply.outer(np.diff(edges), np.diff(edges))
+    return {"image": np.round(image, 5).tolist(), "truth": truth[order].tolist(), "clusters": labels[order].tolist()}
 
 
 def parameters(of: Network, matrices: Sequence[str] = tuple(MATRICES)) -> dict[str, Any]:
@@ -107,8 +103,9 @@ def _of_small(seed: int) -> Iterator[Job]:
         if name != "sparse-parity":
             yield one, "parameters", lambda one=one: parameters(one)
     parity, null = network("sparse-parity", seed), network("sparse-parity", seed, LABELS)
-    yield parity, "groups at step 0", lambda: groups(parity, FEW[1:], 0)
-    yield null, "groups", lambda: groups(null, FEW[1:])
+    yield parity, "groups at step 0", lambda: groups(parity, (CHOSEN,), 0)
+    yield null, "groups", lambda: groups(null, (CHOSEN,))
+    yield from _of_shuffled_weights(parity)
     if seed in SEEDS_OF_DIRECTIONS:
         yield parity, "directions", lambda: purities(parity)
         yield null, "directions", lambda: purities(null)
@@ -117,10 +114,10 @@ def _of_small(seed: int) -> Iterator[Job]:
 
 
 def _of_addition(one: Network, null: Network) -> Iterator[Job]:
-    is_full = one.seed in (*FIXED_ON, REPORTED_ON[0])
-    yield one, "groups", lambda: groups(one, tuple(MATRICES) if is_full else FEW)
-    yield one, "groups at step 0", lambda: groups(one, FEW[1:], 0)
-    yield null, "groups", lambda: groups(null, FEW[1:])
+    yield one, "groups", lambda: groups(one)
+    yield one, "groups at step 0", lambda: groups(one, (CHOSEN,), 0)
+    yield null, "groups", lambda: groups(null, (CHOSEN,))
+    yield from _of_shuffled_weights(one)
     yield from _indicators(one, one.steps)
     yield from _indicators(null, (250, 750, 2500))
     if one.seed in SEEDS_OF_DIRECTIONS:
@@ -132,11 +129,17 @@ def _of_addition(one: Network, null: Network) -> Iterator[Job]:
 
 def _of_large(one: Network, null: Network) -> Iterator[Job]:
     last = network(PUBLISHED, one.seed) if one.seed == LARGE_SEEDS[0] else one
-    yield last, "groups", lambda: groups(last, FEW[1:])
-    yield one, "groups at step 0", lambda: groups(one, FEW[1:], 0)
-    yield null, "groups", lambda: groups(null, FEW[1:])
+    yield last, "groups", lambda: groups(last, (CHOSEN,))
+    yield one, "groups at step 0", lambda: groups(one, (CHOSEN,), 0)
+    yield null, "groups", lambda: groups(null, (CHOSEN,))
+    yield from _of_shuffled_weights(last)
     yield from _indicators(one, [step for step in one.steps if step <= one.experiment.steps])
     yield from _indicators(null, (2000, 5000))
+
+
+def _of_shuffled_weights(one: Network) -> Iterator[Job]:
+    shuffled = network(one.name, one.seed, WEIGHTS)
+    yield shuffled, "groups", lambda: groups(shuffled, (CHOSEN,))
 
 
 def _indicators(one: Network, steps: Sequence[int]) -> Iterator[Job]:

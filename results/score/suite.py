@@ -1,6 +1,7 @@
 """The networks of the suite, each with what is known of it: at a checkpoint, and of its groups of parameters.
 
 A network is trained where it is not there yet, in `runs/circuits/NAME/SEED`, its null of shuffled labels within that.
+That of shuffled weights needs no training.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from hessian_dendrogram.experiments import sparse_parity, superposition
 from hessian_dendrogram.experiments.modular_addition import Transformer, pairs
 from hessian_dendrogram.experiments.planted import planted
 from hessian_dendrogram.models.weights import load_weights
-from hessian_dendrogram.nulls import with_shuffled_labels
+from hessian_dendrogram.nulls import ShuffledWeights, with_shuffled_labels
 
 RUNS = Path("runs/circuits")
 NONE = -1  # the truth of a group that has none
+LABELS, WEIGHTS = "labels", "weights"  # the nulls
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -77,11 +79,13 @@ class Network(ABC):
     def experiment(self) -> Experiment:
         """The experiment, or its null."""
         made = self.make()
-        return with_shuffled_labels(made) if self.null else made
+        return with_shuffled_labels(made) if self.null == LABELS else made
 
     @cached_property
     def run(self) -> Run:
-        """Its run, trained to the end."""
+        """Its run, trained to the end; of shuffled weights that of the network itself."""
+        if self.null == WEIGHTS:
+            return self.original.run
         folder = RUNS / self.name / str(self.seed)
         folder = folder / "nulls" / self.null if self.null else folder
         with experiment_run.open_run(self.experiment, folder) as (run, load):
@@ -96,7 +100,11 @@ class Network(ABC):
     def model(self, step: int | None = None) -> nn.Module:
         """The network at a step, by default the last, in float64."""
         model = experiment_run.new_model(self.experiment)
-        load_weights(model, self.run, self.last if step is None else step)
+        step = self.last if step is None else step
+        if self.null == WEIGHTS:
+            ShuffledWeights(self.run, self.experiment.seed).load(step, model)
+        else:
+            load_weights(model, self.run, step)
         return model.double()
 
     @property

@@ -7,13 +7,13 @@ from itertools import product
 from statistics import mean, median
 from typing import Any
 
-from .clusterings import CLUSTERINGS, RULES
+from .clusterings import CLUSTERINGS, RULES, SCORES
 from .directions import DIRECTIONS
-from .graphs import BASELINES, MATRICES
+from .graphs import BASELINES, CHOSEN, MATRICES
 from .indicators import ACCURACY
 from .kept import Kept
-from .measure import ADDITION, FIXED_ON, LABELS, LARGE, LARGE_SEEDS, PLANTED, PUBLISHED, REPORTED_ON
-from .suite import network
+from .measure import ADDITION, FIXED_ON, LARGE, LARGE_SEEDS, PLANTED, PUBLISHED, REPORTED_ON
+from .suite import LABELS, WEIGHTS, network
 
 Rows = list[list[str]]
 TODAY = "normalised, sweep"
@@ -98,9 +98,10 @@ def cuts(grain: str) -> Rows:
 
 
 def groups() -> Rows:
-    """Method by network: the index with k given, and by rule."""
+    """Method by network: the index with k given, and by either rule."""
     cut, rows = best_cut("groups"), [["method", "clusters by", *COLUMNS]]
-    rule = best_rule("groups", cut)
+    counts = [len(found(names, CHOSEN, cut, "given")) for names in COLUMNS.values()]
+    rows.append(["", "networks", *map(str, counts)])
     graphs = [f"{matrix}{divided}" for matrix in MATRICES for divided in ("", ", divided")]
     lines = [("Hessian", TODAY), *((graph, clustering) for _, graph, clustering in ranking("groups")[:BEST])]
     lines += [(graph, cut) for graph in graphs]
@@ -108,40 +109,31 @@ def groups() -> Rows:
     kinds = ("ingoing", "outgoing", "logit", "activations")
     lines += [(f"k-means of {kind}", "k-means") for kind in kinds]
     for graph, clustering in dict.fromkeys(lines):
-        cells = [_pair(names, graph, clustering, rule) for names in COLUMNS.values()]
+        cells = [_every(names, graph, clustering) for names in COLUMNS.values()]
         rows.append([graph, clustering, *cells])
     return rows
 
 
-def _pair(names: Sequence[str], graph: str, clustering: str, rule: str) -> str:
-    given, by_rule = (found(names, graph, clustering, how) for how in ("given", rule))
-    if not given:
-        return ""
-    return f"{mean(given):.2f}" + (f" / {mean(by_rule):.2f}" if by_rule else "")
+def _every(names: Sequence[str], graph: str, clustering: str) -> str:
+    means = [mean(values) for how in SCORES if (values := found(names, graph, clustering, how))]
+    return " / ".join(f"{one:.2f}" for one in means)
 
 
 def nulls() -> Rows:
-    """The chosen graph and tree on untrained networks and on those with shuffled labels, against the final truth."""
-    cut, graph = best_cut("groups"), "centred Gauss-Newton of outputs"
-    rows = [
-        [
-            "network",
-            "end of training",
-            "step 0",
-            "shuffled labels",
-            "cosine of ingoing weights: end",
-            "step 0",
-            "shuffled",
-        ]
-    ]
+    """Graphs on untrained networks, with shuffled labels and with shuffled weights, against the final truth."""
+    rows = [["network", "graph", "end of training", "step 0", "shuffled labels", "shuffled weights"]]
     for name in ("sparse-parity", ADDITION, LARGE):
         ends = [name, PUBLISHED] if name == LARGE else [name]
-        cells = []
-        for chosen in (graph, "cosine of ingoing weights"):
-            for names, where in ((ends, {}), ([name], {"measurement": "groups at step 0"}), ([name], {"null": LABELS})):
-                values = found(names, chosen, cut, "given", **where)
+        for graph in (f"{CHOSEN}, divided", *BASELINES):
+            cells = []
+            for names, where in (
+                (ends, {}), ([name], {"measurement": "groups at step 0"}), ([name], {"null": LABELS}),
+                (ends, {"null": WEIGHTS}),
+            ):  # fmt: skip
+                values = found(names, graph, "spectral clustering", "given", **where)
                 cells.append(f"{mean(values):.2f} ({min(values):.2f} to {max(values):.2f})" if values else "")
-        rows.append([name, *cells])
+            if any(cells):
+                rows.append([name, graph, *cells])
     return rows
 
 
