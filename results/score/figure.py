@@ -70,14 +70,13 @@ def _method(folder: Path) -> None:
     axis = Linear("neurons, cluster by cluster", (0.0, float(size)), ",d")
     left = Panel(tuple(marks), x=axis, y=replace(axis, label="neurons", limits=(float(size), 0.0)), square=True)
     frequencies = np.unique(truth[truth != NONE]).tolist()
-    points: list[Mark] = [Rule(low, vertical=True) for low in ends[1:-1]]
+    reach = (-0.5, len(frequencies) + 0.5)
+    points: list[Mark] = [Line([end, end], reach, FAINT, 0.5) for end in ends[1:-1]]
     for place, frequency in enumerate([NONE, *frequencies]):
         look: dict[str, Any] = {"colour": FAINT, "symbol": "x"} if frequency == NONE else of_series(place - 1)
         at = np.flatnonzero(truth == frequency)
         points.append(Points(at + 0.5, np.full(len(at), place), size=2.5, **look))
-    names = Named(
-        ["none", *map(str, frequencies)], label="frequency of a neuron", limits=(-0.5, len(frequencies) + 0.5)
-    )
+    names = Named(["none", *map(str, frequencies)], label="frequency of a neuron", limits=reach)
     right = Panel(tuple(points), x=axis, y=names)
     title = "Addition modulo 53: couplings of neurons cluster by cluster, and their frequencies"
     sentence = "White squares and grey lines: the clusters, which do not know the frequencies on the right."
