@@ -16,7 +16,7 @@ from benchmarks.common import parser, report
 from .clusterings import RULES
 from .figure import draw
 from .graphs import CHOSEN
-from .measure import ADDITION, FIXED_ON, LARGE, LARGE_SEEDS, REPORTED_ON, measure
+from .measure import ADDITION, FIXED_ON, INDUCTION, LARGE, LARGE_SEEDS, REPORTED_ON, measure
 from .tables import (
     BEST,
     TODAY,
@@ -88,6 +88,7 @@ def main() -> None:
                 ("sparse parity", "sparse-parity", reported),
                 ("addition, 53", ADDITION, reported),
                 ("addition, 113", LARGE, large),
+                ("induction", INDUCTION, reported),
             )
             if any(series(name, seed) for seed in seeds_of(name))  # otherwise there is nothing to tell yet
         ),

@@ -16,7 +16,7 @@ from hessian_dendrogram import number_of_clusters, recursive_bipartition
 from hessian_dendrogram.results.tree import LAPLACIANS, SPLITS, BipartitionTree, Laplacian, Split
 
 from .graphs import Floats, unit_vectors
-from .suite import NONE, Labels
+from .network import NONE, Labels
 
 RULES = ("eigengap", "conductance")
 SCORES = ("given", *RULES)  # the number of clusters: that of the truth, or by a rule

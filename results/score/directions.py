@@ -24,7 +24,8 @@ from hessian_dendrogram.models.readouts import Readout
 from hessian_dendrogram.statistics.nulls import rotation_nulls
 
 from .graphs import MATRICES
-from .suite import ModularAdditionNetwork, Network, Part, SparseParityNetwork
+from .network import Network, Part
+from .suite import ModularAdditionNetwork, SparseParityNetwork
 
 COUNT, FIRST, ROTATIONS = 24, 10, 199
 SOME_PAIRS = 2500

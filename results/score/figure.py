@@ -15,8 +15,9 @@ from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.picture import Panel, Picture, in_rows
 
 from .kept import FOLDER, Kept
-from .measure import ADDITION, LARGE, REPORTED_ON
-from .suite import LABELS, NONE, network
+from .measure import ADDITION, INDUCTION, LARGE, REPORTED_ON
+from .network import LABELS, NONE
+from .suite import network
 from .tables import seeds_of, series, thresholds
 
 SENTENCE = (
@@ -32,6 +33,12 @@ OF_ADDITION = (
     "couplings, index",
     "embedding norms, share of the largest five",
 )
+OF_INDUCTION = (
+    "accuracy",
+    "couplings, closeness of heads",
+    "previous-token score, largest",
+    "induction score, largest",
+)
 OF_PARITY = (
     "accuracy",
     "directions, largest share",
@@ -46,6 +53,7 @@ def draw(folder: Path = FOLDER) -> None:
     for name, indicators in ((ADDITION, OF_ADDITION), (LARGE, OF_ADDITION)):
         panels = [_of_seeds(name, indicator) for indicator in indicators]
         _save(panels, folder / f"{name}.png", f"Addition modulo {53 if name == ADDITION else 113}")
+    _save([_of_seeds(INDUCTION, indicator) for indicator in OF_INDUCTION], folder / "induction.png", "Induction")
     seed = seeds_of("sparse-parity")[0]
     _save(
         [_of_parts(seed, indicator) for indicator in OF_PARITY],
@@ -101,7 +109,7 @@ def _of_seeds(name: str, indicator: str) -> Panel | None:
     steps = sorted({step for one in several.values() for step in one})
     if not steps:
         return None
-    at, marks = Steps.of(steps), [_threshold(ADDITION, indicator)]
+    at, marks = Steps.of(steps), [_threshold(ADDITION if name == LARGE else name, indicator)]
     for null in (LABELS, ""):
         for number, seed in enumerate(several):
             values = series(name, seed, null) if null else several[seed]

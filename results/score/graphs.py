@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hessian_dendrogram import GaussNewton, GradientCovariance, GroupCouplings, Hessian, group_couplings
 from hessian_dendrogram.errors import UserError
 
-from .suite import Part
+from .network import Part
 
 Floats = NDArray[np.float64]
 Graph = Callable[[Part], Floats | None]

@@ -6,20 +6,22 @@ the end is said to be: it follows a circuit that is known, and does not find one
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 
 from hessian_dendrogram.errors import UserError
-from hessian_dendrogram.experiments import sparse_parity
+from hessian_dendrogram.experiments import induction, sparse_parity
 from hessian_dendrogram.experiments.modular_addition import fourier_measures
 from hessian_dendrogram.models.training import top_1_accuracy
 
 from .clusterings import number_of, score
 from .directions import purities
 from .graphs import BASELINES, CHOSEN, Floats, coupling_graphs
-from .suite import NONE, Labels, ModularAdditionNetwork, Network, Part
+from .network import NONE, Labels, Network, Part
+from .suite import InductionNetwork, ModularAdditionNetwork
 
 OF_DIRECTIONS = "Gauss-Newton of outputs"
 LARGEST = 5  # frequencies of an embedding
@@ -111,9 +113,60 @@ def of_parities(network: Network, step: int) -> dict[str, Any]:
     return found
 
 
+def of_induction(network: InductionNetwork, step: int) -> dict[str, Any]:
+    """Accuracy, what the heads attend to, and how a circuit's pairs of heads stand out of all between the layers."""
+    truth, part, model = network.truth(), network.part(step), network.model(step)
+    inputs, labels = network.original.data[1]
+    with torch.no_grad():
+        right = float(induction.accuracy(model(inputs), labels))
+    scores = induction.head_measures(model, None, network.original.data[0])
+    graphs = {"couplings": coupling_graphs(part, CHOSEN)[CHOSEN], "key composition": key_compositions(model)}
+    return {
+        "accuracy": {"all": right},
+        "previous-token score, largest": {"all": max(scores["previous_token_scores"][0])},
+        "induction score, largest": {"all": max(scores["induction_scores"][1])},
+        **{
+            f"{name}, closeness of heads": {"all": closeness_of_heads(graph, truth)}
+            for name, graph in graphs.items()
+            if graph is not None
+        },
+    }
+
+
+def key_compositions(model: Any) -> Floats:
+    """How much the keys of a head of the second layer read what one of the first writes (Elhage et al. 2021).
+
+    ‖W_QK W_OV‖ / ‖W_QK‖ ‖W_OV‖ in Frobenius norms, as a symmetric matrix of all heads.
+    """
+    writes, reads = [], []
+    for head in range(induction.HEADS):
+        width = induction.WIDTH // induction.HEADS
+        rows = slice(head * width, (head + 1) * width)
+        writes.append(model.first.out_proj.weight[:, rows] @ model.first.value.weight[rows])
+        reads.append(model.second.query.weight[rows].T @ model.second.key.weight[rows])
+    found = np.zeros((2 * induction.HEADS,) * 2)
+    for (i, write), (j, read) in product(enumerate(writes), enumerate(reads, induction.HEADS)):
+        found[i, j] = found[j, i] = float((read @ write).norm() / (read.norm() * write.norm()))
+    return found
+
+
+def closeness_of_heads(graph: Floats, truth: Labels) -> float:
+    """The mean weight between a circuit's heads of two layers over that of its second ones and other first ones."""
+    first = np.arange(len(truth)) < len(truth) // 2
+    others = first & (truth != 0)
+    if not ((truth == 0).any() and (truth == 1).any() and others.any()):
+        return float("nan")
+    return float(graph[np.ix_(truth == 0, truth == 1)].mean() / graph[np.ix_(others, truth == 1)].mean())
+
+
 def indicators(network: Network, step: int) -> dict[str, dict[str, float]]:
     """Every indicator at a step, by its name and by the part."""
-    found = of_addition(network, step) if isinstance(network, ModularAdditionNetwork) else of_parities(network, step)
+    if isinstance(network, ModularAdditionNetwork):
+        found = of_addition(network, step)
+    elif isinstance(network, InductionNetwork):
+        found = of_induction(network, step)
+    else:
+        found = of_parities(network, step)
     return {
         name: {str(part): round(float(value), 4) if np.isfinite(value) else None for part, value in values.items()}
         for name, values in found.items()

@@ -15,7 +15,8 @@ from .directions import purities
 from .graphs import BASELINES, CHOSEN, MATRICES, coupling_graphs
 from .indicators import indicators
 from .kept import Kept
-from .suite import LABELS, NONE, WEIGHTS, Floats, Labels, Network, Part, network
+from .network import LABELS, NONE, WEIGHTS, Floats, Labels, Network, Part
+from .suite import network
 
 FIXED_ON, REPORTED_ON = (40, 41), (42, 43, 44, 45, 46)
 SEEDS_OF_PLANTED = (*FIXED_ON, 42, 43)
@@ -23,6 +24,7 @@ SEEDS_OF_DIRECTIONS = (42, 43, 44)
 COUPLINGS = ("0", "0.03", "0.1", "0.3")
 PLANTED = [f"planted_{shape}_{coupling}" for shape in ("equal", "unequal") for coupling in COUPLINGS]
 SMALL = [*PLANTED, "superposition", "sparse-parity"]
+INDUCTION = "induction"
 ADDITION, LARGE, PUBLISHED = "modular-addition-53", "modular-addition-mlp", "modular-addition-mlp-published"
 LARGE_SEEDS = (42, 43, 44)
 
@@ -88,6 +90,10 @@ def jobs() -> Iterator[Job]:
     seeds = (*FIXED_ON, *REPORTED_ON)
     for seed in seeds:
         yield from _of_small(seed)
+    for seed in seeds:
+        one, null = network(INDUCTION, seed), network(INDUCTION, seed, LABELS)
+        yield from _indicators(one, one.steps)
+        yield from _indicators(null, (250, 500, 1000, 1500))
     for seed in seeds:
         yield from _of_addition(network(ADDITION, seed), network(ADDITION, seed, LABELS))
     for seed in LARGE_SEEDS:

@@ -8,122 +8,22 @@ from __future__ import annotations
 
 import copy
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hessian_dendrogram import Run, experiment_run, pipeline, units_as_groups
+from hessian_dendrogram import Run, units_as_groups
 from hessian_dendrogram.experiment import Experiment, load_experiment
-from hessian_dendrogram.experiments import sparse_parity, superposition
+from hessian_dendrogram.experiments import induction, sparse_parity, superposition
 from hessian_dendrogram.experiments.modular_addition import Transformer, pairs
 from hessian_dendrogram.experiments.planted import planted
-from hessian_dendrogram.models.weights import load_weights
-from hessian_dendrogram.nulls import ShuffledWeights, with_shuffled_labels
+from hessian_dendrogram.models.attention_heads import heads_as_groups
 
-RUNS = Path("runs/circuits")
-NONE = -1  # the truth of a group that has none
-LABELS, WEIGHTS = "labels", "weights"  # the nulls
-Labels = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A network, or the part of it behind which groups of parameters lie, at one checkpoint.
-
-    Attributes:
-        model: in float64.
-        loss, samples: of training.
-        inputs: on which matrices of the outputs are taken, with no sample more frequent than another.
-        groups: of the parameters.
-        weights: of each group by kind, "ingoing", "outgoing" and, where something linear follows, "logit"; (g, d).
-        activations: of each group on the inputs, (g, samples).
-        has_logits: whether the outputs are those of a classifier.
-    """
-
-    model: nn.Module
-    loss: Callable[..., Tensor]
-    samples: tuple[Tensor, Tensor]
-    inputs: Tensor
-    groups: Mapping[str, Any]
-    weights: Mapping[str, Floats]
-    activations: Floats
-    has_logits: bool = True
-
-
-class Network(ABC):
-    """A network of the suite, trained with one seed."""
-
-    steps: tuple[int, ...] = ()
-    """Where onsets are looked for."""
-
-    def __init__(self, name: str, seed: int, null: str = "") -> None:
-        self.name, self.seed, self.null = name, seed, null
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.seed}{'-' + self.null if self.null else ''}"
-
-    def make(self) -> Experiment:
-        """The experiment, with the seed."""
-        return load_experiment(self.name, seed=self.seed)
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        """The experiment, or its null."""
-        made = self.make()
-        return with_shuffled_labels(made) if self.null == LABELS else made
-
-    @cached_property
-    def run(self) -> Run:
-        """Its run, trained to the end; of shuffled weights that of the network itself."""
-        if self.null == WEIGHTS:
-            return self.original.run
-        folder = RUNS / self.name / str(self.seed)
-        folder = folder / "nulls" / self.null if self.null else folder
-        with experiment_run.open_run(self.experiment, folder) as (run, load):
-            pipeline.train(self.experiment, run, load)
-        return run
-
-    @cached_property
-    def data(self) -> Any:
-        """Training and test samples."""
-        return self.experiment.data(None)
-
-    def model(self, step: int | None = None) -> nn.Module:
-        """The network at a step, by default the last, in float64."""
-        model = experiment_run.new_model(self.experiment)
-        step = self.last if step is None else step
-        if self.null == WEIGHTS:
-            ShuffledWeights(self.run, self.experiment.seed).load(step, model)
-        else:
-            load_weights(model, self.run, step)
-        return model.double()
-
-    @property
-    def last(self) -> int:
-        """The last checkpoint."""
-        return self.run.steps()[-1]
-
-    @cached_property
-    def original(self) -> Network:
-        """The network that this is a null of."""
-        return self if not self.null else type(self)(self.name, self.seed)
-
-    @abstractmethod
-    def part(self, step: int | None = None) -> Part:
-        """What groups of parameters are taken of."""
-
-    @abstractmethod
-    def truth(self) -> Labels:
-        """To what part of its circuits each group belongs in the end, `NONE` where it has none: shape (g,)."""
+from .network import NONE, Floats, Labels, Network, Part
 
 
 class PlantedNetwork(Network):
@@ -286,6 +186,30 @@ class PublishedNetwork(LargeModularAdditionNetwork):
         return Run("results/modular-addition-mlp")
 
 
+class InductionNetwork(Network):
+    """Two layers of attention; a group is a head."""
+
+    steps = (0, 100, 200, 300, 350, 400, 450, 500, 550, 600, 800, 1000, 1500)
+    of_a_role = 0.5  # how much a head attends to where its role wants it
+
+    def part(self, step: int | None = None) -> Part:
+        """All of it, on the first sequences."""
+        model = self.model(step)
+        tokens, labels = (values[:50] for values in self.data[0])
+        return Part(
+            model=model, loss=self.experiment.loss, samples=(tokens, labels), inputs=tokens,
+            groups=heads_as_groups(model), weights={}, activations=np.zeros((0, 0)),
+        )  # fmt: skip
+
+    def truth(self) -> Labels:
+        """0 for the heads of the first layer that attend to the token before, 1 for induction heads of the second."""
+        found = induction.head_measures(self.original.model(), None, self.original.data[0])
+        roles = [found["previous_token_scores"][0], found["induction_scores"][1]]
+        return np.array([
+            role if score > self.of_a_role else NONE for role, scores in enumerate(roles) for score in scores
+        ])  # fmt: skip
+
+
 class Behind(nn.Module):
     """A network for modular addition from the stream behind the attention on: (N, width) to logits (N, p)."""
 
@@ -340,6 +264,7 @@ KINDS: dict[str, type[Network]] = {
     "superposition": SuperpositionNetwork,
     "sparse-parity": SparseParityNetwork,
     "modular-addition-53": ModularAdditionNetwork,
+    "induction": InductionNetwork,
     "modular-addition-mlp": LargeModularAdditionNetwork,
     "modular-addition-mlp-published": PublishedNetwork,
 }

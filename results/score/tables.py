@@ -13,7 +13,8 @@ from .graphs import BASELINES, CHOSEN, MATRICES
 from .indicators import ACCURACY
 from .kept import Kept
 from .measure import ADDITION, FIXED_ON, LARGE, LARGE_SEEDS, PLANTED, PUBLISHED, REPORTED_ON
-from .suite import LABELS, WEIGHTS, network
+from .network import LABELS, WEIGHTS
+from .suite import network
 
 Rows = list[list[str]]
 TODAY = "normalised, sweep"
@@ -214,7 +215,7 @@ def onset(values: dict[int, dict[str, dict[str, float]]], indicator: str, part: 
 
 def leads(name: str) -> Iterator[tuple[str, float, list[tuple[int, int | None]], int, int]]:
     """For each indicator its threshold, the onsets of accuracy and its own, and its false alarms of how many."""
-    limits = thresholds("sparse-parity" if name == "sparse-parity" else ADDITION)
+    limits = thresholds(ADDITION if name == LARGE else name)
     for indicator, above in limits.items():
         pairs_, alarms, chances = [], 0, 0
         for seed in seeds_of(name):
