@@ -3,12 +3,14 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from hessian_dendrogram.experiments import induction
 from hessian_dendrogram.experiments.modular_addition import Transformer, pairs
 
 ROOT = Path(__file__).parents[1]
@@ -132,3 +134,45 @@ def test_what_is_kept_is_not_measured_again(tmp_path):
         assert Kept("one", tmp_path).measured("x", lambda: calls.append(1) or {"a": 1}) == {"a": 1}
     assert Kept("one", tmp_path).get("y") is None
     assert calls == [1]
+
+
+def test_key_composition_is_one_where_a_head_reads_what_another_writes_and_nothing_elsewhere():
+    from results.score.indicators import closeness_of_heads, key_compositions
+
+    model = induction.AttentionOnly().double()
+    width = induction.WIDTH // induction.HEADS
+    with torch.no_grad():
+        for one in model.parameters():
+            one.zero_()
+        for head in range(
+            induction.HEADS
+        ):  # head i of the first layer writes to its own part of the stream, by rank one
+            own = head * width
+            model.first.value.weight[own, 0] = model.first.out_proj.weight[own, own] = 1.0
+            model.second.query.weight[own, 0] = 1.0
+            model.second.key.weight[own, (own + width) % induction.WIDTH] = 2.0  # and the next one reads it
+    found = key_compositions(model)
+    expected = np.roll(np.eye(induction.HEADS), 1, axis=0)
+    np.testing.assert_allclose(found[: induction.HEADS, induction.HEADS :], expected)
+    np.testing.assert_array_equal(found, found.T)
+    assert not found[: induction.HEADS, : induction.HEADS].any()
+    graph = np.zeros((8, 8))
+    graph[0, 4:6], graph[1:4, 4:6], graph[:, 6:] = 6.0, 2.0, 100.0
+    assert closeness_of_heads(graph, np.array([0, -1, -1, -1, 1, 1, -1, -1])) == 3.0
+    assert np.isnan(closeness_of_heads(graph, np.array([0, 0, 0, 0, 1, 1, 1, 1])))  # there is nothing to compare with
+
+
+def test_a_network_of_shuffled_weights_has_the_same_entries_and_the_truth_of_its_own(monkeypatch, tmp_path):
+    from results.score import network as known
+    from results.score import suite
+
+    monkeypatch.setattr(known, "RUNS", tmp_path)
+    name = "planted_equal_0"
+    made = suite.network(name, 42).make
+    monkeypatch.setattr(suite.PlantedNetwork, "make", lambda self: replace(made(), seed=self.seed, steps=3))
+    one, shuffled = (suite.network(name, 42, null) for null in ("", known.WEIGHTS))
+    assert shuffled.run.path == one.run.path
+    for left, right in zip(one.model().parameters(), shuffled.model().parameters(), strict=True):
+        assert torch.equal(left.flatten().sort().values, right.flatten().sort().values)
+        assert left.numel() < 5 or not torch.equal(left, right)
+    assert shuffled.truth().tolist() == one.truth().tolist()

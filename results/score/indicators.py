@@ -133,6 +133,7 @@ def of_induction(network: InductionNetwork, step: int) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
 def key_compositions(model: Any) -> Floats:
     """How much the keys of a head of the second layer read what one of the first writes (Elhage et al. 2021).
 
