@@ -32,8 +32,16 @@ def overview(opened: Run, analysis: str | None = None, at: Sequence[int] | None 
         text += ["", report.title(opened, name, opened.analysis(name)["configuration"])]
         text += [f"  {line}" for line in _table(opened, name, shown)]
         if left := len(steps) - len(shown):
-            text.append(f"  {left:,} more {'step' if left == 1 else 'steps'}: --analysis {name}")
+            text.append(f"  {left:,} more {_unit(left)}: --analysis {name}")
     return text
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} {_unit(count)}"
+
+
+def _unit(count: int) -> str:
+    return "step" if count == 1 else "steps"
 
 
 def overview_of_seeds(folder: Path, several: Sequence[Run]) -> list[str]:
@@ -46,7 +54,7 @@ def overview_of_seeds(folder: Path, several: Sequence[Run]) -> list[str]:
     for opened in several:
         steps, metrics = opened.steps(), report.last_metrics(opened)
         row = {"seed": opened.path.name, "checkpoints": f"{len(steps):,}", "last": f"{steps[-1]:,}" if steps else ""}
-        row |= {name: f"{len(opened.analysed_steps(name)):,} steps" for name in opened.analyses(None)}
+        row |= {name: _steps(len(opened.analysed_steps(name))) for name in opened.analyses(None)}
         row |= {"nulls": ", ".join(opened.nulls())} if any(one.nulls() for one in several) else {}
         rows.append(row | {name: f"{metrics[name]:.4g}" for name in _METRICS if name in metrics})
     name = shortened(several[0].configuration.get("experiment"))
