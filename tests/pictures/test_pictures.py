@@ -736,6 +736,10 @@ def test_the_title_says_what_is_known_and_no_more():
     title = spectrum_title("digits", complete([1.0], provenance=provenance))
     assert title == "digits, hessian, 1,437 of 60,000 samples, float64"
     assert spectrum_title("", complete([1.0])) == ""
+    configuration = {"operator": "gauss-newton", "operator_options": {"metric": "softmax", "tau": 2.0, "centred": True}}
+    title = spectrum_title("digits", complete([1.0]), configuration | {"parameters": ["0.*", "2.bias"]})
+    assert title == "digits, gauss-newton (softmax, tau 2.0, centred, parameters 0.* 2.bias)"
+    assert spectrum_title("", complete([1.0]), {"operator": 3, "operator_options": ["a"], "parameters": 5}) == "3"
 
 
 # ── a picture of one's own ───────────────────────────────────────────────────────────────────────────────────────────

@@ -58,7 +58,7 @@ class Analysed:
         experiment = str(self.run.configuration.get("experiment", ""))
         if self.kind == "tree":
             return graph_title(experiment, self.configuration, self.results[0])
-        return spectrum_title(experiment, self.results[-1])
+        return spectrum_title(experiment, self.results[-1], self.configuration)
 
     @cached_property
     def metrics(self) -> dict[str, NDArray[np.float64]]:
@@ -176,10 +176,13 @@ def largest_first(run: Run, kind: str) -> list[str]:
     return sorted(run.analyses(kind), key=lambda name: (-samples(name), name))
 
 
-def spectrum_title(experiment: str, spectrum: Spectrum) -> str:
-    """Make a title: experiment, operator, samples, dtype and solver, as far as the spectrum's provenance knows them."""
+def spectrum_title(experiment: str, spectrum: Spectrum, configuration: Mapping[str, Any] | None = None) -> str:
+    """Make a title: experiment, matrix, samples, dtype and solver, as far as they are known.
+
+    Of the spectrum's provenance, and with the options of the operator as the configuration of a stored analysis says.
+    """
     known = spectrum.provenance
-    parts = [experiment, str(known.get("operator", ""))]
+    parts = [experiment, named_matrix({**known, **(configuration or {})})]
     if "samples" in known:
         counts = [known[key] for key in ("samples", "samples_total") if key in known]
         parts.append(" of ".join(counted(n) or str(n) for n in counts) + " samples")
@@ -190,14 +193,29 @@ def spectrum_title(experiment: str, spectrum: Spectrum) -> str:
 def graph_title(experiment: str, known: Mapping[str, Any], tree: BipartitionTree) -> str:
     """Make a title: experiment, what the coupling graph was computed from as its configuration says, how it was cut."""
     samples = f"{counted(known.get('samples')) or '?'} of {counted(known.get('samples_total')) or '?'} samples"
-    couplings = "|H_ij|"
+    matrix = shortened(named_matrix(known))
+    couplings = "|H_ij|" if matrix == "hessian" else f"|A_ij|, {matrix}"
     if tree.vertices == "groups":
         what = "normalised couplings" if known.get("normalised") is True else "couplings ‖A_AB‖"
-        couplings = f"{what} of {tree.size:,} groups, {shortened(known.get('operator'))}"
+        couplings = f"{what} of {tree.size:,} groups, {matrix}"
     return (
         f"{shortened(experiment)}, {couplings} of {samples}, {shortened(known.get('dtype'))}, "
         f"{tree.laplacian} Laplacian, {tree.split} cuts"
     )
+
+
+def named_matrix(known: Mapping[str, Any]) -> str:
+    """The operator with its options and the parameters it is of, where these are not all; from a JSON file."""
+    options, parameters = known.get("operator_options"), known.get("parameters")
+    said = [
+        f"{value}" if isinstance(value, str) else name if value is True else f"{name} {value}"
+        for key, value in (options.items() if isinstance(options, Mapping) else ())
+        for name in [str(key).replace("_", " ")]
+        if value is not False
+    ]
+    said += [f"parameters {' '.join(map(str, parameters))}"] if isinstance(parameters, list) else []
+    operator = str(known.get("operator", ""))
+    return f"{operator} ({', '.join(said)})" if said else operator
 
 
 def counted(value: object) -> str:
