@@ -15,10 +15,10 @@ from hessian_dendrogram.pictures.paper import save
 from hessian_dendrogram.pictures.picture import Panel, Picture, in_rows
 
 from .kept import FOLDER, Kept
-from .measure import ADDITION, INDUCTION, LARGE, REPORTED_ON
+from .measure import ADDITION, COUPLINGS, INDUCTION, LARGE, REPORTED_ON
 from .network import LABELS, NONE
 from .suite import network
-from .tables import seeds_of, series, thresholds
+from .tables import along_the_dial, seeds_of, series, thresholds
 
 SENTENCE = (
     "A line is a seed, a grey one the same seed with shuffled labels; dashed is the threshold, fixed on other seeds."
@@ -50,6 +50,7 @@ OF_PARITY = (
 def draw(folder: Path = FOLDER) -> None:
     """Write the method in one figure, and the curves of every kind of network."""
     _method(folder)
+    _dial(folder)
     for name, indicators in ((ADDITION, OF_ADDITION), (LARGE, OF_ADDITION)):
         panels = [_of_seeds(name, indicator) for indicator in indicators]
         _save(panels, folder / f"{name}.png", f"Addition modulo {53 if name == ADDITION else 113}")
@@ -89,6 +90,31 @@ def _method(folder: Path) -> None:
     title = "Addition modulo 53: couplings of neurons cluster by cluster, and their frequencies"
     sentence = "White squares and grey lines: the clusters, which do not know the frequencies on the right."
     _write(Picture(((left, right),), title, sentence, height=3.2), folder / "method.png")
+
+
+def _dial(folder: Path) -> None:
+    """The index of planted sub-networks against their coupling."""
+    panels = []
+    for shape in ("equal", "unequal"):
+        marks: list[Mark] = []
+        for number, (kind, values) in enumerate(along_the_dial().items()):
+            found = [values[f"planted_{shape}_{coupling}"] for coupling in COUPLINGS]
+            if not all(found):
+                continue
+            at, look = np.arange(len(COUPLINGS)) + 0.06 * (number - 1.5), of_series(number)
+            means, low, high = (np.array([how(one) for one in found]) for how in (np.mean, np.min, np.max))
+            marks += [Line(np.repeat(at, 3), np.stack([low, high, np.full(4, np.nan)], 1).ravel(), look["colour"], 1.0)]
+            marks += [Points(at, means, joined=1.2, label=kind, **look)]
+        panels.append(
+            Panel(
+                tuple(marks),
+                x=Named(COUPLINGS, label="coupling"),
+                title=shape,
+                y=Linear("adjusted Rand index", (0.0, 1.05)),
+            )
+        )
+    title = "Planted sub-networks by their Hessian, k given where nothing else is said"
+    _write(Picture((tuple(panels),), title, "Vertical lines: the range of the seeds.", height=2.4), folder / "dial.png")
 
 
 def _write(made: Picture, path: Path) -> None:

@@ -138,32 +138,36 @@ def nulls() -> Rows:
     return rows
 
 
+def along_the_dial() -> dict[str, dict[str, list[float]]]:
+    """The indices of planted sub-networks, a seed each: by kind of tree, and by the network's name."""
+    cuts_ = {"parameters": dict.fromkeys((TODAY, best_cut("parameters"))), "groups": (best_cut("groups"),)}
+    kinds = {}
+    for grain, several in cuts_.items():
+        for cut in several:
+            rule = best_rule(grain, cut)
+            kinds[f"{grain}, {cut}"] = (cut, "given", grain)
+            kinds[f"{grain}, k by {rule}"] = (cut, rule, grain)
+    return {
+        kind: {name: found([name], "Hessian", tree, how, measurement=grain) for name in PLANTED}
+        for kind, (tree, how, grain) in kinds.items()
+    }
+
+
 def dial() -> Rows:
-    """The index of planted sub-networks against their coupling: today's tree of parameters, and that of groups."""
-    cut, rows = (
-        best_cut("groups"),
-        [
-            [
-                "shape",
-                "coupling",
-                "parameters, Hessian, today's",
-                "parameters, chosen cut",
-                "groups, chosen cut",
-                "by rule",
-            ]
-        ],
-    )
-    rule, of_parameters = best_rule("groups", cut), best_cut("parameters")
+    """The index of planted sub-networks against their coupling, of parameters and of groups."""
+    by_kind = along_the_dial()
+    rows = [["shape", "coupling", *by_kind]]
     for name in PLANTED:
         _, shape, coupling = name.split("_")
-        cells = [
-            found([name], "Hessian", TODAY, "given", measurement="parameters"),
-            found([name], "Hessian", of_parameters, "given", measurement="parameters"),
-            found([name], "Hessian", cut, "given"),
-            found([name], "Hessian", cut, rule),
-        ]
-        rows.append([shape, coupling, *(f"{mean(values):.2f}" if values else "" for values in cells)])
+        rows.append([shape, coupling, *(_spread(values[name]) for values in by_kind.values())])
     return rows
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{mean(values):.2f}" + (f" ({low:.2f} to {high:.2f})" if high - low > 0.005 else "")
 
 
 def directions() -> Rows:
