@@ -64,7 +64,7 @@ def main() -> None:
         (
             "score of groups",
             f"Adjusted Rand index: k given / by {' / by '.join(RULES)}; means over seeds {reported} ({planted} of "
-            f"planted networks, {large} of addition modulo 113, where of 42 the published weights). First the default of "
+            f"planted networks; {large} of addition modulo 113, the published weights of 42). First the default of "
             f"`fiedler` (Hessian, {TODAY}), then the {BEST} "
             f"combinations that are best on seeds {fixed}, then every graph cut by {cut}, the tree that is best on "
             "average there.",
