@@ -118,6 +118,18 @@ def test_onsets_and_thresholds_of_made_up_measurements(tmp_path, monkeypatch):
     assert rows["x"] == ["0.7", "2 of 2", "1", "0 (-4 to 4)", "1.18", "1 of 1"]
 
 
+def test_the_page_has_the_tables_of_what_is_measured(tmp_path):
+    from benchmarks.common import report
+    from results.score.page import tables
+
+    page = ROOT / "docs/results/circuits.md"
+    copy = tmp_path / "copy.md"
+    copy.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    for name, caption, rows in tables():
+        report(name, caption, rows, copy)
+    assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
 def test_every_measurement_has_a_name_of_its_own_and_a_network_is_measured_once():
     from results.score.measure import FIXED_ON, REPORTED_ON, jobs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from hessian_dendrogram.store.atomic import write_json
 FOLDER = Path("results/circuits")
 
 
+@cache
+def _read(path: Path, changed: int) -> dict[str, Any]:  # noqa: ARG001 (a file that has changed is read again)
+    return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
 class Kept:
     """The measurements of a network, by name; each with the processor seconds that it took."""
 
     def __init__(self, network: object, folder: Path = FOLDER) -> None:
         self.path = folder / f"{network}.json"
-        self.values: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.values: dict[str, Any] = _read(self.path, self.path.stat().st_mtime_ns) if self.path.exists() else {}
 
     def get(self, name: str) -> Any:
         """A measurement, or `None` where there is none."""
