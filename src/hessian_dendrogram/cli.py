@@ -375,40 +375,12 @@ def fiedler(
     debug: Debug = False,  # noqa: ARG001 (read by main)
 ) -> None:
     """Cut the coupling graph of a trained run's parameters, or of groups, along Fiedler vectors: their dendrograms."""
-    with _torch_needed():
-        from . import experiment_run
-        from .analyse import Analysis, Session
-        from .analyse import analyse as take
-        from .nulls import as_stored
-    chosen = _experiment(experiment, samples=samples)
-    path, steps_to_analyse = _out(out, chosen), _steps(at)
-    chosen = as_stored(chosen, path)
     options: Any = {"laplacian": laplacian, "split": split, "min_size": min_size}
-    analysis = Analysis(
-        operator=operator,
-        operator_options=_operator_options(operator, operator_options),
-        on=on,
-        solver=_bipartition(options, groups, units, method=method, draws=draws, normalised=normalised),
-        samples=chosen.samples,
-        parameters=_patterns(parameters),
-        dtype=_dtype(dtype),
-        name=name,
-    )
-    with experiment_run.open_run(
-        chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True
-    ) as (
-        opened,
-        load,
-    ):
-        with _stage("operators and cuts"):
-            names = [take(Session(chosen, opened, load, device, progress=True), analysis, steps_to_analyse)]
-        with _stage("figures"):
-            _draw(opened, names)
-    from .store import report
-
-    for step in opened.analysed_steps(names[0]):
-        _print(f"step {step}: {report.in_one_line(opened, names[0], step)}")
-    _print(f"figures: {opened.figures_folder(names[0])}")
+    _take_of_run(
+        experiment, _bipartition(options, groups, units, method=method, draws=draws, normalised=normalised),
+        "operators and cuts", out=out, data_dir=data_dir, samples=samples, at=at, dtype=dtype, operator=operator,
+        operator_options=operator_options, on=on, parameters=parameters, device=device, name=name,
+    )  # fmt: skip
 
 
 @app.command(epilog="Example: hessian-dendrogram directions digits --out runs/digits --readout class --top 10")
@@ -439,35 +411,12 @@ def directions(
 ) -> None:
     """Say what the leading eigenvectors of a trained run do to the outputs, beside what chance gives."""
     with _torch_needed():
-        from . import experiment_run
-        from .analyse import Analysis, Session
-        from .analyse import analyse as take
-        from .nulls import as_stored
         from .solvers.directions import LeadingDirections
-    chosen = _experiment(experiment, samples=samples)
-    path, steps_to_analyse = _out(out, chosen), _steps(at)
-    chosen = as_stored(chosen, path)
-    analysis = Analysis(
-        operator=operator,
-        operator_options=_operator_options(operator, operator_options),
-        on=on,
-        solver=LeadingDirections(top=top, readout=readout, exact=exact),
-        samples=chosen.samples,
-        parameters=_patterns(parameters),
-        dtype=_dtype(dtype),
-        name=name,
-    )
-    with (
-        experiment_run.open_run(
-            chosen, path, data_dir=data_dir, device=_device(device), must_exist=True, corrected=True
-        ) as (opened, load),
-        _stage("operators and directions"),
-    ):
-        names = [take(Session(chosen, opened, load, device, progress=True), analysis, steps_to_analyse)]
-    from .store import report
-
-    for step in opened.analysed_steps(names[0]):
-        _print(f"step {step}: {report.in_one_line(opened, names[0], step)}")
+    _take_of_run(
+        experiment, LeadingDirections(top=top, readout=readout, exact=exact),
+        "operators and directions", out=out, data_dir=data_dir, samples=samples, at=at, dtype=dtype, operator=operator,
+        operator_options=operator_options, on=on, parameters=parameters, device=device, name=name,
+    )  # fmt: skip
 
 
 @app.command(epilog="Example: hessian-dendrogram plot runs/digits --to paper/figures")
@@ -695,9 +644,9 @@ def _solver(experiment: Experiment, own: Any, name: str | None, each_layer: bool
 
 def _bipartition(options: Any, groups: list[str] | None, units: list[str] | None, **of_couplings: Any) -> Any:
     """The solver that cuts parameters, or groups of them where some are named."""
-    from .solvers.group_trees import CoupledGroups, GroupBipartition
-    from .solvers.trees import Bipartition
-
+    with _torch_needed():
+        from .solvers.group_trees import CoupledGroups, GroupBipartition
+        from .solvers.trees import Bipartition
     given = {name: value for name, value in of_couplings.items() if value not in (None, False)}
     if not groups and not units:
         if given:
@@ -710,6 +659,52 @@ def _bipartition(options: Any, groups: list[str] | None, units: list[str] | None
 
 def _patterns(given: list[str] | None) -> tuple[str, ...] | None:
     return tuple(given) if given else None
+
+
+def _take_of_run(
+    experiment: str,
+    solver: Any,
+    what: str,
+    *,
+    out: Path | None,
+    data_dir: Path | None,
+    samples: int | None,
+    at: str | None,
+    device: str,
+    operator: str,
+    operator_options: list[str] | None,
+    parameters: list[str] | None,
+    dtype: str,
+    **options: Any,
+) -> None:
+    """Take an analysis of a run that is there, draw it, and say what was found at each of its steps."""
+    with _torch_needed():
+        from . import experiment_run
+        from .analyse import Analysis, Session, analyse
+        from .nulls import as_stored
+    from .store import report
+
+    chosen = _experiment(experiment, samples=samples)
+    path, steps = _out(out, chosen), _steps(at)
+    chosen = as_stored(chosen, path)
+    analysis = Analysis(
+        operator=operator,
+        operator_options=_operator_options(operator, operator_options),
+        solver=solver,
+        samples=chosen.samples,
+        parameters=_patterns(parameters),
+        dtype=_dtype(dtype),
+        **options,
+    )
+    place: Any = {"data_dir": data_dir, "device": _device(device), "must_exist": True, "corrected": True}
+    with experiment_run.open_run(chosen, path, **place) as (opened, load):
+        with _stage(what):
+            name = analyse(Session(chosen, opened, load, device, progress=True), analysis, steps)
+        with _stage("figures"):
+            _draw(opened, [name])
+    for step in opened.analysed_steps(name):
+        _print(f"step {step}: {report.in_one_line(opened, name, step)}")
+    _print(f"figures: {opened.figures_folder(name)}")
 
 
 def _operator_options(operator: str, texts: list[str] | None) -> dict[str, Any]:
