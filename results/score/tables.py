@@ -117,7 +117,7 @@ def groups() -> Rows:
 
 def _every(names: Sequence[str], graph: str, clustering: str) -> str:
     means = [mean(values) for how in SCORES if (values := found(names, graph, clustering, how))]
-    return " / ".join(f"{one:.2f}" for one in means)
+    return " / ".join(map(_number, means))
 
 
 def nulls() -> Rows:
@@ -132,7 +132,7 @@ def nulls() -> Rows:
                 (ends, {"null": WEIGHTS}),
             ):  # fmt: skip
                 values = found(names, graph, "spectral clustering", "given", **where)
-                cells.append(f"{mean(values):.2f} ({min(values):.2f} to {max(values):.2f})" if values else "")
+                cells.append(_spread(values))
             if any(cells):
                 rows.append([name, graph, *cells])
     return rows
@@ -167,7 +167,12 @@ def _spread(values: Sequence[float]) -> str:
     if not values:
         return ""
     low, high = min(values), max(values)
-    return f"{mean(values):.2f}" + (f" ({low:.2f} to {high:.2f})" if high - low > 0.005 else "")
+    return _number(mean(values)) + (f" ({_number(low)} to {_number(high)})" if high - low > 0.005 else "")
+
+
+def _number(value: float) -> str:
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
 
 
 def directions() -> Rows:
