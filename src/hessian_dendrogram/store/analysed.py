@@ -194,7 +194,7 @@ def graph_title(experiment: str, known: Mapping[str, Any], tree: BipartitionTree
     """Make a title: experiment, what the coupling graph was computed from as its configuration says, how it was cut."""
     samples = f"{counted(known.get('samples')) or '?'} of {counted(known.get('samples_total')) or '?'} samples"
     matrix = shortened(named_matrix(known))
-    couplings = "|H_ij|" if matrix == "hessian" else f"|H_ij|, H the {matrix}"
+    couplings = "|H_ij|" if matrix in ("", "hessian") else f"|H_ij|, H the {matrix}"
     if tree.vertices == "groups":
         what = "normalised couplings" if known.get("normalised") is True else "couplings ‖A_AB‖"
         couplings = f"{what} of {tree.size:,} groups, {matrix}"
