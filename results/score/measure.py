@@ -109,9 +109,9 @@ def _of_small(seed: int) -> Iterator[Job]:
         if name != "sparse-parity":
             yield one, "parameters", lambda one=one: parameters(one)
     parity, null = network("sparse-parity", seed), network("sparse-parity", seed, LABELS)
-    yield parity, "groups at step 0", lambda: groups(parity, (CHOSEN,), 0)
-    yield null, "groups", lambda: groups(null, (CHOSEN,))
-    yield from _of_shuffled_weights(parity)
+    yield parity, "groups at step 0", lambda: groups(parity, step=0)
+    yield null, "groups", lambda: groups(null)
+    yield from _of_shuffled_weights(parity, tuple(MATRICES))
     if seed in SEEDS_OF_DIRECTIONS:
         yield parity, "directions", lambda: purities(parity)
         yield null, "directions", lambda: purities(null)
@@ -143,9 +143,9 @@ def _of_large(one: Network, null: Network) -> Iterator[Job]:
     yield from _indicators(null, (2000, 5000))
 
 
-def _of_shuffled_weights(one: Network) -> Iterator[Job]:
+def _of_shuffled_weights(one: Network, matrices: Sequence[str] = (CHOSEN,)) -> Iterator[Job]:
     shuffled = network(one.name, one.seed, WEIGHTS)
-    yield shuffled, "groups", lambda: groups(shuffled, (CHOSEN,))
+    yield shuffled, "groups", lambda: groups(shuffled, matrices)
 
 
 def _indicators(one: Network, steps: Sequence[int]) -> Iterator[Job]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .clusterings import RULES
-from .graphs import CHOSEN
 from .measure import (
     ADDITION,
     FIXED_ON,
@@ -51,7 +50,7 @@ def tables() -> Iterator[Table]:
     yield from _of_choice()
     yield (
         "nulls of groups",
-        f"Index of the {CHOSEN}, divided, and of graphs without curvature, against the final truth; spectral "
+        "Index of graphs of couplings and of graphs without curvature, against the final truth; spectral "
         "clustering, k given: mean and range.",
         nulls(),
     )

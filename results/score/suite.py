@@ -23,7 +23,7 @@ from hessian_dendrogram.experiments.modular_addition import Transformer, pairs
 from hessian_dendrogram.experiments.planted import planted
 from hessian_dendrogram.models.attention_heads import heads_as_groups
 
-from .network import NONE, Floats, Labels, Network, Part
+from .network import LABELS, NONE, Floats, Labels, Network, Part
 
 
 class PlantedNetwork(Network):
@@ -166,11 +166,13 @@ class LargeModularAdditionNetwork(ModularAdditionNetwork):
     """Addition modulo 113 with the MLP of 512 units; of seed 42 the last weights are the published ones."""
 
     steps = (0, 1000, 3000, 4000, 5000, 6000, 7000, 8000, 10_000, 12_000)
-    lengths: ClassVar = {"": {42: 10_000, 43: 12_000, 44: 12_000}, "labels": {42: 7000, 43: 5000, 44: 5000}}
+    lengths: ClassVar = {"": {42: 10_000, 43: 12_000, 44: 12_000}, LABELS: {42: 7000, 43: 5000, 44: 5000}}
 
     def make(self) -> Experiment:
         """Of so many steps that the network has generalised."""
-        return load_experiment(self.name, seed=self.seed, steps=self.lengths[self.null][self.seed])
+        return load_experiment(
+            self.name, seed=self.seed, steps=self.lengths[LABELS if self.null == LABELS else ""][self.seed]
+        )
 
 
 class PublishedNetwork(LargeModularAdditionNetwork):

@@ -105,8 +105,7 @@ def groups() -> Rows:
     rows.append(["", "networks", *map(str, counts)])
     graphs = [f"{matrix}{divided}" for matrix in MATRICES for divided in ("", ", divided")]
     lines = [("Hessian", TODAY), *((graph, clustering) for _, graph, clustering in ranking("groups")[:BEST])]
-    lines += [(graph, cut) for graph in graphs]
-    lines += [(graph, clustering) for graph in BASELINES for clustering in (cut, "spectral clustering")]
+    lines += [(graph, clustering) for graph in (*graphs, *BASELINES) for clustering in (cut, "spectral clustering")]
     kinds = ("ingoing", "outgoing", "logit", "activations")
     lines += [(f"k-means of {kind}", "k-means") for kind in kinds]
     for graph, clustering in dict.fromkeys(lines):
@@ -125,7 +124,7 @@ def nulls() -> Rows:
     rows = [["network", "graph", "end of training", "step 0", "shuffled labels", "shuffled weights"]]
     for name in ("sparse-parity", ADDITION, LARGE):
         ends = [name, PUBLISHED] if name == LARGE else [name]
-        for graph in (f"{CHOSEN}, divided", *BASELINES):
+        for graph in (*(f"{matrix}, divided" for matrix in MATRICES), *BASELINES):
             cells = []
             for names, where in (
                 (ends, {}), ([name], {"measurement": "groups at step 0"}), ([name], {"null": LABELS}),
@@ -133,7 +132,7 @@ def nulls() -> Rows:
             ):  # fmt: skip
                 values = found(names, graph, "spectral clustering", "given", **where)
                 cells.append(_spread(values))
-            if any(cells):
+            if any(cells[1:]):
                 rows.append([name, graph, *cells])
     return rows
 
