@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from cases import CASES
-from hessian_dendrogram import Hessian
+from hessian_dendrogram import GaussNewton, Hessian
 from hessian_dendrogram.errors import UserError
 from hessian_dendrogram.operators.layerwise.accumulator import Accumulator
 from hessian_dendrogram.operators.layerwise.chain import NotAChainError, find_chain
@@ -121,7 +121,9 @@ def test_equal_to_autograd_on_random_networks(case):
     H = Hessian(model, loss, data)
     dense = H.to_dense(method="layerwise")
     expected = reference(model, loss, data, H.layout)
-    assert (dense - expected).norm() <= 1e-12 * max(expected.norm(), 1e-3)
+    # Where a network is sure, what rounding leaves of 1 - p is multiplied by squared derivatives of the outputs.
+    squares = GaussNewton(model, None, data[0], metric="identity").to_dense(method="products").norm()
+    assert (dense - expected).norm() <= 1e-12 * expected.norm() + 1e-15 * max(squares, 1)
     assert torch.equal(dense, dense.T)
 
 
